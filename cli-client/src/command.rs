@@ -1,0 +1,52 @@
+//! One file per command. Each gets what was typed and the [`App`], and shows what came of it.
+
+mod chat;
+mod contact;
+mod doctor;
+mod history;
+mod link;
+mod manual;
+mod outbox;
+mod passphrase;
+mod receive;
+mod register;
+mod report;
+mod send;
+mod verify;
+mod whoami;
+
+use crate::app::App;
+use crate::args::Command;
+use crate::exit::Failure;
+use crate::show;
+
+/// Carries it out.
+///
+/// # Errors
+/// Why it was not done, with the exit code.
+pub(crate) async fn run(app: &App, command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Register(args) => register::run(app, args).await,
+        Command::Link(args) => link::run(app, &args).await,
+        Command::Contact(args) => contact::run(app, args).await,
+        Command::Send(args) => send::run(app, args).await,
+        Command::Receive(args) => receive::run(app, &args).await,
+        Command::History(args) => history::run(app, &args).await,
+        Command::Chat(args) => chat::run(app, &args).await,
+        Command::Verify(args) => verify::run(app, &args).await,
+        Command::Outbox => outbox::run(app).await,
+        Command::Doctor => doctor::run(app).await,
+        Command::Whoami => whoami::run(app).await,
+        Command::Passphrase(args) => passphrase::run(app, args).await,
+        Command::Completions { shell } => manual::completions(app, shell),
+        Command::Man => manual::man(app),
+        Command::Version => show::version(app.out()),
+    }
+}
+
+impl Command {
+    /// Whether it goes on until it is told to stop, so that SIGTERM is its orderly end.
+    pub(crate) fn ends_when_told(&self) -> bool {
+        matches!(self, Self::Receive(args) if args.follow)
+    }
+}

@@ -1,0 +1,153 @@
+//! `hush receive`: prints what came, once; and with `--follow` what comes.
+
+use std::time::Duration;
+
+use hushwire_client::{Client, Command, Connectivity, ContactId, Event, LocalId, Message, Page, Reach, State};
+
+use crate::app::App;
+use crate::args::Receive;
+use crate::cursor::Cursor;
+use crate::exit::Failure;
+use crate::show::Item;
+use crate::text;
+
+/// A month of messages over a slow line.
+const DRAINED_WITHIN: Duration = Duration::from_secs(60);
+
+/// For receipts, and for what waited in the outbox.
+const SETTLED_WITHIN: Duration = Duration::from_secs(10);
+
+/// Messages looked at together when the database is searched for what was not printed.
+const PAGE_LEN: u32 = 200;
+
+pub(super) async fn run(app: &App, args: &Receive) -> Result<(), Failure> {
+    let client = app.client().await?;
+    let mut events = client.events();
+    let mut printer = Printer { app, client, cursor: Cursor::load(&app.dir()?)?, read: args.read, printed: 0 };
+    printer.backlog().await?;
+    client.connect().await?;
+    let mut connectivity = client.connectivity();
+    let mut was = connectivity.borrow().clone();
+    let mut fetched = std::pin::pin!(fetched(app, client, args.follow));
+    loop {
+        tokio::select! {
+            biased;
+            event = events.next() => match event {
+                Some(Ok(event)) => printer.event(event).await?,
+                Some(Err(_)) => printer.backlog().await?,
+                None => return Ok(()),
+            },
+            Ok(()) = connectivity.changed(), if args.follow => {
+                let now = connectivity.borrow_and_update().clone();
+                tell(app, &was, &now);
+                was = now;
+            }
+            result = &mut fetched => {
+                // What was done last may have left events behind.
+                while let Ok(Some(event)) = tokio::time::timeout(Duration::ZERO, events.next()).await {
+                    match event {
+                        Ok(event) => printer.event(event).await?,
+                        Err(_) => printer.backlog().await?,
+                    }
+                }
+                if result.is_ok() && printer.printed == 0 {
+                    app.out().note("Nothing new.");
+                }
+                return result;
+            }
+        }
+    }
+}
+
+/// Ends when everything is here and answered; never, with `--follow`.
+async fn fetched(app: &App, client: &Client, follow: bool) -> Result<(), Failure> {
+    if follow {
+        return std::future::pending().await;
+    }
+    app.fetch(app.timeout(DRAINED_WITHIN)).await?;
+    let _ = client.settle(app.timeout(SETTLED_WITHIN)).await?.done;
+    Ok(())
+}
+
+/// Says when the network goes and comes.
+fn tell(app: &App, was: &Connectivity, now: &Connectivity) {
+    match (was.relay, now.relay) {
+        (Reach::Online, Reach::Offline | Reach::Connecting) => app.out().note("-- offline; trying to connect again"),
+        (Reach::Offline | Reach::Connecting, Reach::Online) => app.out().note("-- online"),
+        _ if now.last_error != was.last_error => {
+            if let Some(why) = &now.last_error {
+                app.out().note(&format!("-- offline: {}", text::clean_line(why)));
+            }
+        }
+        _ => {}
+    }
+}
+
+struct Printer<'a> {
+    app: &'a App,
+    client: &'a Client,
+    cursor: Cursor,
+    read: bool,
+    printed: usize,
+}
+
+impl Printer<'_> {
+    /// Prints what other commands fetched and nobody has seen.
+    async fn backlog(&mut self) -> Result<(), Failure> {
+        let mut messages = Vec::new();
+        for contact in self.client.query(|engine| engine.contacts()).await? {
+            if contact.unread > 0 {
+                messages.append(&mut self.unprinted(contact.id).await?);
+            }
+        }
+        messages.sort_by_key(|message| message.id);
+        for message in &messages {
+            self.message(message).await?;
+        }
+        Ok(())
+    }
+
+    async fn unprinted(&self, contact: ContactId) -> Result<Vec<Message>, Failure> {
+        let mut found = Vec::new();
+        let mut before: Option<LocalId> = None;
+        loop {
+            let page = self
+                .client
+                .query(move |engine| engine.history(Some(contact), Page { before, after: None, limit: PAGE_LEN }))
+                .await?;
+            before = page.first().map(|message| message.id);
+            let seen = found.len();
+            found.extend(
+                page.into_iter().filter(|message| {
+                    !message.outgoing && message.state != State::Read && self.cursor.is_new(message.id)
+                }),
+            );
+            if before.is_none() || found.len() == seen {
+                return Ok(found);
+            }
+        }
+    }
+
+    async fn message(&mut self, message: &Message) -> Result<(), Failure> {
+        if !self.cursor.is_new(message.id) {
+            return Ok(());
+        }
+        self.app.out().item(&Item::Message(message))?;
+        self.cursor.advance(message.id)?;
+        self.printed += 1;
+        if self.read {
+            self.client.command(Command::MarkRead { contact: message.contact, through: message.id }).await?;
+        }
+        Ok(())
+    }
+
+    async fn event(&mut self, event: Event) -> Result<(), Failure> {
+        if let Event::Received(message) = event {
+            return self.message(&message).await;
+        }
+        if super::report::event(self.app, &event).await? {
+            self.printed += 1;
+        }
+        Ok(())
+    }
+}

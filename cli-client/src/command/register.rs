@@ -1,0 +1,180 @@
+//! `hush register`: an account on this machine, at a relay and a keyserver.
+
+use std::time::Duration;
+
+use hushwire_client::address::Handle;
+use hushwire_client::{Client, Command, DataDir, Error, Event, EventStream, Profile, Protection, Setup, Zeroizing};
+
+use crate::app::App;
+use crate::args::{Protect, Register};
+use crate::exit::{Exit, Failure};
+use crate::passphrase;
+use crate::show::{Item, Out};
+use crate::text;
+
+/// Two servers, each with a proof of work or two on a slow machine.
+const REGISTERED_WITHIN: Duration = Duration::from_secs(60);
+
+const WORDS: &str = "
+Your 24 recovery words. They are the only way back to this account if every device is lost,
+and they are shown only now: write them on paper, in this order, and show them to nobody.
+";
+
+pub(super) async fn run(app: &App, args: Register) -> Result<(), Failure> {
+    let (out, dir) = (app.out(), app.dir()?);
+    if let Some(name) = &args.handle {
+        Handle::new(name, args.keyserver.clone()).map_err(|error| {
+            Failure::usage(
+                format!("`{}` cannot be a handle: {error}", text::clean_line(name)),
+                "choose another --handle",
+            )
+        })?;
+    }
+    let setup = Setup {
+        relay: args.relay,
+        keyserver: args.keyserver,
+        handle_name: args.handle.map(|name| name.to_lowercase()),
+    };
+    let mut words = Words { out, words: None, json: false };
+    if dir.has_account() {
+        go_on(app, &dir, setup).await?;
+    } else {
+        let (client, made) = make(app, &dir, args.protect, setup).await?;
+        words.words = Some(made);
+        app.keep(client);
+    }
+    let client = app.client().await?;
+    let mut events = client.events();
+    client.connect().await?;
+    out.note("Registering …");
+    match tokio::time::timeout(app.timeout(REGISTERED_WITHIN), registered(&mut events)).await {
+        Ok(Ok(())) => tell(app, &mut words).await,
+        Ok(Err(refused)) => {
+            let hint =
+                "the account is made here and waits: type the same command with another --handle, or without one";
+            Err(Failure::usage(format!("the keyserver refused: {}", text::clean_line(&refused)), hint))
+        }
+        Err(_) => Err(unfinished(app, &dir).await),
+    }
+}
+
+/// An account that is here and not at the keyserver yet: its handle was taken, or the network was away.
+async fn go_on(app: &App, dir: &DataDir, setup: Setup) -> Result<(), Failure> {
+    let profile = app.profile().await?;
+    if profile.registered {
+        return Err(Failure::from(Error::AccountExists { dir: dir.path().to_owned() }));
+    }
+    if !profile.relay.is_same_place(&setup.relay) || !profile.keyserver.is_same_place(&setup.keyserver) {
+        return Err(Failure::usage(
+            format!("an account for other servers was begun in {}", dir.path().display()),
+            format!(
+                "delete that folder to begin again, or go on with --relay {} --keyserver {}",
+                profile.relay, profile.keyserver
+            ),
+        ));
+    }
+    app.out().note("Going on with the account that was begun here; its recovery words were shown then.");
+    app.client().await?.command(Command::SetHandleName(setup.handle_name)).await?;
+    Ok(())
+}
+
+/// The account exists and the keyserver does not know it.
+async fn unfinished(app: &App, dir: &DataDir) -> Failure {
+    let why = app.offline(app.timeout(REGISTERED_WITHIN)).await;
+    Failure::new(Exit::Network, format!("the account is made here, but not registered yet: {}", why.message)).hint(format!(
+        "the same command tries again, `hush doctor` says what is wrong; if an address was mistyped, delete {} and begin again",
+        dir.path().display()
+    ))
+}
+
+/// `Err` holds why a person must choose again.
+async fn registered(events: &mut EventStream) -> Result<(), String> {
+    loop {
+        match events.next().await {
+            Some(Ok(Event::Registered)) => return Ok(()),
+            Some(Ok(Event::RegistrationFailed(why))) => return Err(why),
+            Some(_) => {}
+            None => std::future::pending().await,
+        }
+    }
+}
+
+async fn tell(app: &App, words: &mut Words<'_>) -> Result<(), Failure> {
+    let (out, profile) = (app.out(), app.profile().await?);
+    out.item(&Item::Registered {
+        profile: &profile,
+        recovery_words: words.words.as_ref().map(|words| words.as_str()),
+    })?;
+    words.json = out.is_json();
+    words.show();
+    out.note(&next_steps(&profile));
+    Ok(())
+}
+
+fn next_steps(profile: &Profile) -> String {
+    let how = match &profile.handle {
+        Some(handle) => format!("  give them your handle {handle}, or the link that `hush link` shows"),
+        None => "  give them the link that `hush link` shows".to_owned(),
+    };
+    format!("\nWhat now: let a friend add you:\n{how}\nAnd add them: hush contact add LINK-OR-HANDLE")
+}
+
+/// Locks the database as asked for. If nobody said how: the keyring of the session where there is one, else a passphrase;
+/// and nothing is chosen silently for a program that runs without a person.
+async fn make(
+    app: &App,
+    dir: &DataDir,
+    protect: Option<Protect>,
+    setup: Setup,
+) -> Result<(Client, Zeroizing<String>), Failure> {
+    let (out, file) = (app.out(), app.global().passphrase_file.as_deref());
+    let protection = match (protect, file) {
+        (Some(Protect::Keyring), _) => Protection::Keyring,
+        (Some(Protect::KeyFile), _) => Protection::KeyFile,
+        (_, Some(file)) => Protection::Passphrase(passphrase::from_file(file)?),
+        (_, None) if !passphrase::can_ask() => {
+            return Err(Failure::usage(
+                "nobody is here to be asked for a passphrase, because stdin is not a terminal",
+                "give --protect key-file, or a passphrase with --passphrase-file FILE or HUSHWIRE_PASSPHRASE_FILE",
+            ));
+        }
+        (None, None) => match Client::create(dir, Protection::Keyring, setup.clone()).await {
+            Err(Error::NoKeyring { .. } | Error::KeyringLocked) => {
+                out.note("Your messages are kept encrypted on this machine. Choose the passphrase that opens them.");
+                Protection::Passphrase(passphrase::ask_new().await?)
+            }
+            made => {
+                let made = made?;
+                out.note("The keyring of your session keeps the key of the database: there is nothing to type.");
+                return Ok(made);
+            }
+        },
+        (Some(Protect::Passphrase), None) => Protection::Passphrase(passphrase::ask_new().await?),
+    };
+    Ok(Client::create(dir, protection, setup).await?)
+}
+
+/// The recovery words, shown once whatever happens: also when the program is stopped while it registers.
+struct Words<'a> {
+    out: &'a Out,
+    words: Option<Zeroizing<String>>,
+    /// They stand in the JSON object already.
+    json: bool,
+}
+
+impl Words<'_> {
+    fn show(&mut self) {
+        if let Some(words) = self.words.take()
+            && !self.json
+        {
+            self.out.secret(WORDS);
+            self.out.secret_words(&words);
+        }
+    }
+}
+
+impl Drop for Words<'_> {
+    fn drop(&mut self) {
+        self.show();
+    }
+}

@@ -1,0 +1,40 @@
+//! What happens beside messages, shown the same way by every command that stays.
+
+use hushwire_client::Event;
+
+use crate::app::App;
+use crate::exit::Failure;
+use crate::show::Item;
+
+/// Shows the event unless it is about a message that came, which is the caller's. Whether there was something to show.
+///
+/// # Errors
+/// When it cannot be written.
+pub(super) async fn event(app: &App, event: &Event) -> Result<bool, Failure> {
+    let out = app.out();
+    match event {
+        Event::Received(_) | Event::ContactAdded(_) | Event::ContactNotFound { .. } | Event::Registered => {
+            return Ok(false);
+        }
+        Event::RegistrationFailed(why) => {
+            out.warn(&format!("the keyserver refused the account: {}", crate::text::clean_line(why)));
+            return Ok(false);
+        }
+        Event::ContactRequest(contact) => out.item(&Item::Request(&app.as_now(contact).await?))?,
+        Event::StateChanged { id, contact, state } => {
+            out.item(&Item::State { id: *id, contact: &app.named(*contact).await?, state: *state })?;
+        }
+        Event::Retrying { contact, reason, next_try } => {
+            out.item(&Item::Retrying { contact: &app.named(*contact).await?, reason, next_try: *next_try })?;
+        }
+        Event::Gap { contact, missing } => {
+            out.item(&Item::Gap { contact: &app.named(*contact).await?, missing: *missing })?;
+        }
+        Event::Expired => out.item(&Item::Expired)?,
+        Event::Undecryptable { reason } => out.item(&Item::Undecryptable { reason })?,
+        Event::IdentityChanged { contact } => {
+            out.item(&Item::IdentityChanged { contact: &app.named(*contact).await? })?;
+        }
+    }
+    Ok(true)
+}

@@ -1,0 +1,120 @@
+//! `hush`: the Hushwire messenger for the command line.
+//!
+//! | I want to know | look at |
+//! |---|---|
+//! | what can be typed | `args` |
+//! | how the account is opened and closed | `app`, `passphrase` |
+//! | what a command does | `command/NAME` |
+//! | how something looks, for people and as JSON | `show` |
+//! | how the program ends | `exit` |
+//! | what is taken out of text that others wrote | `text` |
+
+mod app;
+mod args;
+mod command;
+mod cursor;
+mod exit;
+mod passphrase;
+mod show;
+mod text;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser as _;
+use clap::error::ErrorKind;
+use tracing_subscriber::EnvFilter;
+
+use app::App;
+use args::Cli;
+use exit::{Exit, Failure};
+use show::Out;
+
+/// A thread may still wait for a key on the terminal when everything else is done.
+const THREADS_END: Duration = Duration::from_millis(100);
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return not_understood(&error),
+    };
+    log(cli.global.verbose, cli.global.no_color);
+    let out = Out::new(&cli.global);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            let failure = Failure::new(Exit::Unexpected, format!("the program cannot start: {error}"));
+            out.failure(&failure);
+            return failure.exit.into();
+        }
+    };
+    let exit = runtime.block_on(run(cli, &out));
+    runtime.shutdown_timeout(THREADS_END);
+    exit.into()
+}
+
+/// Carries the command out until it is done or a signal comes; closes the account in either case.
+async fn run(cli: Cli, out: &Out) -> Exit {
+    let app = App::new(cli.global, out.clone());
+    let outlasts = cli.command.ends_when_told();
+    let result = tokio::select! {
+        result = command::run(&app, cli.command) => result,
+        stop = stopped() => {
+            let told = outlasts && stop == Exit::Terminated;
+            Err(Failure::new(if told { Exit::Ok } else { stop }, "stopped"))
+        }
+    };
+    app.close().await;
+    match result {
+        Ok(()) => Exit::Ok,
+        Err(failure) => {
+            if !matches!(failure.exit, Exit::Ok | Exit::Interrupted | Exit::Terminated) {
+                out.failure(&failure);
+            }
+            failure.exit
+        }
+    }
+}
+
+/// Ctrl-C or SIGTERM. Never, where signals cannot be listened to.
+async fn stopped() -> Exit {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let (Ok(mut interrupt), Ok(mut terminate)) =
+            (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+        {
+            return tokio::select! {
+                _ = interrupt.recv() => Exit::Interrupted,
+                _ = terminate.recv() => Exit::Terminated,
+            };
+        }
+    }
+    match tokio::signal::ctrl_c().await {
+        Ok(()) => Exit::Interrupted,
+        Err(_) => std::future::pending().await,
+    }
+}
+
+/// Help and version are what was asked for; everything else is a slip of the person.
+fn not_understood(error: &clap::Error) -> ExitCode {
+    let _ = error.print();
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Exit::Ok.into(),
+        _ => Exit::Usage.into(),
+    }
+}
+
+/// To stderr. `RUST_LOG` wins over `-v`.
+fn log(verbose: u8, no_color: bool) {
+    let level = match verbose {
+        0 => "off",
+        1 => "hushwire=info,hushwire_client=info",
+        2 => "hushwire_client=debug,hushwire_engine=debug,hushwire_proto=debug",
+        _ => "trace",
+    };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    let logger = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(!no_color);
+    // A second logger in one process would be a defect; without one the program works all the same.
+    let _ = logger.try_init();
+}

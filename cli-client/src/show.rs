@@ -1,0 +1,178 @@
+//! Everything that `hush` prints. What was asked for goes to stdout: lines for people, or one JSON object per line. All
+//! else (notes, warnings, questions, errors) goes to stderr.
+//!
+//! Owns the choice between the two, colours and line breaks. What is printed is an [`Item`]; `human` and `json` say how.
+
+mod human;
+mod item;
+mod json;
+mod paint;
+mod qr;
+
+use std::io::{self, IsTerminal as _, Write as _};
+
+use serde_json::json;
+
+pub(crate) use human::{chat_lines, chat_mark, lines};
+pub(crate) use item::{Item, Named};
+pub(crate) use paint::{Paint, is_dumb};
+
+use crate::args::Global;
+use crate::exit::Failure;
+use crate::text;
+
+/// Lines are not made longer than this for reading, however wide the terminal is.
+const COLUMNS_MAX: usize = 120;
+
+/// Where output goes and how it looks.
+#[derive(Clone, Debug)]
+pub(crate) struct Out {
+    json: bool,
+    quiet: bool,
+    account: String,
+    paint: Paint,
+    paint_errors: Paint,
+    /// Columns to break lines at; `None`: do not, a program reads this.
+    columns: Option<usize>,
+}
+
+impl Out {
+    /// As the options and the environment say.
+    pub(crate) fn new(global: &Global) -> Self {
+        let colour = |terminal: bool| Paint::new(!global.no_color && paint::wanted(terminal));
+        let terminal = io::stdout().is_terminal();
+        Self {
+            json: global.json,
+            quiet: global.quiet,
+            account: global.account.clone(),
+            paint: colour(terminal),
+            paint_errors: colour(io::stderr().is_terminal()),
+            columns: terminal.then(columns),
+        }
+    }
+
+    /// Whether a program reads stdout.
+    pub(crate) fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// How lines on stdout are coloured.
+    pub(crate) fn paint(&self) -> Paint {
+        self.paint
+    }
+
+    /// One thing that was asked for.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub(crate) fn item(&self, item: &Item<'_>) -> Result<(), Failure> {
+        if self.json {
+            return self.raw(&json::line(item, &self.account));
+        }
+        let lines = lines(item, self.paint, self.columns);
+        if lines.is_empty() { Ok(()) } else { self.raw(&lines.join("\n")) }
+    }
+
+    /// Lines for people that have no place in JSON.
+    ///
+    /// # Errors
+    /// When they cannot be written.
+    pub(crate) fn human(&self, lines: &str) -> Result<(), Failure> {
+        if self.json { Ok(()) } else { self.raw(lines) }
+    }
+
+    /// Text that is the result itself: a script, a manual page.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub(crate) fn raw(&self, text: &str) -> Result<(), Failure> {
+        let mut out = io::stdout().lock();
+        out.write_all(text.as_bytes())?;
+        if !text.ends_with('\n') {
+            out.write_all(b"\n")?;
+        }
+        Ok(out.flush()?)
+    }
+
+    /// Text for a terminal as it is: prompts and cursor movement.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub(crate) fn terminal(&self, text: &str) -> Result<(), Failure> {
+        let mut out = io::stdout().lock();
+        out.write_all(text.as_bytes())?;
+        Ok(out.flush()?)
+    }
+
+    /// A QR code, if people read stdout. `None` when it does not fit a code or the terminal.
+    pub(crate) fn qr(&self, content: &[u8]) -> Option<String> {
+        if self.json {
+            return None;
+        }
+        qr::code(content, self.paint, self.columns)
+    }
+
+    /// A sentence beside the result. Not with `-q`.
+    pub(crate) fn note(&self, text: &str) {
+        if !self.quiet {
+            self.to_stderr(text);
+        }
+    }
+
+    /// A sentence that must be seen.
+    pub(crate) fn warn(&self, text: &str) {
+        self.to_stderr(&format!("{} {}", self.paint_errors.yellow("warning:"), text));
+    }
+
+    /// A sentence beside secret words: shown with `-q` too.
+    pub(crate) fn secret(&self, text: &str) {
+        self.to_stderr(text);
+    }
+
+    /// Words that are shown once and not kept, in columns that are read downwards.
+    pub(crate) fn secret_words(&self, words: &str) {
+        let words: Vec<&str> = words.split_whitespace().collect();
+        let rows = words.len().div_ceil(4);
+        let mut text = String::new();
+        for row in 0..rows {
+            for (column, word) in words.iter().skip(row).step_by(rows.max(1)).enumerate() {
+                let number = row + column * rows + 1;
+                text.push_str(&format!("  {number:>2} {word:<12}"));
+            }
+            text = text.trim_end().to_owned();
+            text.push('\n');
+        }
+        self.to_stderr(&text);
+    }
+
+    /// Why it did not work and what to do. With `--json` one JSON object, on stderr too.
+    pub(crate) fn failure(&self, failure: &Failure) {
+        if self.json {
+            let line = json::error(failure, &self.account);
+            return self.to_stderr(&json::escaped(&line));
+        }
+        self.to_stderr(&format!("{} {}", self.paint_errors.red("hush:"), text::clean(&failure.message)));
+        if let Some(hint) = &failure.hint {
+            self.to_stderr(&format!("      {}", text::clean(hint)));
+        }
+    }
+
+    /// Nobody to tell when stderr is closed.
+    fn to_stderr(&self, text: &str) {
+        let mut err = io::stderr().lock();
+        let _ = err.write_all(text.trim_end_matches('\n').as_bytes()).and_then(|()| err.write_all(b"\n"));
+    }
+}
+
+/// The version, in both forms.
+pub(crate) fn version(out: &Out) -> Result<(), Failure> {
+    let version = env!("CARGO_PKG_VERSION");
+    if out.is_json() {
+        return out.raw(&json::escaped(&json!({"v": json::V, "type": "version", "version": version})));
+    }
+    out.raw(&format!("hush {version}"))
+}
+
+fn columns() -> usize {
+    terminal_size::terminal_size().map_or(80, |(width, _)| usize::from(width.0)).clamp(20, COLUMNS_MAX)
+}

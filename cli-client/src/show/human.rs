@@ -1,0 +1,290 @@
+//! Each thing shown, as lines for people. Whatever others could have written goes through `text::clean`.
+
+use hushwire_client::ids::UnixMillis;
+use hushwire_client::{Contact, Finding, LocalId, Message, Profile, Standing, State, Verdict, Waiting};
+use jiff::{Timestamp, tz::TimeZone};
+
+use super::item::Named;
+use super::json::state_word;
+use super::{Item, Paint};
+use crate::text::{clean, clean_line, shell_word, width, wrap};
+
+/// A column that is no wider than this keeps the next ones on the screen.
+const NAME_COLUMNS: usize = 20;
+
+/// The item as lines without line ends; none when there is nothing to say.
+pub(crate) fn lines(item: &Item<'_>, paint: Paint, columns: Option<usize>) -> Vec<String> {
+    match item {
+        Item::Registered { profile, .. } | Item::Account { profile, .. } => {
+            let mut lines = profile_lines(profile, paint);
+            if let Item::Account { link, .. } = item {
+                lines.push(field("link", link, paint));
+            }
+            lines
+        }
+        Item::Link { link } => vec![(*link).to_owned()],
+        Item::Contact(contact) => vec![contact_line(contact, paint)],
+        Item::Request(contact) => vec![request_line(contact, paint)],
+        Item::Message(message) => message_lines(message, paint, columns),
+        Item::State { id, contact, state } => vec![state_line(*id, contact, *state, paint)],
+        Item::Gap { contact, missing } => {
+            let name = clean_line(&contact.name);
+            let what = if *missing == 1 { "1 message" } else { &format!("{missing} messages") };
+            vec![paint.yellow(&format!(
+                "-- {what} from {name} before this one did not arrive: lost, or withheld by a server"
+            ))]
+        }
+        Item::Expired => {
+            vec![
+                paint.yellow(
+                    "-- some messages waited at the relay for too long and were deleted there: ask for them again",
+                ),
+            ]
+        }
+        Item::Undecryptable { reason } => {
+            vec![paint.dim(&format!(
+                "-- something arrived that could not be opened ({}); it was thrown away",
+                clean_line(reason)
+            ))]
+        }
+        Item::IdentityChanged { contact } => {
+            let name = clean_line(&contact.name);
+            vec![paint.red(&format!("-- the keys of {name} changed in a way that does not follow from the ones known: held back; ask {name} in person"))]
+        }
+        Item::Retrying { contact, reason, next_try } => {
+            let (name, reason) = (clean_line(&contact.name), clean_line(reason));
+            vec![paint.dim(&format!("-- not sent to {name} yet: {reason}; next try at {}", clock(*next_try)))]
+        }
+        Item::Waiting(waiting) => waiting_lines(waiting, paint),
+        Item::SafetyNumber { contact, digits } => safety_lines(contact, digits, paint),
+        Item::Finding(finding) => finding_lines(finding, paint),
+    }
+}
+
+fn field(name: &str, value: &str, paint: Paint) -> String {
+    format!("{} {value}", paint.dim(&format!("{name:<10}")))
+}
+
+fn profile_lines(profile: &Profile, paint: Paint) -> Vec<String> {
+    let handle = profile.handle.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string);
+    let registered = if profile.registered { "" } else { "  (not registered there yet)" };
+    let mut lines = vec![
+        field("handle", &paint.bold(&handle), paint),
+        field("account", &profile.account.to_string(), paint),
+        field("device", &profile.device.to_string(), paint),
+        field("keyserver", &format!("{}{registered}", profile.keyserver), paint),
+        field("relay", &profile.relay.to_string(), paint),
+    ];
+    if let Some(left) = profile.prekeys_left {
+        lines.push(field("prekeys", &format!("{left} left at the keyserver"), paint));
+    }
+    lines
+}
+
+fn contact_line(contact: &Contact, paint: Paint) -> String {
+    let name = clean_line(&contact.name);
+    let (name, padding) = (paint.bold(&name), NAME_COLUMNS.saturating_sub(width(&name)));
+    let standing = match (contact.standing, contact.verified) {
+        (Standing::Request, _) => paint.yellow("request   "),
+        (Standing::Blocked, _) => paint.red("blocked   "),
+        (Standing::Accepted, true) => paint.green("verified  "),
+        (Standing::Accepted, false) => paint.dim("unverified"),
+    };
+    let unread = if contact.unread > 0 { format!("{} unread", contact.unread) } else { String::new() };
+    let who = match (&contact.handle, &contact.claimed_handle) {
+        (Some(handle), _) => clean_line(handle),
+        (None, Some(claimed)) => format!("says to be {}", clean_line(claimed)),
+        (None, None) => format!("{:.16}…", contact.account.to_string()),
+    };
+    format!("{name}{:padding$} {standing}  {unread:<10} {who}", "").trim_end().to_owned()
+}
+
+fn request_line(contact: &Contact, paint: Paint) -> String {
+    let (name, word) = (clean_line(&contact.name), shell_word(&contact.name));
+    let claimed = match &contact.claimed_handle {
+        Some(handle) => format!("says to be {}, which nobody has checked", clean_line(handle)),
+        None => "gives no handle".to_owned(),
+    };
+    paint.yellow(&format!(
+        "-- {name} writes for the first time and {claimed}. `hush contact accept {word}` or `hush contact block {word}`"
+    ))
+}
+
+fn message_lines(message: &Message, paint: Paint, columns: Option<usize>) -> Vec<String> {
+    let at = moment(message.sent_at);
+    let name = if message.outgoing { "you".to_owned() } else { clean_line(&message.contact_name) };
+    let painted = if message.outgoing { paint.dim(&name) } else { paint.cyan(&name) };
+    let head = width(&at) + 2 + width(&name) + 2;
+    let indent = head.min(columns.unwrap_or(usize::MAX) / 2);
+    let text = clean(&message.text);
+    let mut body = match columns {
+        Some(columns) => wrap(&text, columns.saturating_sub(indent)),
+        None => text.split('\n').map(str::to_owned).collect(),
+    };
+    if message.outgoing
+        && let Some(last) = body.last_mut()
+    {
+        last.push_str(&format!("  {}", mark(message.state, paint)));
+    }
+    let mut lines = Vec::new();
+    for (number, line) in body.into_iter().enumerate() {
+        let start = if number == 0 { format!("{}  {painted}: ", paint.dim(&at)) } else { " ".repeat(indent) };
+        lines.push(format!("{start}{line}").trim_end().to_owned());
+    }
+    lines
+}
+
+/// How far a message is, as a mark and a word: nobody needs to know the marks or see the colours.
+pub(super) fn mark(state: State, paint: Paint) -> String {
+    let word = state_word(state);
+    match state {
+        State::Queued => paint.yellow(&format!("·{word}")),
+        State::Sent => paint.dim(&format!("✓{word}")),
+        State::Delivered => format!("✓✓{word}"),
+        State::Read => paint.green(&format!("✓✓{word}")),
+    }
+}
+
+/// The widest mark, `✓✓delivered`.
+const MARK_COLUMNS: usize = 11;
+
+/// The mark as a column of fixed width, to be changed in place.
+pub(crate) fn chat_mark(state: State, paint: Paint) -> String {
+    let padding = MARK_COLUMNS.saturating_sub(width(&mark(state, Paint::new(false))));
+    format!("{}{:padding$}", mark(state, paint), "")
+}
+
+/// A message in a chat, broken so that each line is one row of the screen.
+pub(crate) fn chat_lines(message: &Message, paint: Paint, columns: usize) -> Vec<String> {
+    let at = local(message.sent_at, "%H:%M");
+    let (head, cells) = if message.outgoing {
+        (chat_mark(message.state, paint), MARK_COLUMNS)
+    } else {
+        let name = format!("{}:", clean_line(&message.contact_name));
+        (paint.cyan(&name), width(&name))
+    };
+    let indent = (width(&at) + 1 + cells + 1).min(columns / 2);
+    let mut lines = Vec::new();
+    for (number, line) in wrap(&clean(&message.text), columns.saturating_sub(indent + 1)).iter().enumerate() {
+        lines.push(if number == 0 {
+            format!("{} {head} {line}", paint.dim(&at))
+        } else {
+            format!("{:indent$}{line}", "")
+        });
+    }
+    lines
+}
+
+fn state_line(id: LocalId, contact: &Named, state: State, paint: Paint) -> String {
+    let name = clean_line(&contact.name);
+    let what = match state {
+        State::Queued => format!("message {} to {name} is queued", id.0),
+        State::Sent => format!("message {} to {name} was sent", id.0),
+        State::Delivered => format!("message {} was delivered to {name}", id.0),
+        State::Read => format!("message {} was read by {name}", id.0),
+    };
+    paint.dim(&format!("-- {what}"))
+}
+
+fn waiting_lines(waiting: &Waiting, paint: Paint) -> Vec<String> {
+    let name = clean_line(&waiting.contact_name);
+    let tries = match waiting.attempts {
+        0 => "not tried yet".to_owned(),
+        1 => "tried once".to_owned(),
+        many => format!("tried {many} times"),
+    };
+    let next = waiting.next_try.map_or_else(String::new, |at| format!(", next try at {}", clock(at)));
+    let mut lines = vec![format!(
+        "message {} to {} since {}: {tries}{next}",
+        waiting.id.0,
+        paint.bold(&name),
+        moment(waiting.since)
+    )];
+    if let Some(reason) = &waiting.reason {
+        lines.push(format!("    {}", clean_line(reason)));
+    }
+    lines
+}
+
+/// 12 groups of 5 in 3 rows, as they are read out.
+fn safety_lines(contact: &Contact, digits: &str, paint: Paint) -> Vec<String> {
+    let digits: Vec<char> = digits.chars().filter(char::is_ascii_digit).collect();
+    let groups: Vec<String> = digits.chunks(5).map(|group| group.iter().collect()).collect();
+    let name = clean_line(&contact.name);
+    let now = if contact.verified { paint.green("verified") } else { paint.yellow("not verified") };
+    let mut lines = vec![format!("Safety number with {} ({now}):", paint.bold(&name)), String::new()];
+    lines.extend(groups.chunks(4).map(|row| format!("    {}", paint.bold(&row.join(" ")))));
+    lines
+}
+
+fn finding_lines(finding: &Finding, paint: Paint) -> Vec<String> {
+    let verdict = match finding.verdict {
+        Verdict::Ok => paint.green("ok  "),
+        Verdict::Warn => paint.yellow("look"),
+        Verdict::Fail => paint.red("FAIL"),
+    };
+    let mut lines = vec![format!("{verdict}  {:<10} {}", finding.name, clean_line(&finding.detail))];
+    if let Some(advice) = &finding.advice {
+        lines.push(format!("      {:<10} {}", "", paint.bold(&clean_line(advice))));
+    }
+    lines
+}
+
+/// Date and time here.
+pub(super) fn moment(at: UnixMillis) -> String {
+    local(at, "%Y-%m-%d %H:%M")
+}
+
+/// The time here; for what lies a few hours away.
+pub(crate) fn clock(at: UnixMillis) -> String {
+    local(at, "%H:%M:%S")
+}
+
+fn local(at: UnixMillis, format: &str) -> String {
+    let timestamp = i64::try_from(at.0).ok().and_then(|millis| Timestamp::from_millisecond(millis).ok());
+    timestamp.map_or_else(
+        || "at no known time".to_owned(),
+        |at| at.to_zoned(TimeZone::system()).strftime(format).to_string(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use hushwire_client::ContactId;
+    use hushwire_client::ids::MessageId;
+
+    use super::*;
+
+    fn message(text: &str, outgoing: bool) -> Message {
+        Message {
+            id: LocalId(1),
+            contact: ContactId(1),
+            contact_name: "b\u{202e}ob".to_owned(),
+            message_id: MessageId([0; 16]),
+            outgoing,
+            sent_at: UnixMillis(1_800_000_000_000),
+            kept_at: UnixMillis(1_800_000_000_000),
+            text: text.to_owned(),
+            state: State::Sent,
+        }
+    }
+
+    #[test]
+    fn further_lines_of_a_message_cannot_pass_for_messages() {
+        let lines = lines(&Item::Message(&message("one\n2026-11-22 14:02  eve: two", false)), Paint::new(false), None);
+        assert_eq!(lines.len(), 2);
+        assert!(lines.first().is_some_and(|line| line.ends_with("  bob: one")), "{lines:?}");
+        assert!(lines.last().is_some_and(|line| line.starts_with("      ")), "{lines:?}");
+    }
+
+    #[test]
+    fn a_message_of_ours_says_how_far_it_is() {
+        let lines = lines(&Item::Message(&message("hello", true)), Paint::new(false), Some(80));
+        assert!(lines.first().is_some_and(|line| line.ends_with("  you: hello  ✓sent")), "{lines:?}");
+    }
+
+    #[test]
+    fn a_time_beyond_the_calendar_is_no_panic() {
+        assert_eq!(moment(UnixMillis(u64::MAX)), "at no known time");
+    }
+}

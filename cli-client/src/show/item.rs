@@ -1,0 +1,54 @@
+//! The things that are shown.
+
+use hushwire_client::ids::UnixMillis;
+use hushwire_client::{Contact, ContactId, Finding, LocalId, Message, Profile, State, Waiting};
+
+/// One thing for stdout.
+#[derive(Debug)]
+pub(crate) enum Item<'a> {
+    /// The account was just made. The words are shown this once, when it was made.
+    Registered { profile: &'a Profile, recovery_words: Option<&'a str> },
+    /// Who this is.
+    Account { profile: &'a Profile, link: &'a str },
+    /// The contact link.
+    Link { link: &'a str },
+    /// A row of the list of contacts.
+    Contact(&'a Contact),
+    /// A stranger wrote.
+    Request(&'a Contact),
+    /// A message, of either side.
+    Message(&'a Message),
+    /// A message of ours has come further.
+    State { id: LocalId, contact: &'a Named, state: State },
+    /// Messages are missing.
+    Gap { contact: &'a Named, missing: u64 },
+    /// Envelopes expired before they were fetched.
+    Expired,
+    /// An envelope was thrown away.
+    Undecryptable { reason: &'a str },
+    /// A contact's device list is held back.
+    IdentityChanged { contact: &'a Named },
+    /// A try to send failed.
+    Retrying { contact: &'a Named, reason: &'a str, next_try: UnixMillis },
+    /// A message that has not left.
+    Waiting(&'a Waiting),
+    /// The safety number with a contact.
+    SafetyNumber { contact: &'a Contact, digits: &'a str },
+    /// One finding of `hush doctor`.
+    Finding(&'a Finding),
+}
+
+/// A contact by row and name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Named {
+    /// The row.
+    pub(crate) id: ContactId,
+    /// The name now.
+    pub(crate) name: String,
+}
+
+impl From<&Contact> for Named {
+    fn from(contact: &Contact) -> Self {
+        Self { id: contact.id, name: contact.name.clone() }
+    }
+}

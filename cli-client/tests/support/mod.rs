@@ -1,0 +1,182 @@
+//! The real program with a home of its own, and real servers in this process.
+#![allow(dead_code, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+use std::io::Write as _;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+use hushwire_keyserver::Registration;
+use hushwire_proto::net::serve::ServeLimits;
+use hushwire_proto::net::tls::ServerIdentity;
+use hushwire_relay::clock::Clock;
+use hushwire_relay::queue::memory::MemoryQueue;
+use hushwire_relay::quota::Rules;
+use serde_json::Value;
+use tempfile::TempDir;
+
+const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+/// One person: a data directory, and a passphrase in a file.
+pub(crate) struct Person {
+    home: TempDir,
+}
+
+/// How the program ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl Person {
+    pub(crate) fn new() -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let person = Self { home };
+        person.passphrase_file("right", "correct horse");
+        person
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.home.path()
+    }
+
+    /// The folder of the account.
+    pub(crate) fn account(&self) -> PathBuf {
+        self.home.path().join("data").join("default")
+    }
+
+    pub(crate) fn passphrase_file(&self, name: &str, passphrase: &str) -> PathBuf {
+        let path = self.home.path().join(name);
+        std::fs::write(&path, format!("{passphrase}\n")).unwrap();
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        }
+        path
+    }
+
+    /// The program, to be given arguments. Nothing of the environment reaches it.
+    pub(crate) fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_hush"));
+        command.env_clear().env("HOME", self.home.path()).env("HUSHWIRE_DATA_DIR", self.home.path().join("data"));
+        command.env("TZ", "UTC").stdin(Stdio::null());
+        command
+    }
+
+    pub(crate) fn hush<const N: usize>(&self, args: [&str; N]) -> Ended {
+        ended(self.command().args(args).output().unwrap())
+    }
+
+    pub(crate) fn hush_with_stdin<const N: usize>(&self, args: [&str; N], stdin: &str) -> Ended {
+        let mut child = self.spawn(args, Stdio::piped());
+        child.stdin.take().unwrap().write_all(stdin.as_bytes()).unwrap();
+        ended(child.wait_with_output().unwrap())
+    }
+
+    pub(crate) fn spawn<const N: usize>(&self, args: [&str; N], stdin: Stdio) -> Child {
+        self.command().args(args).stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
+    /// With `--json`, ended well: the objects.
+    pub(crate) fn json<const N: usize>(&self, args: [&str; N]) -> Vec<Value> {
+        let ended = ended(self.command().arg("--json").args(args).output().unwrap());
+        assert_eq!(ended.code, 0, "{args:?}: {ended:?}");
+        ended.objects()
+    }
+
+    /// Makes an account with a key file.
+    pub(crate) fn register(&self, servers: &Servers, name: &str) -> Value {
+        let args = ["register", "--relay", &servers.relay, "--keyserver", &servers.keyserver];
+        let ended = ended(
+            self.command().arg("--json").args(args).args(["--handle", name, "--protect", "key-file"]).output().unwrap(),
+        );
+        assert_eq!(ended.code, 0, "{ended:?}");
+        ended.objects().pop().unwrap()
+    }
+}
+
+impl Ended {
+    /// Every line of stdout is one JSON object of the schema's envelope.
+    pub(crate) fn objects(&self) -> Vec<Value> {
+        let object = |line: &str| -> Value {
+            let value: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+            assert_eq!(value["v"], 1, "{line}");
+            assert!(value["type"].is_string(), "{line}");
+            value
+        };
+        self.out.lines().map(object).collect()
+    }
+}
+
+pub(crate) fn ended(output: Output) -> Ended {
+    Ended {
+        code: output.status.code().unwrap_or(-1),
+        out: String::from_utf8(output.stdout).unwrap(),
+        err: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+/// A relay and a keyserver.
+pub(crate) struct Servers {
+    pub(crate) relay: String,
+    pub(crate) keyserver: String,
+    runtime: tokio::runtime::Runtime,
+    running: Option<(hushwire_relay::Running, hushwire_keyserver::Running)>,
+    _data: TempDir,
+}
+
+impl Servers {
+    pub(crate) fn start() -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let identity = || ServerIdentity::self_signed(&["127.0.0.1".to_owned()]).unwrap();
+        let relay = hushwire_relay::Parts {
+            queue: MemoryQueue::new(Rules::default()),
+            identity: identity(),
+            listen: (LOCALHOST, 0).into(),
+            host: "127.0.0.1".to_owned(),
+            connections: ServeLimits::default(),
+            clock: Clock::system(),
+            sweep_every: Duration::from_secs(3600),
+        };
+        let keyserver = hushwire_keyserver::Parts {
+            data_dir: data.path().join("keys"),
+            listen: (LOCALHOST, 0).into(),
+            host: "127.0.0.1".to_owned(),
+            identity: identity(),
+            registration: Registration::Open,
+            connections: ServeLimits::default(),
+        };
+        let (relay, keyserver) = runtime.block_on(async {
+            (hushwire_relay::start(relay).unwrap(), hushwire_keyserver::start(keyserver).await.unwrap())
+        });
+        Self {
+            relay: relay.address().to_string(),
+            keyserver: keyserver.address().to_string(),
+            runtime,
+            running: Some((relay, keyserver)),
+            _data: data,
+        }
+    }
+
+    /// Addresses where nobody listens.
+    pub(crate) fn nowhere() -> (String, String) {
+        let print = "a".repeat(52);
+        (format!("hush://{print}@127.0.0.1:9"), format!("hush://{print}@127.0.0.1:10"))
+    }
+}
+
+impl Drop for Servers {
+    fn drop(&mut self) {
+        if let Some((relay, keyserver)) = self.running.take() {
+            self.runtime.block_on(async {
+                relay.shutdown().await;
+                keyserver.shutdown().await;
+            });
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! A symmetric chain: one key per message, drawn in order, and those that were skipped.
+//!
+//! Owns the chain key, the seed of a message and the keys that come of it. Which chain a message belongs to is the
+//! `double_ratchet`'s.
+//!
+//! Spec: signal-wire §3.1, §3.6.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+use crate::error::DecryptError;
+use crate::kdf::{deal, hkdf, hmac};
+use crate::limits::SKIPPED_PER_CHAIN_MAX;
+
+/// `CK`, the chain key of one chain, and the number of the message that it is about to give. Wiped on drop.
+///
+/// Spec: signal-wire §3.1.
+#[derive(Clone, Zeroize, ZeroizeOnDrop)]
+pub(crate) struct ChainKey {
+    key: Box<[u8; 32]>,
+    #[zeroize(skip)]
+    index: u32,
+}
+
+impl ChainKey {
+    pub(crate) fn new(key: Box<[u8; 32]>, index: u32) -> ChainKey {
+        ChainKey { key, index }
+    }
+
+    pub(crate) fn key(&self) -> &[u8; 32] {
+        &self.key
+    }
+
+    /// The number of the next message.
+    pub(crate) fn index(&self) -> u32 {
+        self.index
+    }
+
+    /// `seed = HMAC(CK, 0x01), CK' = HMAC(CK, 0x02)`. Takes the chain by value: no seed is drawn twice.
+    ///
+    /// Nothing when the numbers are used up. Spec: signal-wire §3.1.
+    pub(crate) fn step(self) -> Option<(MessageSeed, ChainKey)> {
+        let index = self.index.checked_add(1)?;
+        let seed = MessageSeed(Box::new(hmac(self.key.as_slice(), &[&[0x01]])));
+        Some((seed, ChainKey { key: Box::new(hmac(self.key.as_slice(), &[&[0x02]])), index }))
+    }
+
+    /// The seed of message `counter`, the chain behind it, and in `skipped` the seeds of what lies between.
+    ///
+    /// `limit` is how many may lie between. Spec: signal-wire §3.6.
+    pub(crate) fn forward(
+        self,
+        counter: u32,
+        limit: u32,
+        skipped: &mut SkippedSeeds,
+    ) -> Result<(MessageSeed, ChainKey), DecryptError> {
+        let ahead = counter.checked_sub(self.index).ok_or(DecryptError::Repeated)?;
+        if ahead > limit {
+            return Err(DecryptError::TooFarAhead { ahead, limit });
+        }
+        let mut chain = self;
+        while chain.index < counter {
+            let index = chain.index;
+            let (seed, next) = chain.step().ok_or(DecryptError::Malformed)?;
+            skipped.keep(index, seed);
+            chain = next;
+        }
+        chain.step().ok_or(DecryptError::Malformed)
+    }
+}
+
+impl fmt::Debug for ChainKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { key: _, index } = self; // a new field must be placed here, or this does not compile
+        f.debug_struct("ChainKey").field("index", index).finish_non_exhaustive()
+    }
+}
+
+/// What a message's keys come of, once its SPQR key is known. 32 bytes, wiped on drop.
+///
+/// Spec: signal-wire §3.1.
+#[derive(Clone, Zeroize, ZeroizeOnDrop)]
+pub(crate) struct MessageSeed(Box<[u8; 32]>);
+
+impl MessageSeed {
+    pub(crate) fn new(seed: Box<[u8; 32]>) -> MessageSeed {
+        MessageSeed(seed)
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// `HKDF(P, seed, "WhisperMessageKeys", 80)` = cipher key ‖ MAC key ‖ IV. Takes the seed: its keys are used once.
+    ///
+    /// `pq` is P, the SPQR key of the same message. Spec: signal-wire §3.1.
+    pub(crate) fn keys(self, pq: Option<&[u8; 32]>) -> MessageKeys {
+        let out = hkdf::<80>(pq.map(<[u8; 32]>::as_slice), self.0.as_slice(), b"WhisperMessageKeys");
+        let mut keys = MessageKeys { cipher: Box::new([0; 32]), mac: Box::new([0; 32]), iv: [0; 16] };
+        deal(&out, &mut [keys.cipher.as_mut_slice(), keys.mac.as_mut_slice(), &mut keys.iv]);
+        keys
+    }
+}
+
+/// The keys of one message. Wiped on drop.
+///
+/// Spec: signal-wire §3.1.
+#[derive(Zeroize, ZeroizeOnDrop)]
+pub(crate) struct MessageKeys {
+    pub(crate) cipher: Box<[u8; 32]>,
+    pub(crate) mac: Box<[u8; 32]>,
+    pub(crate) iv: [u8; 16],
+}
+
+/// The seeds of messages that were skipped, by number: at most [`SKIPPED_PER_CHAIN_MAX`], the latest ones.
+///
+/// Spec: signal-wire §3.6.
+#[derive(Clone, Default)]
+pub(crate) struct SkippedSeeds(BTreeMap<u32, MessageSeed>);
+
+impl SkippedSeeds {
+    /// Keeps one more; the earliest goes when there are too many. A chain only runs forward, so the lowest number is it.
+    pub(crate) fn keep(&mut self, index: u32, seed: MessageSeed) {
+        self.0.insert(index, seed);
+        if self.0.len() > SKIPPED_PER_CHAIN_MAX {
+            self.0.pop_first();
+        }
+    }
+
+    /// Takes the seed of message `counter` out, so that it opens once.
+    pub(crate) fn take(&mut self, counter: u32) -> Option<MessageSeed> {
+        self.0.remove(&counter)
+    }
+
+    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = (u32, &MessageSeed)> {
+        self.0.iter().map(|(index, seed)| (*index, seed))
+    }
+}

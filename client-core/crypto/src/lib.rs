@@ -1,0 +1,60 @@
+//! Signal's protocols as values: bytes and keys in, bytes and new state out.
+//!
+//! No input or output, no store, no async, no clock, no randomness of its own: the rng and the time are arguments. State
+//! moves by value: every act takes `&self` and returns the state behind it, so what fails changes nothing. Which identity
+//! key is trusted, which prekeys exist and when state is stored is the engine's.
+//!
+//! Every session is version 4: PQXDH, Double Ratchet and SPQR together. There is no fallback.
+//!
+//! | signal-wire | file | vectors |
+//! |---|---|---|
+//! | §1.1 HKDF, HMAC, AES-CBC | `kdf`, `cipher` | all |
+//! | §1.2 Curve25519 keys | [`curve`] | keys.json |
+//! | §1.3 Kyber-1024 | [`kem`] | keys.json, prekey_sessions.json |
+//! | §1.4 XEdDSA | `xeddsa` | keys.json |
+//! | §2.1 prekeys and bundles | [`prekey`] | negative.json |
+//! | §2.2, §2.3 PQXDH | `pqxdh` | prekey_sessions.json |
+//! | §3.1, §3.6 chains, Double Ratchet | `chain`, `double_ratchet` | two_way.json |
+//! | §3.3 to §3.5 messages | [`message`] | two_way.json, negative.json |
+//! | §3.2, §3.6 sending, receiving | [`session`], `triple` | two_way.json |
+//! | §4 SPQR | `spqr` | two_way.json |
+//! | §6 sealed sender | [`sealed`] | sealed_sender.json |
+//! | §7 safety numbers | [`fingerprint`] | fingerprints.json |
+//! | §8.2 to §8.4 several sessions | [`sessions`] | negative.json, misc.json |
+//! | §8.6 limits | [`limits`] | |
+//! | bytes on disk | `stored` | |
+
+mod chain;
+mod cipher;
+pub mod curve;
+mod double_ratchet;
+pub mod error;
+pub mod fingerprint;
+mod kdf;
+pub mod kem;
+pub mod limits;
+pub mod message;
+mod pqxdh;
+pub mod prekey;
+#[cfg(test)]
+mod replay;
+pub mod sealed;
+pub mod session;
+pub mod sessions;
+mod spqr;
+mod stored;
+mod triple;
+mod xeddsa;
+
+pub use curve::{IdentityKeyPair, KeyPair, PrivateKey, PublicKey};
+pub use error::{
+    BadBundle, BadKey, BadStored, BundleKey, DecryptError, EncryptError, MalformedMessage, NotContributory, StartError,
+};
+pub use kem::{KemCiphertext, KemPublicKey, KemSecretKey};
+pub use message::{PreKeySignalMessage, SignalMessage};
+pub use prekey::{
+    KyberPreKey, KyberPreKeyPublic, OneTimePreKey, OneTimePreKeyPublic, OurPreKeys, PreKeyBundle, SignedPreKey,
+    SignedPreKeyPublic, UsedPreKeys, VerifiedBundle,
+};
+pub use session::{Addresses, CiphertextMessage, Local};
+pub use sessions::{Opened, OpenedFirst, Sealed, Sessions};

@@ -1,0 +1,246 @@
+//! The one door: an input, one transaction, then outputs. What is outstanding after any input is found by looking at
+//! the database, never kept in a queue of its own, so a crash at any moment forgets nothing.
+
+use std::collections::BTreeMap;
+
+use hushwire_proto::ids::{Seq, UnixMillis};
+use rand_core::CryptoRng;
+use rusqlite::Connection;
+
+use crate::account::{Credentials, Keys, RecoveryKey, Setup};
+use crate::contact_link::ContactLink;
+use crate::input::{Call, CallFailed, CallId, Input, Output, Reply};
+use crate::outbox::Backoff;
+use crate::store::me::{self, Flag};
+use crate::store::{Store, StoreError};
+use crate::types::{Event, Profile};
+use crate::{contacts, outbox, prekeys, receipts, receive, send};
+
+/// The messenger of one device.
+///
+/// After a [`StoreError`] the engine is to be dropped and opened anew: what it remembered of calls under way may not
+/// fit the database any more.
+pub struct Engine {
+    pub(crate) store: Store,
+    pub(crate) keys: Keys,
+    flight: Flight,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Engine(..)")
+    }
+}
+
+impl Engine {
+    /// Makes an account in an empty database. Nothing leaves the device before the first [`Engine::handle`].
+    ///
+    /// # Errors
+    /// [`StoreError`]; also when there is an account already.
+    pub fn create(
+        store: Store,
+        setup: &Setup,
+        now: UnixMillis,
+        rng: &mut impl CryptoRng,
+    ) -> Result<(Self, RecoveryKey), StoreError> {
+        let tx = store.begin()?;
+        let (keys, recovery) = Keys::create(&tx, setup, rng)?;
+        prekeys::make_first(&tx, &keys, now, rng)?;
+        tx.commit()?;
+        Ok((Self { store, keys, flight: Flight::default() }, recovery))
+    }
+
+    /// Opens what [`Engine::create`] made; `None` when the database has no account.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn open(store: Store) -> Result<Option<Self>, StoreError> {
+        let keys = Keys::load(store.read())?;
+        Ok(keys.map(|keys| Self { store, keys, flight: Flight::default() }))
+    }
+
+    /// One input, one transaction. What comes out is kept by then.
+    ///
+    /// # Errors
+    /// [`StoreError`]: nothing was kept; open the engine anew.
+    pub fn handle(
+        &mut self,
+        input: Input,
+        now: UnixMillis,
+        rng: &mut impl CryptoRng,
+    ) -> Result<Vec<Output>, StoreError> {
+        let tx = self.store.begin()?;
+        let mut cx = Cx { db: &tx, keys: &self.keys, flight: &mut self.flight, now, rng, out: Vec::new() };
+        if !cx.flight.begun {
+            // What failed before the program stopped says nothing about now.
+            cx.flight.begun = true;
+            crate::store::outbox::hurry(cx.db)?;
+        }
+        match input {
+            Input::Command(command) => contacts::command(&mut cx, command)?,
+            Input::Delivered(deliveries) => receive::run(&mut cx, deliveries)?,
+            Input::Replied { call, reply } => {
+                if let Some(pending) = cx.flight.calls.remove(&call) {
+                    replied(&mut cx, pending, reply)?;
+                }
+            }
+            Input::Online => {
+                cx.flight.chores.clear();
+                crate::store::outbox::hurry(cx.db)?;
+            }
+            Input::Tick => {}
+        }
+        outstanding(&mut cx)?;
+        let out = cx.out;
+        tx.commit()?;
+        Ok(out)
+    }
+
+    /// Who this is.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn profile(&self) -> Result<Profile, StoreError> {
+        let db = self.store.read();
+        Ok(Profile {
+            account: self.keys.account,
+            device: self.keys.device,
+            handle: self.keys.handle(db)?,
+            keyserver: self.keys.keyserver.clone(),
+            relay: self.keys.relay.clone(),
+            registered: me::flag(db, Flag::Announced)?,
+            prekeys_left: me::stock(db)?,
+        })
+    }
+
+    /// What the shell signs in with.
+    #[must_use]
+    pub fn credentials(&self) -> Credentials {
+        self.keys.credentials()
+    }
+
+    /// The last place of the own mailbox that is kept: drain from here.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn drained_to(&self) -> Result<Seq, StoreError> {
+        me::drained_to(self.store.read())
+    }
+
+    /// Our contact link.
+    #[must_use]
+    pub fn contact_link(&self) -> ContactLink {
+        ContactLink { account: self.keys.account, keyserver: self.keys.keyserver.clone() }
+    }
+
+    /// Whether something is still to be sent, published or confirmed.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn has_work(&self) -> Result<bool, StoreError> {
+        let db = self.store.read();
+        Ok(!self.flight.calls.is_empty()
+            || !crate::store::outbox::is_empty(db)?
+            || crate::store::receipts::next_due(db)?.is_some()
+            || !me::flag(db, Flag::Announced)?)
+    }
+
+    /// Whether the database is as it was written, page by page.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`].
+    pub fn check_store(&self) -> Result<(), StoreError> {
+        self.store.check()
+    }
+}
+
+/// What one input is handled with.
+pub(crate) struct Cx<'a, R> {
+    pub(crate) db: &'a Connection,
+    pub(crate) keys: &'a Keys,
+    pub(crate) flight: &'a mut Flight,
+    pub(crate) now: UnixMillis,
+    pub(crate) rng: &'a mut R,
+    pub(crate) out: Vec<Output>,
+}
+
+impl<R: CryptoRng> Cx<'_, R> {
+    pub(crate) fn event(&mut self, event: Event) {
+        self.out.push(Output::Event(event));
+    }
+
+    pub(crate) fn call(&mut self, call: Call, pending: Pending) {
+        let id = CallId(self.flight.next);
+        self.flight.next = self.flight.next.wrapping_add(1);
+        self.flight.calls.insert(id, pending);
+        self.out.push(Output::Call { id, call });
+    }
+}
+
+/// What is under way. Lost on a restart, and then found again in the database.
+#[derive(Default)]
+pub(crate) struct Flight {
+    begun: bool,
+    next: u64,
+    pub(crate) calls: BTreeMap<CallId, Pending>,
+    /// Chores that failed: how often, and when the next try is due.
+    pub(crate) chores: BTreeMap<Chore, Backoff>,
+    /// Whether the keyserver was asked for the stock since the program began.
+    pub(crate) stock_asked: bool,
+}
+
+/// What has to be done once for all contacts together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Chore {
+    Register,
+    Publish,
+    GetStock,
+    Tokens,
+}
+
+/// What a call was about.
+#[derive(Debug)]
+pub(crate) enum Pending {
+    Register,
+    Publish(Vec<(crate::store::prekeys::Kind, u32)>),
+    GetStock,
+    AddContact(Box<contacts::Wanted>),
+    Refresh(crate::types::ContactId),
+    Fetch(crate::types::ContactId),
+    Grant(Vec<hushwire_proto::ids::TokenHash>),
+    Revoke(Vec<hushwire_proto::ids::TokenHash>),
+    Acknowledge,
+    Deposit(hushwire_proto::ids::DepositId),
+}
+
+fn replied<R: CryptoRng>(
+    cx: &mut Cx<'_, R>,
+    pending: Pending,
+    reply: Result<Reply, CallFailed>,
+) -> Result<(), StoreError> {
+    match pending {
+        Pending::Register => prekeys::registered(cx, reply),
+        Pending::Publish(keys) => prekeys::published(cx, &keys, reply),
+        Pending::GetStock => prekeys::stock(cx, reply),
+        Pending::AddContact(wanted) => contacts::found(cx, *wanted, reply),
+        Pending::Refresh(contact) => contacts::refreshed(cx, contact, reply),
+        Pending::Fetch(contact) => send::fetched(cx, contact, reply),
+        Pending::Grant(hashes) => prekeys::granted(cx, &hashes, reply),
+        Pending::Revoke(hashes) => prekeys::revoked(cx, &hashes, reply),
+        // If it was lost, the relay delivers again and we acknowledge again.
+        Pending::Acknowledge => Ok(()),
+        Pending::Deposit(id) => outbox::deposited(cx, id, reply),
+    }
+}
+
+/// Calls whatever the database says is to be done and is not under way, and asks to be woken for the rest.
+fn outstanding<R: CryptoRng>(cx: &mut Cx<'_, R>) -> Result<(), StoreError> {
+    let mut wake = prekeys::outstanding(cx)?;
+    for next in [receipts::outstanding(cx)?, send::outstanding(cx)?, outbox::outstanding(cx)?] {
+        wake = wake.into_iter().chain(next).min();
+    }
+    if let Some(at) = wake {
+        cx.out.push(Output::WakeAt(at));
+    }
+    Ok(())
+}

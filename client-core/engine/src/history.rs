@@ -1,0 +1,61 @@
+//! What was said, and what waits: questions that change nothing.
+
+use hushwire_crypto::fingerprint::{Fingerprint, Party};
+
+use crate::account::root_identity;
+use crate::engine::Engine;
+use crate::store::{StoreError, contacts, messages, outbox};
+use crate::types::{ContactId, LocalId, Message, SafetyNumber, Waiting};
+
+/// Which part of a history.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    /// Only what stands before this message.
+    pub before: Option<LocalId>,
+    /// Only what stands after this message; the page then begins there instead of ending at the last one.
+    pub after: Option<LocalId>,
+    /// At most so many.
+    pub limit: u32,
+}
+
+impl Engine {
+    /// A part of the history, oldest first, in the order in which both sides see it; of one contact or of all.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn history(&self, contact: Option<ContactId>, page: Page) -> Result<Vec<Message>, StoreError> {
+        messages::page(self.store.read(), contact, page.before, page.after, page.limit)
+    }
+
+    /// One message.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn message(&self, id: LocalId) -> Result<Option<Message>, StoreError> {
+        messages::get(self.store.read(), id)
+    }
+
+    /// Messages of ours that no relay has yet, oldest first, at most 1,000.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn waiting(&self) -> Result<Vec<Waiting>, StoreError> {
+        outbox::waiting(self.store.read())
+    }
+
+    /// The number to compare with this contact, in person or by voice. It covers both accounts and never changes.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn safety_number(&self, contact: ContactId) -> Result<Option<SafetyNumber>, StoreError> {
+        let db = self.store.read();
+        let Some(contact) = contacts::get(db, contact)? else { return Ok(None) };
+        let theirs = root_identity(&contacts::links(db, contact.id)?);
+        let (Some(ours), Some(theirs)) = (root_identity(&self.keys.links), theirs) else { return Ok(None) };
+        let fingerprint = Fingerprint::new(
+            Party { id: self.keys.account.as_bytes(), key: &ours },
+            Party { id: contact.account.as_bytes(), key: &theirs },
+        );
+        Ok(Some(SafetyNumber { digits: fingerprint.digits(), scannable: fingerprint.scannable() }))
+    }
+}

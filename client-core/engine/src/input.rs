@@ -1,0 +1,244 @@
+//! What goes into the engine and what comes out.
+
+use hushwire_proto::account::SignedLink;
+use hushwire_proto::address::{Handle, ServerAddress};
+use hushwire_proto::ids::{AccountId, DeviceId, Seq, TokenHash, UnixMillis};
+use hushwire_proto::keyserver::{Bundle, Found, Publish, Stock, Who};
+use hushwire_proto::relay::{Deliveries, Deposit, TokenClass};
+
+use crate::contact_link::ContactLink;
+use crate::types::{ContactId, Event, LocalId, Message};
+
+/// One thing that the engine is told. Each is one database transaction.
+#[derive(Debug)]
+pub enum Input {
+    /// A person wants something. Answered by exactly one [`Output::Answer`].
+    Command(Command),
+    /// The own relay delivered. Acknowledged by [`Call::Acknowledge`] once it is kept.
+    Delivered(Deliveries),
+    /// A call has its reply.
+    Replied {
+        /// Which.
+        call: CallId,
+        /// What came back.
+        reply: Result<Reply, CallFailed>,
+    },
+    /// The network is there again: what waits for a next try is due now.
+    Online,
+    /// The clock has come to a [`Output::WakeAt`], or the program has just begun: whatever is outstanding is called.
+    Tick,
+}
+
+/// What a person wants.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// Answered at once with [`Answer::Done`]; the outcome comes as [`Event::ContactAdded`] or
+    /// [`Event::ContactNotFound`].
+    AddContact {
+        /// Whom.
+        who: NewContact,
+        /// What to call them; else the name of the handle, else the start of the account id.
+        name: Option<String>,
+    },
+    /// [`Answer::Queued`]. A contact that stood as a request is thereby accepted.
+    Send {
+        /// To whom.
+        to: ContactId,
+        /// 1 to [`hushwire_proto::limits::TEXT_BYTES_MAX`] bytes.
+        text: String,
+    },
+    /// A person has seen everything from this contact up to this message. [`Answer::Done`].
+    MarkRead {
+        /// Whose.
+        contact: ContactId,
+        /// Up to here.
+        through: LocalId,
+    },
+    /// A stranger becomes a contact. [`Answer::Done`].
+    Accept(ContactId),
+    /// Messages from this contact are dropped from now on, and their token is revoked. [`Answer::Done`].
+    Block(ContactId),
+    /// A person compared the safety number. [`Answer::Done`].
+    SetVerified(ContactId, bool),
+    /// A new name for a contact. [`Answer::Done`].
+    Rename(ContactId, String),
+    /// Another handle, or none, for an account that is not registered yet: the first choice was taken.
+    /// [`Answer::Done`].
+    SetHandleName(Option<String>),
+}
+
+/// Whom to add.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NewContact {
+    /// By handle at this keyserver (its address carries the fingerprint to expect).
+    Handle(Handle, ServerAddress),
+    /// By contact link: verified from the start.
+    Link(ContactLink),
+}
+
+/// One thing that comes out. By then it is kept.
+#[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "a few at a time, each moved once")]
+pub enum Output {
+    /// The answer to the command that went in.
+    Answer(Answer),
+    /// Ask a server. The shell gives the reply back as [`Input::Replied`], in any order, or an error when the server
+    /// cannot be reached; the engine tries again by itself.
+    Call {
+        /// Names the call.
+        id: CallId,
+        /// What to ask.
+        call: Call,
+    },
+    /// Something to show.
+    Event(Event),
+    /// Send [`Input::Tick`] no later than this. The newest replaces the ones before.
+    WakeAt(UnixMillis),
+}
+
+/// The answer to a command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Kept.
+    Done,
+    /// Kept, and will be sent.
+    Queued(Message),
+    /// Not done. Nothing changed.
+    Refused(CommandError),
+}
+
+/// Why a command was not carried out.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CommandError {
+    /// No contact of that id or name.
+    #[error("there is no such contact")]
+    NoSuchContact,
+    /// Two contacts cannot have one name.
+    #[error("another contact is already called `{0}`; choose another name")]
+    NameTaken(String),
+    /// The text is empty or too long.
+    #[error("a message has 1 to {limit} bytes; this one has {found}")]
+    TextLength {
+        /// Bytes it has.
+        found: usize,
+        /// Bytes it may have.
+        limit: usize,
+    },
+    /// The contact is blocked.
+    #[error("this contact is blocked; unblock them first")]
+    Blocked,
+    /// That is this account.
+    #[error("this is your own account")]
+    Myself,
+    /// The account has its handle already.
+    #[error("this account is registered; its handle cannot be changed")]
+    AlreadyRegistered,
+    /// A name that cannot be one.
+    #[error("a name has 1 to 64 characters, none of them a control character")]
+    BadName,
+}
+
+/// Names a call while it is under way. Not kept across restarts: what was under way is called again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CallId(pub u64);
+
+/// What to ask a server, and over which connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Call {
+    /// Keyserver, own connection: make the account. The shell adds the proof.
+    Register {
+        /// Which keyserver.
+        keyserver: ServerAddress,
+        /// Link 0.
+        link: SignedLink,
+        /// Local part of the handle.
+        handle_name: Option<String>,
+    },
+    /// Keyserver, own connection, signed in.
+    Publish {
+        /// Which keyserver.
+        keyserver: ServerAddress,
+        /// New prekeys.
+        publish: Publish,
+    },
+    /// Keyserver, own connection, signed in: how many prekeys are left.
+    GetStock {
+        /// Which keyserver.
+        keyserver: ServerAddress,
+    },
+    /// Keyserver, anonymous connection.
+    Lookup {
+        /// Which keyserver.
+        keyserver: ServerAddress,
+        /// Whom.
+        who: Who,
+    },
+    /// Keyserver, anonymous connection.
+    Fetch {
+        /// Which keyserver.
+        keyserver: ServerAddress,
+        /// Whose prekeys.
+        account: AccountId,
+        /// Which devices.
+        devices: Vec<DeviceId>,
+    },
+    /// Own relay, signed-in connection.
+    Grant {
+        /// Tokens to accept.
+        tokens: Vec<(TokenHash, TokenClass)>,
+    },
+    /// Own relay, signed-in connection.
+    Revoke {
+        /// Tokens to refuse.
+        hashes: Vec<TokenHash>,
+    },
+    /// Own relay, signed-in connection: everything up to here is kept. Its reply is not needed.
+    Acknowledge {
+        /// Up to here.
+        through: Seq,
+    },
+    /// Any relay, anonymous connection. Deposits to one relay are put on the wire in the order they come out.
+    Deposit {
+        /// Which relay.
+        relay: ServerAddress,
+        /// What.
+        deposit: Deposit,
+    },
+}
+
+/// What a server said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// To [`Call::Register`].
+    Registered,
+    /// To [`Call::Publish`] and [`Call::GetStock`].
+    Stock(Stock),
+    /// To [`Call::Lookup`].
+    Found(Found),
+    /// To [`Call::Fetch`].
+    Bundles(Vec<Bundle>),
+    /// To [`Call::Grant`] and [`Call::Revoke`].
+    TokensKept,
+    /// To [`Call::Acknowledge`].
+    Acknowledged,
+    /// To [`Call::Deposit`].
+    Stored,
+}
+
+/// Why a call has no reply.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CallFailed {
+    /// The server could not be reached, or did not answer in time. What became of the request is not known.
+    #[error("{0}")]
+    Unreachable(String),
+    /// The relay refused. Nothing changed there.
+    #[error("the relay refused: {0}")]
+    Relay(hushwire_proto::relay::Refused),
+    /// The keyserver refused. Nothing changed there.
+    #[error("the keyserver refused: {0}")]
+    Keyserver(hushwire_proto::keyserver::Refused),
+    /// The server said what does not belong to the protocol.
+    #[error("the server answered out of protocol")]
+    OutOfProtocol,
+}
+

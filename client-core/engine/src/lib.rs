@@ -1,0 +1,39 @@
+//! The messenger as a state machine: one [`Input`], one transaction of the encrypted database, then [`Output`]s.
+//!
+//! Owns accounts, contacts, sessions, the outbox, receipts and history. Knows no clock, socket, thread or randomness of
+//! its own: time and rng are arguments, effects are values. Leaves the network and waiting to `hushwire-client`,
+//! Signal's protocols to `hushwire-crypto`, the wire to `hushwire-proto`.
+//!
+//! | I want to know | look at |
+//! |---|---|
+//! | what goes in and out | [`input`](Input), [`types`](Event) |
+//! | how a text gets out | `send`, `outbox` |
+//! | what happens to an envelope that comes | `receive`, `seal`, `content` |
+//! | who may send what | `content::allowed` |
+//! | what lies in the database | `store/schema` |
+
+mod account;
+mod contact_link;
+mod contacts;
+mod content;
+mod engine;
+mod history;
+mod input;
+mod outbox;
+mod prekeys;
+mod receipts;
+mod receive;
+mod seal;
+mod send;
+mod store;
+mod types;
+
+pub use account::{Credentials, RecoveryKey, Setup};
+pub use contact_link::{BadContactLink, ContactLink};
+pub use engine::Engine;
+pub use history::Page;
+pub use input::{Answer, Call, CallFailed, CallId, Command, CommandError, Input, NewContact, Output, Reply};
+pub use store::{DatabaseKey, Store, StoreError};
+pub use types::{
+    Contact, ContactId, Event, LocalId, Message, Profile, SafetyNumber, Standing, State, Waiting,
+};

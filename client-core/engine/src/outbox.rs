@@ -1,0 +1,118 @@
+//! Sealed envelopes on their way to relays: in order per mailbox, a few at a time, again and again under the same
+//! deposit id until the relay has them.
+
+use hushwire_proto::address::ServerAddress;
+use hushwire_proto::ids::{DepositId, UnixMillis};
+use hushwire_proto::relay::{Refused, RefusedReason};
+use rand_core::CryptoRng;
+
+use crate::contacts;
+use crate::engine::{Cx, Pending};
+use crate::input::{Call, CallFailed, Reply};
+use crate::store::{StoreError, messages, outbox};
+use crate::types::{Event, State};
+
+/// Deposits under way to one mailbox. Enough to fill a relay's group commit; each is a size class in memory.
+const WINDOW: usize = 32;
+
+/// The first wait after a failure, in milliseconds. It doubles with each further one.
+const FIRST_WAIT_MS: u64 = 250;
+
+/// The longest wait after a failure that may pass by itself, in milliseconds.
+const LONGEST_WAIT_MS: u64 = 30_000;
+
+/// The wait after a refusal that will not pass by itself soon, in milliseconds.
+const REFUSED_WAIT_MS: u64 = 60_000;
+
+/// When something that failed is tried again.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Backoff {
+    pub(crate) attempts: u32,
+    pub(crate) due: UnixMillis,
+}
+
+/// Doubling waits, each drawn between half and the whole, so that many clients do not come at once.
+pub(crate) fn backoff(attempts: u32, now: UnixMillis, rng: &mut impl CryptoRng) -> Backoff {
+    let wait = FIRST_WAIT_MS.saturating_mul(1 << attempts.min(16)).min(LONGEST_WAIT_MS);
+    let jitter = rng.next_u64() % (wait / 2 + 1);
+    Backoff { attempts: attempts.saturating_add(1), due: now.plus(wait - jitter) }
+}
+
+/// Calls deposits that are due. When to look again.
+pub(crate) fn outstanding<R: CryptoRng>(cx: &mut Cx<'_, R>) -> Result<Option<UnixMillis>, StoreError> {
+    let mut wake: Option<UnixMillis> = None;
+    for mailbox in outbox::mailboxes(cx.db)? {
+        let rows = outbox::first_for(cx.db, mailbox, WINDOW)?;
+        let under_way = |id: DepositId, cx: &Cx<'_, R>| {
+            cx.flight.calls.values().any(|pending| matches!(pending, Pending::Deposit(other) if *other == id))
+        };
+        // The head decides: nothing overtakes an envelope that waits for its next try.
+        let Some(head) = rows.first() else { continue };
+        if head.due > cx.now && !under_way(head.deposit.id, cx) {
+            wake = wake.into_iter().chain([head.due]).min();
+            continue;
+        }
+        for row in rows {
+            if !under_way(row.deposit.id, cx) {
+                let id = row.deposit.id;
+                cx.call(Call::Deposit { relay: row.relay, deposit: row.deposit }, Pending::Deposit(id));
+            }
+        }
+    }
+    Ok(wake)
+}
+
+/// A deposit has its reply.
+pub(crate) fn deposited<R: CryptoRng>(
+    cx: &mut Cx<'_, R>,
+    id: DepositId,
+    reply: Result<Reply, CallFailed>,
+) -> Result<(), StoreError> {
+    let Some(about) = outbox::about(cx.db, id)? else { return Ok(()) };
+    let failure = match reply {
+        Ok(Reply::Stored) => {
+            outbox::remove(cx.db, id)?;
+            if let Some(message) = about.message
+                && !outbox::has_message(cx.db, message)?
+                && messages::advance(cx.db, message, State::Sent)?
+            {
+                cx.event(Event::StateChanged { id: message, contact: about.contact, state: State::Sent });
+            }
+            return Ok(());
+        }
+        Ok(_) => CallFailed::OutOfProtocol,
+        Err(failure) => failure,
+    };
+    if let CallFailed::Relay(Refused { reason: RefusedReason::NoSuchDoor, .. }) = &failure {
+        contacts::door_closed(cx, &about)?;
+    }
+    let due = match &failure {
+        CallFailed::Relay(refused) => cx.now.plus(wait_after(refused)),
+        _ => backoff(about.attempts, cx.now, cx.rng).due,
+    };
+    outbox::postpone(cx.db, id, due, &failure.to_string())?;
+    if about.message.is_some() {
+        cx.event(Event::Retrying { contact: about.contact, reason: failure.to_string(), next_try: due });
+    }
+    Ok(())
+}
+
+/// The relay that a device list names, if the address is one.
+pub(crate) fn relay_address(text: &str) -> Option<ServerAddress> {
+    ServerAddress::parse(text, hushwire_proto::address::RELAY_PORT).ok()
+}
+
+fn wait_after(refused: &Refused) -> u64 {
+    let wait = match refused.reason {
+        RefusedReason::GoingAway | RefusedReason::StorageFailed | RefusedReason::Overloaded => FIRST_WAIT_MS * 4,
+        RefusedReason::MailboxFull
+        | RefusedReason::NoSuchDoor
+        | RefusedReason::TooMany
+        | RefusedReason::BadRequest
+        | RefusedReason::BadProof
+        | RefusedReason::NotOpen
+        | RefusedReason::OwnerMayNotDeposit => REFUSED_WAIT_MS,
+    };
+    // A relay may ask for a longer wait, but not for ever.
+    wait.max(refused.retry_after_ms.min(60 * REFUSED_WAIT_MS))
+}

@@ -1,0 +1,304 @@
+//! What we keep at servers: the account and its prekeys at the keyserver, deposit tokens at our relay. Made here,
+//! published until confirmed, refilled when few are left.
+
+use bytes::Bytes;
+use hushwire_crypto::{BadStored, KyberPreKey, OneTimePreKey, SignedPreKey};
+use hushwire_proto::ids::{TokenHash, UnixMillis};
+use hushwire_proto::keyserver::{CurveKey, Publish, RefusedReason, SignedCurveKey, SignedKyberKey, Stock};
+use hushwire_proto::limits::{PREKEYS_PER_PUBLISH_MAX, TOKENS_PER_GRANT_MAX};
+use rand_core::CryptoRng;
+use rusqlite::Connection;
+
+use crate::account::Keys;
+use crate::engine::{Chore, Cx, Pending};
+use crate::input::{Call, CallFailed, Reply};
+use crate::outbox::backoff;
+use crate::store::me::{self, Flag};
+use crate::store::prekeys::{self, Kind};
+use crate::store::{StoreError, damaged};
+use crate::types::Event;
+
+/// One-time prekeys of each kind made at once: as many as one publication carries.
+const BATCH: u32 = 50;
+const _: () = assert!(BATCH as usize == PREKEYS_PER_PUBLISH_MAX);
+
+/// Below so many one-time prekeys at the keyserver, a new batch is made.
+const LOW: u32 = 20;
+
+/// How long a signed prekey is given out, in milliseconds.
+const SIGNED_LIFETIME_MS: u64 = 7 * 24 * 3600 * 1000;
+
+/// How long a signed prekey that was replaced still opens first messages: as long as a relay keeps them, and a week.
+const SIGNED_KEPT_MS: u64 = 37 * 24 * 3600 * 1000;
+
+/// The prekeys of a new account.
+pub(crate) fn make_first(
+    db: &Connection,
+    keys: &Keys,
+    now: UnixMillis,
+    rng: &mut impl CryptoRng,
+) -> Result<(), StoreError> {
+    make_signed(db, keys, now, rng)?;
+    make_batch(db, keys, now, rng)
+}
+
+/// Calls what the servers do not have yet. When to look again.
+pub(crate) fn outstanding<R: CryptoRng>(cx: &mut Cx<'_, R>) -> Result<Option<UnixMillis>, StoreError> {
+    let keyserver = cx.keys.keyserver.clone();
+    let mut wake = None;
+    if !me::flag(cx.db, Flag::Registered)? {
+        if due(cx, Chore::Register, &mut wake, |pending| matches!(pending, Pending::Register))
+            && let Some(link) = cx.keys.links.first().cloned()
+        {
+            let handle_name = me::handle_name(cx.db)?;
+            cx.call(Call::Register { keyserver, link, handle_name }, Pending::Register);
+        }
+        return Ok(wake);
+    }
+    renew(cx)?;
+    let (publish, made_of) = unpublished(cx.db)?;
+    let publishing = !made_of.is_empty();
+    if publishing && due(cx, Chore::Publish, &mut wake, |pending| matches!(pending, Pending::Publish(_))) {
+        cx.call(Call::Publish { keyserver, publish }, Pending::Publish(made_of));
+    } else if !publishing
+        && !cx.flight.stock_asked
+        && due(cx, Chore::GetStock, &mut wake, |pending| matches!(pending, Pending::GetStock))
+    {
+        cx.call(Call::GetStock { keyserver }, Pending::GetStock);
+    }
+    tokens(cx, &mut wake)?;
+    announce(cx, publishing)?;
+    Ok(wake)
+}
+
+/// The keyserver answered the registration.
+pub(crate) fn registered<R: CryptoRng>(cx: &mut Cx<'_, R>, reply: Result<Reply, CallFailed>) -> Result<(), StoreError> {
+    match reply {
+        Ok(Reply::Registered) => {
+            done(cx, Chore::Register);
+            me::set_flag(cx.db, Flag::Registered)
+        }
+        Err(CallFailed::Keyserver(refused))
+            if matches!(
+                refused.reason,
+                RefusedReason::HandleTaken | RefusedReason::BadHandle | RefusedReason::BadKeys
+            ) =>
+        {
+            // Only a person can choose another handle; ask again no sooner than they can.
+            failed(cx, Chore::Register);
+            if let Some(backoff) = cx.flight.chores.get_mut(&Chore::Register) {
+                backoff.due = cx.now.plus(3600 * 1000);
+            }
+            cx.event(Event::RegistrationFailed(refused.to_string()));
+            Ok(())
+        }
+        Ok(_) | Err(_) => {
+            failed(cx, Chore::Register);
+            Ok(())
+        }
+    }
+}
+
+/// The keyserver answered a publication.
+pub(crate) fn published<R: CryptoRng>(
+    cx: &mut Cx<'_, R>,
+    made_of: &[(Kind, u32)],
+    reply: Result<Reply, CallFailed>,
+) -> Result<(), StoreError> {
+    match reply {
+        Ok(Reply::Stock(stock)) => {
+            for (kind, id) in made_of {
+                prekeys::mark_published(cx.db, *kind, *id)?;
+            }
+            done(cx, Chore::Publish);
+            note_stock(cx, stock)
+        }
+        Ok(_) | Err(_) => {
+            failed(cx, Chore::Publish);
+            Ok(())
+        }
+    }
+}
+
+/// The keyserver told what is left.
+pub(crate) fn stock<R: CryptoRng>(cx: &mut Cx<'_, R>, reply: Result<Reply, CallFailed>) -> Result<(), StoreError> {
+    match reply {
+        Ok(Reply::Stock(stock)) => {
+            done(cx, Chore::GetStock);
+            note_stock(cx, stock)
+        }
+        Ok(_) | Err(_) => {
+            failed(cx, Chore::GetStock);
+            Ok(())
+        }
+    }
+}
+
+/// The relay knows new tokens.
+pub(crate) fn granted<R: CryptoRng>(
+    cx: &mut Cx<'_, R>,
+    hashes: &[TokenHash],
+    reply: Result<Reply, CallFailed>,
+) -> Result<(), StoreError> {
+    match reply {
+        Ok(Reply::TokensKept) => {
+            done(cx, Chore::Tokens);
+            me::mark_granted(cx.db, hashes)
+        }
+        Ok(_) | Err(_) => {
+            failed(cx, Chore::Tokens);
+            Ok(())
+        }
+    }
+}
+
+/// The relay forgot tokens.
+pub(crate) fn revoked<R: CryptoRng>(
+    cx: &mut Cx<'_, R>,
+    hashes: &[TokenHash],
+    reply: Result<Reply, CallFailed>,
+) -> Result<(), StoreError> {
+    match reply {
+        Ok(Reply::TokensKept) => {
+            done(cx, Chore::Tokens);
+            me::forget_revoked(cx.db, hashes)
+        }
+        Ok(_) | Err(_) => {
+            failed(cx, Chore::Tokens);
+            Ok(())
+        }
+    }
+}
+
+/// Whether a chore is to be begun now: not under way, and its next try is due.
+fn due<R: CryptoRng>(
+    cx: &Cx<'_, R>,
+    chore: Chore,
+    wake: &mut Option<UnixMillis>,
+    is_it: impl Fn(&Pending) -> bool,
+) -> bool {
+    if cx.flight.calls.values().any(is_it) {
+        return false;
+    }
+    match cx.flight.chores.get(&chore) {
+        Some(backoff) if backoff.due > cx.now => {
+            *wake = Some(wake.map_or(backoff.due, |at| at.min(backoff.due)));
+            false
+        }
+        _ => true,
+    }
+}
+
+fn done<R: CryptoRng>(cx: &mut Cx<'_, R>, chore: Chore) {
+    cx.flight.chores.remove(&chore);
+}
+
+fn failed<R: CryptoRng>(cx: &mut Cx<'_, R>, chore: Chore) {
+    let attempts = cx.flight.chores.get(&chore).map_or(0, |backoff| backoff.attempts);
+    let next = backoff(attempts, cx.now, cx.rng);
+    cx.flight.chores.insert(chore, next);
+}
+
+fn tokens<R: CryptoRng>(cx: &mut Cx<'_, R>, wake: &mut Option<UnixMillis>) -> Result<(), StoreError> {
+    let under_way = |pending: &Pending| matches!(pending, Pending::Grant(_) | Pending::Revoke(_));
+    let new = me::ungranted_tokens(cx.db, TOKENS_PER_GRANT_MAX)?;
+    if !new.is_empty() {
+        if due(cx, Chore::Tokens, wake, under_way) {
+            let hashes = new.iter().map(|(hash, _)| *hash).collect();
+            cx.call(Call::Grant { tokens: new }, Pending::Grant(hashes));
+        }
+        return Ok(());
+    }
+    let old = me::revoked_tokens(cx.db)?;
+    if !old.is_empty() && due(cx, Chore::Tokens, wake, under_way) {
+        cx.call(Call::Revoke { hashes: old.clone() }, Pending::Revoke(old));
+    }
+    Ok(())
+}
+
+/// Tells once that others can write now.
+fn announce<R: CryptoRng>(cx: &mut Cx<'_, R>, publishing: bool) -> Result<(), StoreError> {
+    let ready = !publishing && me::ungranted_tokens(cx.db, 1)?.is_empty();
+    if ready && !me::flag(cx.db, Flag::Announced)? {
+        me::set_flag(cx.db, Flag::Announced)?;
+        cx.event(Event::Registered);
+    }
+    Ok(())
+}
+
+fn note_stock<R: CryptoRng>(cx: &mut Cx<'_, R>, stock: Stock) -> Result<(), StoreError> {
+    cx.flight.stock_asked = true;
+    let least = stock.one_time.min(stock.one_time_kyber);
+    me::set_stock(cx.db, least)?;
+    if least < LOW && unpublished(cx.db)?.1.is_empty() {
+        make_batch(cx.db, cx.keys, cx.now, cx.rng)?;
+    }
+    Ok(())
+}
+
+/// A first message used one of our keys up: look how many are left.
+pub(crate) fn used<R: CryptoRng>(cx: &mut Cx<'_, R>) {
+    cx.flight.stock_asked = false;
+}
+
+fn renew<R: CryptoRng>(cx: &mut Cx<'_, R>) -> Result<(), StoreError> {
+    let newest = prekeys::newest(cx.db, Kind::Signed)?;
+    if newest.is_none_or(|made| cx.now.since(made) > SIGNED_LIFETIME_MS) {
+        make_signed(cx.db, cx.keys, cx.now, cx.rng)?;
+        prekeys::forget_older(cx.db, UnixMillis(cx.now.0.saturating_sub(SIGNED_KEPT_MS)))?;
+    }
+    Ok(())
+}
+
+fn make_signed(db: &Connection, keys: &Keys, now: UnixMillis, rng: &mut impl CryptoRng) -> Result<(), StoreError> {
+    let id = me::take_prekey_ids(db, 2)?;
+    let signed = SignedPreKey::generate(id, &keys.identity, rng);
+    let kyber = KyberPreKey::generate(id + 1, &keys.identity, rng);
+    prekeys::insert(db, Kind::Signed, id, &signed.to_bytes(), now)?;
+    prekeys::insert(db, Kind::LastResortKyber, id + 1, &kyber.to_bytes(), now)
+}
+
+fn make_batch(db: &Connection, keys: &Keys, now: UnixMillis, rng: &mut impl CryptoRng) -> Result<(), StoreError> {
+    let first = me::take_prekey_ids(db, 2 * BATCH)?;
+    for id in first..first + BATCH {
+        prekeys::insert(db, Kind::OneTime, id, &OneTimePreKey::generate(id, rng).to_bytes(), now)?;
+    }
+    for id in first + BATCH..first + 2 * BATCH {
+        prekeys::insert(db, Kind::OneTimeKyber, id, &KyberPreKey::generate(id, &keys.identity, rng).to_bytes(), now)?;
+    }
+    Ok(())
+}
+
+/// Everything that is not published, in one publication, and which keys it is made of.
+fn unpublished(db: &Connection) -> Result<(Publish, Vec<(Kind, u32)>), StoreError> {
+    let bad = |_: BadStored| damaged("prekey");
+    let mut publish = Publish::default();
+    let mut made_of = Vec::new();
+    // The newest signed key is the one to give out; an older one that never got there is not needed any more.
+    for bytes in prekeys::unpublished(db, Kind::Signed, usize::from(u8::MAX))? {
+        let key = SignedPreKey::from_bytes(&bytes).map_err(bad)?.public();
+        made_of.push((Kind::Signed, key.id));
+        publish.signed_prekey = Some(SignedCurveKey { id: key.id, key: key.key.to_pub33(), signature: key.signature });
+    }
+    for bytes in prekeys::unpublished(db, Kind::LastResortKyber, usize::from(u8::MAX))? {
+        let key = kyber_public(&KyberPreKey::from_bytes(&bytes).map_err(bad)?);
+        made_of.push((Kind::LastResortKyber, key.id));
+        publish.last_resort_kyber = Some(key);
+    }
+    for bytes in prekeys::unpublished(db, Kind::OneTime, PREKEYS_PER_PUBLISH_MAX)? {
+        let key = OneTimePreKey::from_bytes(&bytes).map_err(bad)?.public();
+        made_of.push((Kind::OneTime, key.id));
+        publish.one_time.push(CurveKey { id: key.id, key: key.key.to_pub33() });
+    }
+    for bytes in prekeys::unpublished(db, Kind::OneTimeKyber, PREKEYS_PER_PUBLISH_MAX)? {
+        let key = kyber_public(&KyberPreKey::from_bytes(&bytes).map_err(bad)?);
+        made_of.push((Kind::OneTimeKyber, key.id));
+        publish.one_time_kyber.push(key);
+    }
+    Ok((publish, made_of))
+}
+
+fn kyber_public(key: &KyberPreKey) -> SignedKyberKey {
+    let public = key.public();
+    SignedKyberKey { id: public.id, key: Bytes::from(public.key.to_bytes()), signature: public.signature }
+}

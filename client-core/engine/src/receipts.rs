@@ -1,0 +1,48 @@
+//! Receipts on their way out: held back a moment, then everything for one contact in one content. So they tell neither
+//! the network's round-trip time nor when exactly a device woke up, and cost one envelope instead of many.
+
+use hushwire_proto::ids::{DeviceId, UnixMillis};
+use rand_core::CryptoRng;
+
+use crate::content::{Content, RECEIPTS_MAX, Receipt};
+use crate::engine::Cx;
+use crate::store::{StoreError, contacts, outbox, receipts};
+use crate::types::Standing;
+
+/// The shortest time that a receipt waits for others, in milliseconds.
+const HELD_BACK_MIN_MS: u64 = 200;
+
+/// What is added at random, in milliseconds. Together a person hardly notices.
+const HELD_BACK_JITTER_MS: u64 = 1_300;
+
+/// When a receipt that is due to be sent from now on leaves.
+pub(crate) fn hold_back(now: UnixMillis, rng: &mut impl CryptoRng) -> UnixMillis {
+    now.plus(HELD_BACK_MIN_MS + rng.next_u64() % (HELD_BACK_JITTER_MS + 1))
+}
+
+/// Composes receipts that are due. When to look again.
+pub(crate) fn outstanding<R: CryptoRng>(cx: &mut Cx<'_, R>) -> Result<Option<UnixMillis>, StoreError> {
+    for contact in receipts::contacts_due(cx.db, cx.now)? {
+        let accepted = contacts::get(cx.db, contact)?.is_some_and(|contact| contact.standing == Standing::Accepted);
+        let delivered = receipts::take(cx.db, contact, receipts::Kind::Delivered, RECEIPTS_MAX)?;
+        let read = receipts::take(cx.db, contact, receipts::Kind::Read, RECEIPTS_MAX)?;
+        if !accepted {
+            continue;
+        }
+        let mut authors: Vec<DeviceId> = delivered.iter().chain(&read).map(|(device, _)| *device).collect();
+        authors.sort_unstable();
+        authors.dedup();
+        for author in authors {
+            let of = |list: &[(DeviceId, u64)]| -> Vec<u64> {
+                list.iter().filter(|(device, _)| *device == author).map(|(_, counter)| *counter).collect()
+            };
+            let receipt = Receipt {
+                author,
+                delivered: of(&delivered),
+                read_through: of(&read).into_iter().max().unwrap_or(0),
+            };
+            outbox::add_unsealed(cx.db, contact, None, &Content::Receipt(receipt).encode())?;
+        }
+    }
+    receipts::next_due(cx.db)
+}

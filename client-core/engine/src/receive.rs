@@ -1,0 +1,354 @@
+//! What happens to an envelope that comes: opened, checked against the sender's device list, decrypted, kept. Many
+//! envelopes are one transaction and one acknowledgement; one that does not open changes nothing and never stops the
+//! line.
+
+use hushwire_crypto::{
+    CiphertextMessage, DecryptError, KyberPreKey, Local, OneTimePreKey, OurPreKeys, PreKeySignalMessage, PublicKey,
+    Sessions, SignalMessage, SignedPreKey, UsedPreKeys,
+};
+use hushwire_proto::account::Device;
+use hushwire_proto::ids::{AccountId, DeviceId, Seq};
+use hushwire_proto::relay::{Deliveries, Delivery};
+use rand_core::CryptoRng;
+use zeroize::Zeroizing;
+
+use crate::account::verify_links;
+use crate::contacts as people;
+use crate::content::{self, Content, Introduction, Origin, Plain, Receipt, Text};
+use crate::engine::{Cx, Pending};
+use crate::input::Call;
+use crate::seal::Inside;
+use crate::store::prekeys::Kind;
+use crate::store::{StoreError, contacts, damaged, me, messages, prekeys, receipts, sessions};
+use crate::types::{Contact, ContactId, Event, Standing, State};
+use crate::{prekeys as own_prekeys, receipts as due_receipts};
+
+/// Strangers whose requests are kept. Further ones are dropped until a person has looked at those.
+const REQUESTS_MAX: u32 = 256;
+
+/// Why an envelope leaves no trace.
+enum Dropped {
+    /// Opened before: the relay repeats itself after a lost acknowledgement.
+    Repeated,
+    /// Blocked, or a stranger too many.
+    Unwanted,
+    /// Nobody who follows the protocol made it, or not for us, or it was altered.
+    Bad(String),
+    /// The database failed: everything is undone.
+    Store(StoreError),
+}
+
+impl From<StoreError> for Dropped {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// Takes in what the relay delivered, and acknowledges it.
+pub(crate) fn run<R: CryptoRng>(cx: &mut Cx<'_, R>, deliveries: Deliveries) -> Result<(), StoreError> {
+    if deliveries.mailbox != cx.keys.mailbox_id() {
+        return Ok(());
+    }
+    if deliveries.expired_through > Seq(0) && me::note_expired(cx.db, deliveries.expired_through)? {
+        cx.event(Event::Expired);
+    }
+    let mut kept = me::drained_to(cx.db)?;
+    for delivery in deliveries.deliveries {
+        if delivery.seq <= kept {
+            continue;
+        }
+        kept = delivery.seq;
+        match envelope(cx, &delivery) {
+            Ok(()) | Err(Dropped::Repeated | Dropped::Unwanted) => {}
+            Err(Dropped::Bad(reason)) => cx.event(Event::Undecryptable { reason }),
+            Err(Dropped::Store(error)) => return Err(error),
+        }
+    }
+    me::set_drained_to(cx.db, kept)?;
+    cx.call(Call::Acknowledge { through: kept }, Pending::Acknowledge);
+    Ok(())
+}
+
+/// Everything up to the decryption only reads; everything after it writes.
+fn envelope<R: CryptoRng>(cx: &mut Cx<'_, R>, delivery: &Delivery) -> Result<(), Dropped> {
+    let (sealed_by, inside) = Inside::open(&delivery.envelope, &cx.keys.identity).map_err(bad)?;
+    let known = contacts::by_account(cx.db, inside.account)?;
+    if known.as_ref().is_some_and(|contact| contact.standing == Standing::Blocked) || inside.account == cx.keys.account {
+        return Err(Dropped::Unwanted);
+    }
+    let sender = sender(cx, known, &inside)?;
+    if PublicKey::from_pub33(&sender.device.identity_key) != Ok(sealed_by) {
+        return Err(Dropped::Bad("sealed by another key than the sender's device list has".into()));
+    }
+    let opened = decrypt(cx, &sender, sealed_by, &inside.message)?;
+    let contact = keep_sender(cx, sender, &opened)?;
+    let Ok(plain) = Plain::parse(&opened.plaintext) else {
+        return Err(Dropped::Bad("authentic, but not a content that this version knows".into()));
+    };
+    let Ok(content) = Content::parse(&plain.content) else {
+        return Err(Dropped::Bad("authentic, but not a content that this version knows".into()));
+    };
+    let origin = match contact.standing {
+        Standing::Accepted => Origin::Contact,
+        Standing::Request | Standing::Blocked => Origin::Stranger,
+    };
+    if !content::allowed(&content, origin) {
+        return Err(Dropped::Bad("a content that is not accepted from this sender".into()));
+    }
+    if let Some(introduction) = plain.introduction {
+        introduced(cx, &contact, &introduction)?;
+    }
+    match content {
+        Content::Text(text) => keep_text(cx, &contact, inside.device, text, &plain.content)?,
+        Content::Receipt(receipt) => keep_receipt(cx, &contact, &receipt)?,
+    }
+    Ok(())
+}
+
+/// Who an envelope says it is from, with the device list that proves it.
+struct Sender {
+    contact: Option<Contact>,
+    account: AccountId,
+    device: Device,
+    /// Device lists that came along and that we do not have yet.
+    newer: Option<hushwire_proto::account::Chain>,
+}
+
+fn sender<R: CryptoRng>(cx: &mut Cx<'_, R>, contact: Option<Contact>, inside: &Inside) -> Result<Sender, Dropped> {
+    let account = inside.account;
+    if let Some(contact) = &contact {
+        let links = contacts::links(cx.db, contact.id)?;
+        let device = links.last().and_then(|link| link.link().device(inside.device)).cloned();
+        if inside.links.len() <= links.len()
+            && let Some(device) = device
+        {
+            return Ok(Sender { contact: Some(contact.clone()), account, device, newer: None });
+        }
+        if !inside.links.starts_with(&links) {
+            return Err(Dropped::Bad("from a device that is not in the sender's device list".into()));
+        }
+    }
+    let chain = verify_links(inside.links.clone()).map_err(bad)?;
+    if chain.account() != account {
+        return Err(Dropped::Bad("the device list that came along is another account's".into()));
+    }
+    let device = chain.device(inside.device).cloned();
+    let device = device.ok_or_else(|| Dropped::Bad("from a device that is not in the sender's device list".into()))?;
+    Ok(Sender { contact, account, device, newer: Some(chain) })
+}
+
+struct Opened {
+    plaintext: Zeroizing<Vec<u8>>,
+    sessions: Sessions,
+    used: Option<UsedPreKeys>,
+}
+
+fn decrypt<R: CryptoRng>(
+    cx: &mut Cx<'_, R>,
+    sender: &Sender,
+    identity: PublicKey,
+    message: &CiphertextMessage,
+) -> Result<Opened, Dropped> {
+    let before = match &sender.contact {
+        Some(contact) => sessions::load(cx.db, contact.id, sender.device.id)?,
+        None => Sessions::empty(),
+    };
+    let local = Local::new(&cx.keys.identity, cx.keys.registration_id.into()).with_peer(identity);
+    let outcome = match message {
+        CiphertextMessage::Signal(bytes) => {
+            let message = SignalMessage::parse(bytes).map_err(bad)?;
+            before
+                .decrypt(&local, &message, cx.rng)
+                .map(|opened| Opened { plaintext: opened.plaintext, sessions: opened.sessions, used: None })
+        }
+        CiphertextMessage::PreKey(bytes) => {
+            let message = PreKeySignalMessage::parse(bytes).map_err(bad)?;
+            let ours = if before.matches(&message) { None } else { Some(our_prekeys(cx, &message)?) };
+            before
+                .decrypt_first(&local, &message, ours.as_ref().map(Ours::borrow), cx.rng)
+                .map(|opened| Opened { plaintext: opened.plaintext, sessions: opened.sessions, used: opened.used })
+        }
+    };
+    outcome.map_err(|error| match error {
+        DecryptError::Repeated => Dropped::Repeated,
+        other => Dropped::Bad(other.to_string()),
+    })
+}
+
+/// The prekeys that a first message names, while we have them.
+struct Ours {
+    signed: SignedPreKey,
+    kyber: KyberPreKey,
+    one_time: Option<OneTimePreKey>,
+}
+
+impl Ours {
+    fn borrow(&self) -> OurPreKeys<'_> {
+        OurPreKeys { signed: &self.signed, kyber: &self.kyber, one_time: self.one_time.as_ref() }
+    }
+}
+
+fn our_prekeys<R: CryptoRng>(cx: &Cx<'_, R>, message: &PreKeySignalMessage) -> Result<Ours, Dropped> {
+    // A key that is gone was used by this message's first coming, or expired: either way it says nothing new.
+    let load = |kind, id| prekeys::load(cx.db, kind, id);
+    let gone = || Dropped::Bad("a first message under a prekey that was used or has expired".into());
+    let signed = load(Kind::Signed, message.signed_id())?.ok_or_else(gone)?;
+    let kyber = match load(Kind::OneTimeKyber, message.kyber_id())? {
+        Some(kyber) => kyber,
+        None => load(Kind::LastResortKyber, message.kyber_id())?.ok_or_else(gone)?,
+    };
+    let one_time = match message.one_time_id() {
+        None => None,
+        Some(id) => Some(load(Kind::OneTime, id)?.ok_or_else(gone)?),
+    };
+    let parsed = || {
+        Ok::<_, hushwire_crypto::BadStored>(Ours {
+            signed: SignedPreKey::from_bytes(&signed)?,
+            kyber: KyberPreKey::from_bytes(&kyber)?,
+            one_time: one_time.as_ref().map(|bytes| OneTimePreKey::from_bytes(bytes)).transpose()?,
+        })
+    };
+    parsed().map_err(|_| Dropped::Store(damaged("prekey")))
+}
+
+/// The message is authentic: its sender becomes known, its session and the use of our prekeys are kept.
+fn keep_sender<R: CryptoRng>(cx: &mut Cx<'_, R>, sender: Sender, opened: &Opened) -> Result<Contact, Dropped> {
+    if let Some(used) = &opened.used {
+        // A repeat under a last-resort key whose session is gone; nothing else would tell.
+        let base_key = used.base_key.to_pub33();
+        let is_one_time = prekeys::load(cx.db, Kind::OneTimeKyber, used.kyber_id)?.is_some();
+        if !is_one_time
+            && !prekeys::note_last_resort_use(cx.db, used.kyber_id, used.signed_id, &base_key, cx.now)?
+        {
+            return Err(Dropped::Repeated);
+        }
+    }
+    let contact = match (sender.contact, &sender.newer) {
+        (Some(contact), None) => contact,
+        (Some(contact), Some(chain)) => {
+            contacts::set_links(cx.db, contact.id, chain)?;
+            contact
+        }
+        (None, Some(chain)) => {
+            if contacts::count(cx.db, Standing::Request)? >= REQUESTS_MAX {
+                return Err(Dropped::Unwanted);
+            }
+            let name = people::free_name(cx, &people::unnamed(sender.account))?;
+            let row = contacts::NewRow {
+                chain,
+                name: &name,
+                handle: None,
+                claimed_handle: None,
+                keyserver: None,
+                standing: Standing::Request,
+                verified: false,
+            };
+            let id = contacts::insert(cx.db, &row, cx.now)?;
+            let contact = contacts::get(cx.db, id)?.ok_or_else(|| damaged("contacts"))?;
+            cx.event(Event::ContactRequest(contact.clone()));
+            contact
+        }
+        (None, None) => return Err(Dropped::Bad("no device list came along".into())),
+    };
+    sessions::save(cx.db, contact.id, sender.device.id, &opened.sessions)?;
+    if let Some(used) = &opened.used {
+        prekeys::delete(cx.db, Kind::OneTimeKyber, used.kyber_id)?;
+        if let Some(id) = used.one_time_id {
+            prekeys::delete(cx.db, Kind::OneTime, id)?;
+        }
+        own_prekeys::used(cx);
+    }
+    Ok(contact)
+}
+
+fn introduced<R: CryptoRng>(
+    cx: &mut Cx<'_, R>,
+    contact: &Contact,
+    introduction: &Introduction,
+) -> Result<(), StoreError> {
+    contacts::set_their_token(cx.db, contact.id, Some(&introduction.token))?;
+    if contact.claimed_handle.is_none()
+        && let Some(handle) = &introduction.handle
+    {
+        contacts::set_claimed_handle(cx.db, contact.id, handle)?;
+    }
+    Ok(())
+}
+
+fn keep_text<R: CryptoRng>(
+    cx: &mut Cx<'_, R>,
+    contact: &Contact,
+    device: DeviceId,
+    text: Text,
+    content: &[u8],
+) -> Result<(), StoreError> {
+    missing(cx, contact.id, device, &text, content)?;
+    let lamport = me::note_lamport(cx.db, text.lamport)?;
+    let row = messages::NewRow {
+        contact: contact.id,
+        outgoing: false,
+        device,
+        counter: text.counter,
+        message_id: text.message_id,
+        lamport,
+        sent_at: text.sent_at,
+        text: &text.text,
+        state: State::Delivered,
+    };
+    let Some(id) = messages::insert(cx.db, &row, cx.now)? else { return Ok(()) };
+    if contact.standing == Standing::Accepted {
+        let due = due_receipts::hold_back(cx.now, cx.rng);
+        receipts::add(cx.db, contact.id, receipts::Kind::Delivered, device, text.counter, due)?;
+    }
+    let message = messages::get(cx.db, id)?.ok_or_else(|| damaged("messages"))?;
+    cx.event(Event::Received(message));
+    Ok(())
+}
+
+/// Notes how far this author has come, and tells of texts that are missing before this one.
+fn missing<R: CryptoRng>(
+    cx: &mut Cx<'_, R>,
+    contact: ContactId,
+    device: DeviceId,
+    text: &Text,
+    content: &[u8],
+) -> Result<(), StoreError> {
+    let (last, hash) = match sessions::author(cx.db, contact, device)? {
+        Some((last, hash)) => (last, Some(hash)),
+        None => (0, None),
+    };
+    if text.counter <= last {
+        // One that was missed comes late; what was told stays told.
+        return Ok(());
+    }
+    let skipped = text.counter - last - 1;
+    if skipped > 0 || text.previous != hash {
+        cx.event(Event::Gap { contact, missing: skipped });
+    }
+    sessions::set_author(cx.db, contact, device, text.counter, &content::hash(content))
+}
+
+fn keep_receipt<R: CryptoRng>(cx: &mut Cx<'_, R>, contact: &Contact, receipt: &Receipt) -> Result<(), StoreError> {
+    if receipt.author != cx.keys.device {
+        return Ok(());
+    }
+    let mut moved = Vec::new();
+    for counter in &receipt.delivered {
+        contacts::note_delivered(cx.db, contact.id, *counter)?;
+        let id = messages::advance_ours(cx.db, contact.id, receipt.author, *counter, State::Delivered)?;
+        moved.extend(id.map(|id| (id, State::Delivered)));
+    }
+    if receipt.read_through > 0 {
+        let read =
+            messages::advance_ours_through(cx.db, contact.id, receipt.author, receipt.read_through, State::Read)?;
+        moved.extend(read.into_iter().map(|id| (id, State::Read)));
+    }
+    for (id, state) in moved {
+        cx.event(Event::StateChanged { id, contact: contact.id, state });
+    }
+    Ok(())
+}
+
+fn bad(error: impl std::fmt::Display) -> Dropped {
+    Dropped::Bad(error.to_string())
+}

@@ -1,0 +1,222 @@
+//! Contacts: who we write with, where they stand, what they gave us.
+
+use hushwire_proto::account::{encode_links, parse_links, Chain, SignedLink};
+use hushwire_proto::ids::{AccountId, Token, UnixMillis};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::{StoreError, damaged, from_sql, to_sql};
+use crate::types::{Contact, ContactId, Standing};
+
+const COLUMNS: &str = "c.id, c.account, c.name, c.handle, c.claimed_handle, c.standing, c.verified,
+    (SELECT count(*) FROM messages m WHERE m.contact = c.id AND m.outgoing = 0 AND m.state < 4)";
+
+/// A contact that is about to be.
+pub(crate) struct NewRow<'a> {
+    pub(crate) chain: &'a Chain,
+    pub(crate) name: &'a str,
+    pub(crate) handle: Option<&'a str>,
+    pub(crate) claimed_handle: Option<&'a str>,
+    pub(crate) keyserver: Option<&'a str>,
+    pub(crate) standing: Standing,
+    pub(crate) verified: bool,
+}
+
+pub(crate) fn insert(db: &Connection, new: &NewRow<'_>, now: UnixMillis) -> Result<ContactId, StoreError> {
+    db.execute(
+        "INSERT INTO contacts (account, name, handle, claimed_handle, keyserver, links, standing, verified, created_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        params![
+            new.chain.account().as_bytes(),
+            new.name,
+            new.handle,
+            new.claimed_handle,
+            new.keyserver,
+            encode_links(new.chain.links()),
+            standing_code(new.standing),
+            new.verified,
+            to_sql(now.0)
+        ],
+    )?;
+    Ok(ContactId(db.last_insert_rowid()))
+}
+
+pub(crate) fn get(db: &Connection, id: ContactId) -> Result<Option<Contact>, StoreError> {
+    one(db, "c.id = ?1", id.0)
+}
+
+pub(crate) fn by_account(db: &Connection, account: AccountId) -> Result<Option<Contact>, StoreError> {
+    one(db, "c.account = ?1", account.as_bytes())
+}
+
+pub(crate) fn by_name(db: &Connection, name: &str) -> Result<Option<Contact>, StoreError> {
+    one(db, "c.name = ?1", name)
+}
+
+pub(crate) fn by_handle(db: &Connection, handle: &str) -> Result<Option<Contact>, StoreError> {
+    one(db, "c.handle = ?1", handle)
+}
+
+pub(crate) fn all(db: &Connection) -> Result<Vec<Contact>, StoreError> {
+    let mut statement = db.prepare_cached(&format!("SELECT {COLUMNS} FROM contacts c ORDER BY c.name"))?;
+    let rows = statement.query_map([], contact)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+pub(crate) fn count(db: &Connection, standing: Standing) -> Result<u32, StoreError> {
+    Ok(db.query_row("SELECT count(*) FROM contacts WHERE standing = ?1", [standing_code(standing)], |row| row.get(0))?)
+}
+
+/// The links of a contact's chain, verified when they were stored.
+pub(crate) fn links(db: &Connection, id: ContactId) -> Result<Vec<SignedLink>, StoreError> {
+    let bytes: Vec<u8> = db
+        .prepare_cached("SELECT links FROM contacts WHERE id = ?1")?
+        .query_row([id.0], |row| row.get(0))?;
+    parse_links(&bytes).map_err(|_| damaged("links"))
+}
+
+pub(crate) fn set_links(db: &Connection, id: ContactId, chain: &Chain) -> Result<(), StoreError> {
+    db.execute("UPDATE contacts SET links = ?2 WHERE id = ?1", params![id.0, encode_links(chain.links())])?;
+    Ok(())
+}
+
+pub(crate) fn set_standing(db: &Connection, id: ContactId, standing: Standing) -> Result<(), StoreError> {
+    db.execute("UPDATE contacts SET standing = ?2 WHERE id = ?1", params![id.0, standing_code(standing)])?;
+    Ok(())
+}
+
+pub(crate) fn set_verified(db: &Connection, id: ContactId, verified: bool) -> Result<(), StoreError> {
+    db.execute("UPDATE contacts SET verified = ?2 WHERE id = ?1", params![id.0, verified])?;
+    Ok(())
+}
+
+pub(crate) fn rename(db: &Connection, id: ContactId, name: &str) -> Result<(), StoreError> {
+    db.execute("UPDATE contacts SET name = ?2 WHERE id = ?1", params![id.0, name])?;
+    Ok(())
+}
+
+pub(crate) fn set_claimed_handle(db: &Connection, id: ContactId, handle: &str) -> Result<(), StoreError> {
+    db.execute("UPDATE contacts SET claimed_handle = ?2 WHERE id = ?1", params![id.0, handle])?;
+    Ok(())
+}
+
+/// A contact that a keyserver named to us under this handle.
+pub(crate) fn set_found(
+    db: &Connection,
+    id: ContactId,
+    handle: Option<&str>,
+    keyserver: &str,
+) -> Result<(), StoreError> {
+    db.execute(
+        "UPDATE contacts SET handle = coalesce(?2, handle), keyserver = ?3 WHERE id = ?1",
+        params![id.0, handle, keyserver],
+    )?;
+    Ok(())
+}
+
+pub(crate) fn keyserver(db: &Connection, id: ContactId) -> Result<Option<String>, StoreError> {
+    Ok(db.query_row("SELECT keyserver FROM contacts WHERE id = ?1", [id.0], |row| row.get(0))?)
+}
+
+/// The contact token that they gave us.
+pub(crate) fn their_token(db: &Connection, id: ContactId) -> Result<Option<Token>, StoreError> {
+    let token: Option<Vec<u8>> = db
+        .prepare_cached("SELECT their_token FROM contacts WHERE id = ?1")?
+        .query_row([id.0], |row| row.get(0))?;
+    token.map(|token| Token::from_slice(&token).ok_or_else(|| damaged("their_token"))).transpose()
+}
+
+pub(crate) fn set_their_token(db: &Connection, id: ContactId, token: Option<&Token>) -> Result<(), StoreError> {
+    db.execute("UPDATE contacts SET their_token = ?2 WHERE id = ?1", params![id.0, token.map(|t| &t.expose()[..])])?;
+    Ok(())
+}
+
+/// Whether they have our token already.
+pub(crate) fn introduced(db: &Connection, id: ContactId) -> Result<bool, StoreError> {
+    Ok(db
+        .prepare_cached("SELECT introduced FROM contacts WHERE id = ?1")?
+        .query_row([id.0], |row| row.get(0))?)
+}
+
+/// The text with this counter carries our token.
+pub(crate) fn note_introduction(db: &Connection, id: ContactId, counter: u64) -> Result<(), StoreError> {
+    db.execute(
+        "UPDATE contacts SET introduced_from = coalesce(introduced_from, ?2) WHERE id = ?1",
+        params![id.0, to_sql(counter)],
+    )?;
+    Ok(())
+}
+
+/// They have the texts up to this counter; so perhaps our token too.
+pub(crate) fn note_delivered(db: &Connection, id: ContactId, counter: u64) -> Result<(), StoreError> {
+    db.prepare_cached("UPDATE contacts SET introduced = 1 WHERE id = ?1 AND introduced = 0 AND introduced_from <= ?2")?
+        .execute(params![id.0, to_sql(counter)])?;
+    Ok(())
+}
+
+/// The counter of our next text to them and the hash of the one before it.
+pub(crate) fn out_position(db: &Connection, id: ContactId) -> Result<(u64, Option<[u8; 32]>), StoreError> {
+    let (counter, hash): (i64, Option<[u8; 32]>) = db
+        .prepare_cached("SELECT out_counter, out_hash FROM contacts WHERE id = ?1")?
+        .query_row([id.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok((from_sql(counter).saturating_add(1), hash))
+}
+
+pub(crate) fn set_out_position(db: &Connection, id: ContactId, counter: u64, hash: &[u8; 32]) -> Result<(), StoreError> {
+    db.prepare_cached("UPDATE contacts SET out_counter = ?2, out_hash = ?3 WHERE id = ?1")?
+        .execute(params![id.0, to_sql(counter), hash])?;
+    Ok(())
+}
+
+/// Tries to fetch prekeys of this contact so far, and when the next is due.
+pub(crate) fn fetch_state(db: &Connection, id: ContactId) -> Result<(u32, UnixMillis), StoreError> {
+    let (attempts, due): (u32, i64) = db
+        .prepare_cached("SELECT fetch_attempts, fetch_due FROM contacts WHERE id = ?1")?
+        .query_row([id.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok((attempts, UnixMillis(from_sql(due))))
+}
+
+pub(crate) fn set_fetch_state(
+    db: &Connection,
+    id: ContactId,
+    attempts: u32,
+    due: UnixMillis,
+    reason: Option<&str>,
+) -> Result<(), StoreError> {
+    db.execute(
+        "UPDATE contacts SET fetch_attempts = ?2, fetch_due = ?3, fetch_reason = ?4 WHERE id = ?1",
+        params![id.0, attempts, to_sql(due.0), reason],
+    )?;
+    Ok(())
+}
+
+fn one(db: &Connection, which: &str, value: impl rusqlite::ToSql) -> Result<Option<Contact>, StoreError> {
+    Ok(db
+        .prepare_cached(&format!("SELECT {COLUMNS} FROM contacts c WHERE {which}"))?
+        .query_row([value], contact)
+        .optional()?)
+}
+
+fn contact(row: &Row<'_>) -> rusqlite::Result<Contact> {
+    Ok(Contact {
+        id: ContactId(row.get(0)?),
+        account: AccountId(row.get(1)?),
+        name: row.get(2)?,
+        handle: row.get(3)?,
+        claimed_handle: row.get(4)?,
+        standing: match row.get::<_, i64>(5)? {
+            2 => Standing::Accepted,
+            1 => Standing::Request,
+            _ => Standing::Blocked,
+        },
+        verified: row.get(6)?,
+        unread: row.get(7)?,
+    })
+}
+
+fn standing_code(standing: Standing) -> i64 {
+    match standing {
+        Standing::Request => 1,
+        Standing::Accepted => 2,
+        Standing::Blocked => 3,
+    }
+}

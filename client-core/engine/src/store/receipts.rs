@@ -1,0 +1,65 @@
+//! Receipts that are held back a moment.
+
+use hushwire_proto::ids::{DeviceId, UnixMillis};
+use rusqlite::{Connection, params};
+
+use super::{StoreError, damaged, from_sql, to_sql};
+use crate::types::ContactId;
+
+/// What a receipt says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Delivered = 1,
+    Read = 2,
+}
+
+pub(crate) fn add(
+    db: &Connection,
+    contact: ContactId,
+    kind: Kind,
+    device: DeviceId,
+    counter: u64,
+    due: UnixMillis,
+) -> Result<(), StoreError> {
+    db.prepare_cached(
+        "INSERT OR IGNORE INTO receipts (contact, kind, device, counter, due) VALUES (?1, ?2, ?3, ?4, ?5)",
+    )?
+    .execute(params![contact.0, kind as i64, device.get(), to_sql(counter), to_sql(due.0)])?;
+    Ok(())
+}
+
+/// Contacts with a receipt that is due.
+pub(crate) fn contacts_due(db: &Connection, now: UnixMillis) -> Result<Vec<ContactId>, StoreError> {
+    let mut statement = db.prepare_cached("SELECT DISTINCT contact FROM receipts WHERE due <= ?1")?;
+    let rows = statement.query_map([to_sql(now.0)], |row| row.get(0).map(ContactId))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Takes up to `limit` receipts of this kind for this contact, due or not: they go together.
+pub(crate) fn take(
+    db: &Connection,
+    contact: ContactId,
+    kind: Kind,
+    limit: usize,
+) -> Result<Vec<(DeviceId, u64)>, StoreError> {
+    let mut statement = db.prepare_cached(
+        "SELECT device, counter FROM receipts WHERE contact = ?1 AND kind = ?2 ORDER BY device, counter LIMIT ?3",
+    )?;
+    let rows = statement
+        .query_map(params![contact.0, kind as i64, to_sql(limit as u64)], |row| {
+            Ok((row.get::<_, u32>(0)?, row.get::<_, i64>(1)?))
+        })?
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut taken = Vec::with_capacity(rows.len());
+    for (device, counter) in rows {
+        db.prepare_cached("DELETE FROM receipts WHERE contact = ?1 AND kind = ?2 AND device = ?3 AND counter = ?4")?
+            .execute(params![contact.0, kind as i64, device, counter])?;
+        taken.push((DeviceId::new(device).ok_or_else(|| damaged("device"))?, from_sql(counter)));
+    }
+    Ok(taken)
+}
+
+pub(crate) fn next_due(db: &Connection) -> Result<Option<UnixMillis>, StoreError> {
+    let due: Option<i64> = db.prepare_cached("SELECT min(due) FROM receipts")?.query_row([], |row| row.get(0))?;
+    Ok(due.map(|due| UnixMillis(from_sql(due))))
+}

@@ -1,0 +1,364 @@
+//! A world without a network: a clock, a keyserver and a relay as plain values, and people with their engines. What
+//! they ask of servers is answered when [`World::settle`] says so; what a relay holds can be looked at and altered.
+#![allow(dead_code, unreachable_pub, missing_docs, clippy::cast_possible_truncation, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
+use std::collections::{BTreeMap, VecDeque};
+use std::path::PathBuf;
+
+use hushwire_engine::{
+    Answer, Call, CallFailed, CallId, Command, Contact, ContactId, DatabaseKey, Engine, Event, Input, Message,
+    NewContact, Output, Page, Reply, Setup, State, Store,
+};
+use hushwire_proto::account::SignedLink;
+use hushwire_proto::address::{Fingerprint, Handle, Host, ServerAddress};
+use hushwire_proto::envelope::Envelope;
+use hushwire_proto::ids::{AccountId, DepositId, MailboxId, Seq, TokenHash, UnixMillis};
+use hushwire_proto::keyserver::{self, Bundle, Found, Publish, Stock, Who};
+use hushwire_proto::relay::{self, Deliveries, Delivery, Deposit};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+
+/// One person: an engine on a database file, and what it waits for.
+pub struct Person {
+    pub name: &'static str,
+    pub engine: Option<Engine>,
+    pub calls: VecDeque<(CallId, Call)>,
+    pub events: Vec<Event>,
+    pub wake: Option<UnixMillis>,
+    path: PathBuf,
+}
+
+#[derive(Default)]
+pub struct Mailbox {
+    pub tokens: Vec<TokenHash>,
+    pub envelopes: Vec<Delivery>,
+    pub deposits: Vec<DepositId>,
+    pub last: u64,
+}
+
+#[derive(Default)]
+pub struct Keys {
+    pub links: Vec<SignedLink>,
+    pub handle: Option<String>,
+    pub publish: Publish,
+}
+
+pub struct World {
+    pub now: UnixMillis,
+    pub rng: StdRng,
+    pub mailboxes: BTreeMap<MailboxId, Mailbox>,
+    pub accounts: BTreeMap<AccountId, Keys>,
+    pub relay_down: bool,
+    pub keyserver_down: bool,
+    /// Alters bundles on their way, as an evil keyserver would.
+    pub twist: Option<fn(&mut Bundle)>,
+    /// Every envelope that any relay ever saw.
+    pub seen: Vec<Envelope>,
+    dir: tempfile::TempDir,
+}
+
+pub fn server(port: u16) -> ServerAddress {
+    ServerAddress::new(Host::Domain("example.org".into()), port).with_fingerprint(Fingerprint([7; 32]))
+}
+
+impl World {
+    pub fn seeded(seed: u64) -> Self {
+        Self {
+            now: UnixMillis(1_700_000_000_000),
+            rng: StdRng::seed_from_u64(seed),
+            mailboxes: BTreeMap::new(),
+            accounts: BTreeMap::new(),
+            relay_down: false,
+            keyserver_down: false,
+            twist: None,
+            seen: Vec::new(),
+            dir: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    /// A registered person.
+    pub fn person(&mut self, name: &'static str) -> Person {
+        let path = self.dir.path().join(name);
+        let setup = Setup { relay: server(4431), keyserver: server(4432), handle_name: Some(name.into()) };
+        let (engine, recovery) = Engine::create(store(&path), &setup, self.now, &mut self.rng).unwrap();
+        assert_eq!(recovery.words().split(' ').count(), 24);
+        let mut person =
+            Person { name, engine: Some(engine), calls: VecDeque::new(), events: Vec::new(), wake: None, path };
+        self.settle(&mut [&mut person]);
+        assert!(person.events.contains(&Event::Registered));
+        person
+    }
+
+    /// Two people who have added each other by handle.
+    pub fn friends(&mut self) -> (Person, Person) {
+        let (mut alice, mut bob) = (self.person("alice"), self.person("bob"));
+        self.add(&mut alice, "bob");
+        self.add(&mut bob, "alice");
+        self.settle(&mut [&mut alice, &mut bob]);
+        (alice, bob)
+    }
+
+    pub fn add(&mut self, person: &mut Person, handle: &str) -> Contact {
+        let who = NewContact::Handle(Handle::new(handle, server(4432)).unwrap(), server(4432));
+        self.command(person, Command::AddContact { who, name: None });
+        self.settle(&mut [person]);
+        person.contact(handle)
+    }
+
+    pub fn command(&mut self, person: &mut Person, command: Command) -> Answer {
+        self.input(person, Input::Command(command)).expect("each command has an answer")
+    }
+
+    pub fn send(&mut self, from: &mut Person, to: &str, text: &str) -> Message {
+        let to = from.contact(to).id;
+        match self.command(from, Command::Send { to, text: text.into() }) {
+            Answer::Queued(message) => message,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// One input; calls are put aside, events kept.
+    pub fn input(&mut self, person: &mut Person, input: Input) -> Option<Answer> {
+        let outputs = person.engine.as_mut().unwrap().handle(input, self.now, &mut self.rng).unwrap();
+        let mut answer = None;
+        person.wake = None;
+        for output in outputs {
+            match output {
+                Output::Answer(one) => answer = Some(one),
+                Output::Call { id, call } => person.calls.push_back((id, call)),
+                Output::Event(event) => person.events.push(event),
+                Output::WakeAt(at) => person.wake = Some(at),
+            }
+        }
+        answer
+    }
+
+    /// Answers everything, delivers everything, lets waiting times pass, until nothing happens any more.
+    pub fn settle(&mut self, people: &mut [&mut Person]) {
+        for _ in 0..10_000 {
+            let mut quiet = true;
+            for person in people.iter_mut() {
+                self.input(person, Input::Tick);
+                while let Some((id, call)) = person.calls.pop_front() {
+                    let reply = self.answer(person, call);
+                    self.input(person, Input::Replied { call: id, reply });
+                    quiet = false;
+                }
+                if self.deliver(person) {
+                    quiet = false;
+                }
+            }
+            if quiet {
+                let soon = self.now.plus(2_000);
+                match people.iter().filter_map(|person| person.wake).filter(|wake| *wake <= soon).min() {
+                    Some(wake) => self.now = self.now.max(wake),
+                    None => return,
+                }
+            }
+        }
+        panic!("the world does not come to rest");
+    }
+
+    /// Lets a time pass.
+    pub fn wait(&mut self, millis: u64) {
+        self.now = self.now.plus(millis);
+    }
+
+    /// Delivers what the person's mailbox holds behind what they have; whether there was anything.
+    pub fn deliver(&mut self, person: &mut Person) -> bool {
+        if self.relay_down {
+            return false;
+        }
+        let mailbox = person.mailbox();
+        let after = person.engine().drained_to().unwrap();
+        let deliveries: Vec<Delivery> = self
+            .mailboxes
+            .get(&mailbox)
+            .map(|held| held.envelopes.iter().filter(|delivery| delivery.seq > after).cloned().collect())
+            .unwrap_or_default();
+        if deliveries.is_empty() {
+            return false;
+        }
+        self.input(person, Input::Delivered(Deliveries { mailbox, expired_through: Seq(0), deliveries }));
+        true
+    }
+
+    /// Puts an envelope into a mailbox as a relay that does what it likes.
+    pub fn inject(&mut self, mailbox: MailboxId, envelope: Envelope) {
+        let held = self.mailboxes.entry(mailbox).or_default();
+        held.last += 1;
+        held.envelopes.push(Delivery { seq: Seq(held.last), stored_at: self.now, envelope });
+    }
+
+    pub fn answer(&mut self, person: &Person, call: Call) -> Result<Reply, CallFailed> {
+        let down = |down: bool| if down { Err(CallFailed::Unreachable("no answer".into())) } else { Ok(()) };
+        match call {
+            Call::Grant { tokens } => {
+                down(self.relay_down)?;
+                let held = self.mailboxes.entry(person.mailbox()).or_default();
+                held.tokens.extend(tokens.iter().map(|(hash, _)| *hash));
+                Ok(Reply::TokensKept)
+            }
+            Call::Revoke { hashes } => {
+                down(self.relay_down)?;
+                self.mailboxes.entry(person.mailbox()).or_default().tokens.retain(|hash| !hashes.contains(hash));
+                Ok(Reply::TokensKept)
+            }
+            Call::Acknowledge { through } => {
+                down(self.relay_down)?;
+                let held = self.mailboxes.entry(person.mailbox()).or_default();
+                held.envelopes.retain(|delivery| delivery.seq > through);
+                Ok(Reply::Acknowledged)
+            }
+            Call::Deposit { deposit, .. } => {
+                down(self.relay_down)?;
+                self.deposit(deposit)
+            }
+            Call::Register { link, handle_name, .. } => {
+                down(self.keyserver_down)?;
+                if handle_name.is_some() && self.accounts.values().any(|keys| keys.handle == handle_name) {
+                    return Err(refused(keyserver::RefusedReason::HandleTaken));
+                }
+                let keys = Keys { links: vec![link.clone()], handle: handle_name, publish: Publish::default() };
+                self.accounts.entry(AccountId(link.hash().0)).or_insert(keys);
+                Ok(Reply::Registered)
+            }
+            Call::Publish { publish, .. } => {
+                down(self.keyserver_down)?;
+                let account = person.engine().profile().unwrap().account;
+                let held = &mut self.accounts.get_mut(&account).unwrap().publish;
+                held.signed_prekey = publish.signed_prekey.or(held.signed_prekey.take());
+                held.last_resort_kyber = publish.last_resort_kyber.or(held.last_resort_kyber.take());
+                held.one_time.extend(publish.one_time);
+                held.one_time_kyber.extend(publish.one_time_kyber);
+                Ok(Reply::Stock(stock(held)))
+            }
+            Call::GetStock { .. } => {
+                down(self.keyserver_down)?;
+                let account = person.engine().profile().unwrap().account;
+                Ok(Reply::Stock(stock(&self.accounts[&account].publish)))
+            }
+            Call::Lookup { who, .. } => {
+                down(self.keyserver_down)?;
+                let found = self.accounts.iter().find(|(account, keys)| match &who {
+                    Who::Account(wanted) => *account == wanted,
+                    Who::Handle(name) => keys.handle.as_ref() == Some(name),
+                });
+                let (account, keys) = found.ok_or_else(|| refused(keyserver::RefusedReason::Unknown))?;
+                Ok(Reply::Found(Found {
+                    account: *account,
+                    links: keys.links.clone(),
+                    handle_name: keys.handle.clone(),
+                }))
+            }
+            Call::Fetch { account, devices, .. } => {
+                down(self.keyserver_down)?;
+                let twist = self.twist;
+                let keys = self.accounts.get_mut(&account).unwrap();
+                let held = &mut keys.publish;
+                let one_time = (!held.one_time.is_empty()).then(|| held.one_time.remove(0));
+                let kyber = match held.one_time_kyber.is_empty() {
+                    true => held.last_resort_kyber.clone(),
+                    false => Some(held.one_time_kyber.remove(0)),
+                };
+                let mut bundle = Bundle {
+                    device: devices[0],
+                    signed_prekey: held.signed_prekey.clone().unwrap(),
+                    kyber: kyber.unwrap(),
+                    one_time,
+                };
+                if let Some(twist) = twist {
+                    twist(&mut bundle);
+                }
+                Ok(Reply::Bundles(vec![bundle]))
+            }
+        }
+    }
+
+    fn deposit(&mut self, deposit: Deposit) -> Result<Reply, CallFailed> {
+        self.seen.push(deposit.envelope.clone());
+        let held = self.mailboxes.entry(deposit.mailbox).or_default();
+        if !held.tokens.contains(&deposit.token.hash()) {
+            return Err(CallFailed::Relay(relay::Refused {
+                reason: relay::RefusedReason::NoSuchDoor,
+                detail: String::new(),
+                retry_after_ms: 0,
+            }));
+        }
+        if !held.deposits.contains(&deposit.id) {
+            held.deposits.push(deposit.id);
+            self.inject(deposit.mailbox, deposit.envelope);
+        }
+        Ok(Reply::Stored)
+    }
+}
+
+impl Person {
+    pub fn engine(&self) -> &Engine {
+        self.engine.as_ref().unwrap()
+    }
+
+    pub fn mailbox(&self) -> MailboxId {
+        MailboxId(self.engine().credentials().mailbox_key.verifying_key().to_bytes())
+    }
+
+    pub fn contact(&self, name: &str) -> Contact {
+        self.engine().find_contact(name).unwrap().unwrap_or_else(|| panic!("{} knows no {name}", self.name))
+    }
+
+    pub fn only_contact(&self) -> Contact {
+        let [contact] = self.engine().contacts().unwrap().try_into().unwrap();
+        contact
+    }
+
+    pub fn messages(&self) -> Vec<Message> {
+        self.engine().history(None, Page { limit: 100_000, ..Page::default() }).unwrap()
+    }
+
+    /// What the history says, in its order.
+    pub fn history(&self) -> Vec<String> {
+        self.messages().into_iter().map(|message| message.text).collect()
+    }
+
+    /// What was shown as it came.
+    pub fn shown(&self) -> Vec<String> {
+        let texts = self.events.iter().filter_map(|event| match event {
+            Event::Received(message) => Some(message.text.clone()),
+            _ => None,
+        });
+        texts.collect()
+    }
+
+    pub fn states(&self) -> Vec<State> {
+        self.messages().into_iter().filter(|message| message.outgoing).map(|message| message.state).collect()
+    }
+
+    pub fn mark_all_read(&self, contact: ContactId) -> Option<Command> {
+        let last = self.messages().into_iter().rfind(|message| message.contact == contact && !message.outgoing)?;
+        Some(Command::MarkRead { contact, through: last.id })
+    }
+
+    /// The program dies here: what was under way is lost, the database stays.
+    pub fn crash(&mut self) {
+        self.engine = None;
+        self.calls.clear();
+        self.wake = None;
+        self.engine = Some(Engine::open(store(&self.path)).unwrap().expect("an account"));
+    }
+}
+
+fn store(path: &std::path::Path) -> Store {
+    Store::open(path, &DatabaseKey::new([9; 32])).unwrap()
+}
+
+fn stock(publish: &Publish) -> Stock {
+    Stock {
+        one_time: publish.one_time.len() as u32,
+        one_time_kyber: publish.one_time_kyber.len() as u32,
+        signed_prekey_id: publish.signed_prekey.as_ref().map(|key| key.id),
+    }
+}
+
+fn refused(reason: keyserver::RefusedReason) -> CallFailed {
+    CallFailed::Keyserver(keyserver::Refused { reason, detail: String::new(), retry_after_ms: 0 })
+}

@@ -1,0 +1,58 @@
+//! The Hushwire client that apps link: one handle over the engine, its encrypted database and its connections.
+//!
+//! Owns waiting: the network, retries of connections, the clock, the operating system's randomness, the lock on the data
+//! directory and the key of the database. Leaves to `hushwire-engine` what a message is and when it is sent again, to
+//! `hushwire-proto` the wire, to the app everything that is shown.
+//!
+//! ```no_run
+//! use std::time::Duration;
+//! use hushwire_client::{Client, Command, DataDir, Unlock};
+//!
+//! # async fn example() -> Result<(), hushwire_client::Error> {
+//! let dir = DataDir::at("/home/alice/.local/share/hushwire");
+//! let client = Client::open(&dir, Unlock::Stored).await?;
+//! client.connect().await?;
+//! if let Some(bob) = client.query(|engine| engine.find_contact("bob")).await? {
+//!     client.command(Command::Send { to: bob.id, text: "hello".to_owned() }).await?;
+//! }
+//! let sent = client.settle(Duration::from_secs(10)).await?.done;
+//! client.close().await?;
+//! # let _ = sent;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! | I want to | look at |
+//! |---|---|
+//! | open an account, write, read | [`Client`] |
+//! | hear what happens | [`EventStream`] |
+//! | know whether we are online | [`Connectivity`] |
+//! | choose how the database is locked | [`Protection`], [`Unlock`] |
+//! | see how inputs become calls | `driver` |
+//! | see what is said to which server | `link` |
+
+mod client;
+mod connectivity;
+mod data_dir;
+mod diagnose;
+mod driver;
+mod engine_thread;
+mod error;
+mod events;
+mod files;
+mod link;
+mod vault;
+
+pub use client::{Client, Settled};
+pub use connectivity::{ClockOff, Connectivity, Reach};
+pub use data_dir::DataDir;
+pub use diagnose::{Finding, Verdict};
+pub use error::Error;
+pub use events::{EventStream, Lagged};
+pub use hushwire_engine::{
+    Answer, BadContactLink, Command, CommandError, Contact, ContactId, ContactLink, Engine, Event, LocalId, Message,
+    NewContact, Page, Profile, SafetyNumber, Setup, Standing, State, StoreError, Waiting,
+};
+pub use hushwire_proto::{address, ids, limits};
+pub use vault::{Protection, ProtectionKind, Unlock};
+pub use zeroize::Zeroizing;

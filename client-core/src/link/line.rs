@@ -1,0 +1,233 @@
+//! A connection that is made when there is something to ask and closed when there was nothing for a while: anonymous ones
+//! to relays and keyservers, and the own one to the keyserver.
+//!
+//! Calls go out in the order in which they came, pipelined; answers come in any order. Every call gets exactly one
+//! reply. The line does not try again by itself: the engine knows when a call is worth repeating.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hushwire_engine::{Call, CallFailed, CallId, Credentials, Input, Reply};
+use hushwire_proto::address::ServerAddress;
+use hushwire_proto::limits::{CALL_DEADLINE, CONNECT_DEADLINE};
+use hushwire_proto::net::call::{Connection, PendingCall};
+use hushwire_proto::net::{KEYS_ALPN, RELAY_ALPN};
+use tokio::sync::{mpsc, watch};
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::{Instant, timeout};
+
+use super::speak::{self, Tongue, unreachable};
+
+/// Calls that wait to go out over one line. The engine keeps what is refused for more.
+pub(crate) const CALLS_WAITING_MAX: usize = 1024;
+
+/// Calls under way on one line: enough to fill a relay's group commit, few enough that a slow link answers the last
+/// within the deadline.
+const CALLS_UNDER_WAY_MAX: usize = 64;
+
+/// A line without a call for this long is closed: a server need not know when we are just online. Longer than a pause in
+/// a conversation.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// Calls in the second after a failed try get its error: many retries at once are one handshake.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// What a line is for. Two purposes never share a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Purpose {
+    /// Deposits at a relay. Nothing on it says who we are.
+    Deposits,
+    /// Looking others up at a keyserver. Nothing on it says who we are.
+    Lookups,
+    /// Our own account at our keyserver.
+    OwnAccount,
+}
+
+impl Purpose {
+    fn alpn(self) -> &'static [u8] {
+        match self {
+            Self::Deposits => RELAY_ALPN,
+            Self::Lookups | Self::OwnAccount => KEYS_ALPN,
+        }
+    }
+}
+
+/// One call on its way.
+#[derive(Debug)]
+pub(crate) struct Outgoing {
+    pub(crate) id: CallId,
+    pub(crate) call: Call,
+}
+
+/// What every line shares.
+#[derive(Clone, Debug)]
+pub(crate) struct Around {
+    pub(crate) credentials: Arc<Credentials>,
+    /// Where replies go. Bounded; the driver always reads it.
+    pub(crate) replies: mpsc::Sender<Input>,
+    /// True once everything is to end.
+    pub(crate) closing: watch::Receiver<bool>,
+}
+
+/// Resolves once everything is to end. May be cancelled.
+pub(crate) async fn told(closing: &mut watch::Receiver<bool>) {
+    let _ = closing.wait_for(|closing| *closing).await; // an error: the driver is gone, which means the same
+}
+
+/// The task that keeps one such connection.
+pub(crate) struct Line {
+    purpose: Purpose,
+    address: ServerAddress,
+    around: Around,
+    connection: Option<Connection>,
+    /// Which connection, the first being 1.
+    made: u64,
+    signed_in: bool,
+    failed: Option<(Instant, String)>,
+    under_way: JoinSet<Ended>,
+}
+
+/// A call that has its reply.
+struct Ended {
+    id: CallId,
+    reply: Result<Reply, CallFailed>,
+    /// The connection gave no answer, and is not asked again.
+    lost: Option<u64>,
+}
+
+impl Line {
+    pub(crate) fn new(purpose: Purpose, address: ServerAddress, around: Around) -> Self {
+        Self {
+            purpose,
+            address,
+            around,
+            connection: None,
+            made: 0,
+            signed_in: false,
+            failed: None,
+            under_way: JoinSet::new(),
+        }
+    }
+
+    /// Until nothing was asked for a while, or everything is to end.
+    pub(crate) async fn run(mut self, mut calls: mpsc::Receiver<Outgoing>) {
+        let mut closing = self.around.closing.clone();
+        loop {
+            let room = self.under_way.len() < CALLS_UNDER_WAY_MAX;
+            let quiet = self.under_way.is_empty();
+            tokio::select! {
+                Some(ended) = self.under_way.join_next() => self.ended(ended).await,
+                call = calls.recv(), if room => match call {
+                    Some(call) => self.start(call).await,
+                    None if quiet => break,
+                    None => self.one_more_ends().await,
+                },
+                () = tokio::time::sleep(IDLE), if quiet => calls.close(), // what came meanwhile is still read
+                () = told(&mut closing) => break,
+            }
+        }
+        if let Some(connection) = self.connection.take() {
+            connection.close().await;
+        }
+    }
+
+    async fn start(&mut self, Outgoing { id, call }: Outgoing) {
+        let (connection, pending, tongue) = match self.begin(call).await {
+            Ok(begun) => begun,
+            Err(error) => {
+                if matches!(error, CallFailed::Unreachable(_)) {
+                    self.connection = None; // the next call makes a new one
+                }
+                return self.reply(id, Err(error)).await;
+            }
+        };
+        let made = self.made;
+        self.under_way.spawn(async move {
+            let (reply, lost) = match pending.answer(CALL_DEADLINE).await {
+                Ok(answer) => (speak::reply(&answer, tongue), None),
+                Err(error) => (Err(unreachable(error)), Some(made)),
+            };
+            drop(connection); // not before: others may wait for it still when it is not asked again
+            Ended { id, reply, lost }
+        });
+    }
+
+    async fn begin(&mut self, call: Call) -> Result<(Connection, PendingCall, Tongue), CallFailed> {
+        let connection = self.connected(&call).await?;
+        let (bytes, tongue) = speak::request(call, &connection, &self.around.credentials)?;
+        let pending = connection.start(bytes).map_err(unreachable)?;
+        Ok((connection, pending, tongue))
+    }
+
+    /// The connection, fit for this call.
+    async fn connected(&mut self, call: &Call) -> Result<Connection, CallFailed> {
+        let connection = match self.connection.clone() {
+            Some(connection) if !is_closed(&connection).await => connection,
+            Some(_) | None => self.connect().await?,
+        };
+        if self.purpose == Purpose::OwnAccount && !self.signed_in {
+            if !matches!(call, Call::Register { .. }) {
+                speak::sign_in(&connection, &self.around.credentials).await?;
+            }
+            self.signed_in = !matches!(call, Call::Register { .. });
+        }
+        Ok(connection)
+    }
+
+    async fn connect(&mut self) -> Result<Connection, CallFailed> {
+        if let Some((when, why)) = &self.failed
+            && when.elapsed() < PAUSE
+        {
+            return Err(CallFailed::Unreachable(why.clone()));
+        }
+        let mut closing = self.around.closing.clone();
+        let connecting = Connection::connect(&self.address, self.purpose.alpn(), CONNECT_DEADLINE);
+        let connected = tokio::select! {
+            connected = timeout(CONNECT_DEADLINE, connecting) => connected,
+            () = told(&mut closing) => return Err(CallFailed::Unreachable("closing".to_owned())),
+        };
+        let why = match connected {
+            Ok(Ok(connection)) => {
+                drop(connection.pushes()); // nothing is pushed here; should it be, it goes nowhere
+                self.failed = None;
+                self.signed_in = false;
+                self.made += 1;
+                self.connection = Some(connection.clone());
+                return Ok(connection);
+            }
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "no answer from the server in time".to_owned(),
+        };
+        self.failed = Some((Instant::now(), why.clone()));
+        Err(CallFailed::Unreachable(why))
+    }
+
+    async fn one_more_ends(&mut self) {
+        if let Some(ended) = self.under_way.join_next().await {
+            self.ended(ended).await;
+        }
+    }
+
+    async fn ended(&mut self, ended: Result<Ended, JoinError>) {
+        let Ok(Ended { id, reply, lost }) = ended else { return }; // only at the end of everything
+        if lost == Some(self.made) {
+            self.connection = None; // the next call makes a new one
+        } else if reply == Ok(Reply::Registered) {
+            self.signed_in = true;
+        }
+        self.reply(id, reply).await;
+    }
+
+    async fn reply(&self, call: CallId, reply: Result<Reply, CallFailed>) {
+        let _ = self.around.replies.send(Input::Replied { call, reply }).await; // the driver may have ended
+    }
+}
+
+/// Whether it is known to have ended: a server that went away has said so.
+async fn is_closed(connection: &Connection) -> bool {
+    tokio::select! {
+        biased;
+        _ = connection.closed() => true,
+        () = std::future::ready(()) => false,
+    }
+}

@@ -1,0 +1,328 @@
+//! The signed-in connection to our own relay: it opens the mailbox, takes what is delivered, and says what the relay may
+//! forget. It stands as long as we are online and is made again whenever it is lost. Nothing is deposited over it.
+//!
+//! Spec: relay §3 to §6.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use hushwire_engine::{Call, CallFailed, CallId, Input, Reply};
+use hushwire_proto::auth::prove_mailbox;
+use hushwire_proto::ids::{MailboxId, Seq};
+use hushwire_proto::limits::{CALL_DEADLINE, CONNECT_DEADLINE};
+use hushwire_proto::net::RELAY_ALPN;
+use hushwire_proto::net::call::{CallError, Connection, Pushes};
+use hushwire_proto::relay::{Answer, Push, Request};
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+
+use super::backoff::Backoff;
+use super::line::{Around, Outgoing, told};
+use super::speak;
+use crate::client::now;
+use crate::connectivity::{ClockOff, Connectivity, Reach};
+use crate::engine_thread::EngineThread;
+
+/// Once all that came is acknowledged and nothing came for this long, the relay is asked whether it has nothing more to
+/// say. Longer than it takes to read on in a mailbox.
+const QUIET: Duration = Duration::from_millis(150);
+
+/// A connection that stood this long worked; one that breaks sooner counts as a failed try, so that a relay that takes
+/// connections and drops them is not hammered.
+const STOOD: Duration = Duration::from_secs(5);
+
+/// What the relay said, in its order.
+#[derive(Debug)]
+pub(crate) enum Heard {
+    /// For the engine.
+    Input(Input),
+    /// All before this was what the relay had when we connected.
+    CaughtUp,
+}
+
+/// The task that keeps the connection.
+pub(crate) struct OwnRelay {
+    pub(crate) around: Around,
+    pub(crate) engine: EngineThread,
+    pub(crate) calls: mpsc::Receiver<Outgoing>,
+    /// Bounded; while the driver is busy nothing more is read from the relay.
+    pub(crate) heard: mpsc::Sender<Heard>,
+    pub(crate) shown: Arc<watch::Sender<Connectivity>>,
+    /// A person acts: try now.
+    pub(crate) hurry: Arc<Notify>,
+}
+
+/// Why a connection is no more.
+enum Ended {
+    Closing,
+    Lost(String),
+}
+
+impl OwnRelay {
+    /// Until everything is to end.
+    pub(crate) async fn run(mut self) {
+        let mut backoff = Backoff::default();
+        let mut closing = self.around.closing.clone();
+        loop {
+            self.shown.send_modify(|shown| {
+                shown.reach(Reach::Connecting);
+                shown.next_try = None;
+            });
+            let began = Instant::now();
+            let begun = tokio::select! {
+                begun = self.begin() => begun,
+                () = told(&mut closing) => break,
+            };
+            let ended = match begun {
+                Ok(session) => session.run(&mut self).await,
+                Err(why) => Ended::Lost(why),
+            };
+            let Ended::Lost(why) = ended else { break };
+            tracing::info!(reason = %why, "the own relay is not reached");
+            if began.elapsed() > STOOD + CONNECT_DEADLINE {
+                backoff.reset();
+            }
+            let wait = backoff.next();
+            self.shown.send_modify(|shown| {
+                shown.reach(Reach::Offline);
+                shown.next_try = Some(now().plus(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)));
+                shown.last_error = Some(why.clone());
+            });
+            if !self.wait(wait, &why).await {
+                break;
+            }
+        }
+        self.shown.send_modify(|shown| shown.reach(Reach::Offline));
+    }
+
+    /// Between two tries. `false`: everything is to end.
+    async fn wait(&mut self, wait: Duration, why: &str) -> bool {
+        let mut closing = self.around.closing.clone();
+        let again = sleep(wait);
+        tokio::pin!(again);
+        loop {
+            tokio::select! {
+                () = &mut again => return true,
+                () = self.hurry.notified() => return true,
+                call = self.calls.recv() => match call {
+                    Some(call) => self.reply(call.id, Err(CallFailed::Unreachable(why.to_owned()))).await,
+                    None => return false,
+                },
+                () = told(&mut closing) => return false,
+            }
+        }
+    }
+
+    /// Connects, proves whose mailbox this is, and asks for what is new.
+    async fn begin(&mut self) -> Result<Session, String> {
+        let credentials = self.around.credentials.clone();
+        let connecting = Connection::connect(&credentials.relay, RELAY_ALPN, CONNECT_DEADLINE);
+        let connection = match timeout(CONNECT_DEADLINE, connecting).await {
+            Ok(connected) => connected.map_err(|error| error.to_string())?,
+            Err(_) => return Err("no answer from the relay in time".to_owned()),
+        };
+        let pushes = connection.pushes().ok_or("the connection is already in use")?;
+        let binding = speak::binding(&connection).map_err(|error| error.to_string())?;
+        let mailbox = MailboxId(credentials.mailbox_key.verifying_key().to_bytes());
+        let proof = prove_mailbox(binding, &credentials.mailbox_key);
+        let hello = connection.start(Request::Hello.encode()).map_err(said)?;
+        let open = connection.start(Request::Open { mailbox, proof }.encode()).map_err(said)?;
+        let Answer::Welcome(welcome) = answer(&hello.answer(CALL_DEADLINE).await.map_err(said)?)? else {
+            return Err(OUT_OF_PROTOCOL.to_owned());
+        };
+        let Answer::Opened = answer(&open.answer(CALL_DEADLINE).await.map_err(said)?)? else {
+            return Err(OUT_OF_PROTOCOL.to_owned());
+        };
+        let after = self.engine.query(|engine| engine.drained_to()).await.map_err(|error| error.to_string())?;
+        let drain = connection.call(Request::Drain { mailbox, after }.encode(), CALL_DEADLINE).await.map_err(said)?;
+        let Answer::Draining = answer(&drain)? else { return Err(OUT_OF_PROTOCOL.to_owned()) };
+        self.shown.send_modify(|shown| {
+            shown.reach(Reach::Online);
+            shown.last_error = None;
+            shown.clock_off = ClockOff::between(now(), welcome.now);
+        });
+        Ok(Session {
+            connection,
+            pushes,
+            mailbox,
+            delivered: after,
+            acknowledged: after,
+            since: Instant::now(),
+            caught_up: CaughtUp::NotYet,
+            under_way: JoinSet::new(),
+        })
+    }
+
+    async fn reply(&self, call: CallId, reply: Result<Reply, CallFailed>) {
+        let _ = self.around.replies.send(Input::Replied { call, reply }).await; // the driver may have ended
+    }
+}
+
+/// One connection while it stands.
+struct Session {
+    connection: Connection,
+    pushes: Pushes,
+    mailbox: MailboxId,
+    /// The last that came, and the last that the relay knows we have.
+    delivered: Seq,
+    acknowledged: Seq,
+    /// When one of these changed.
+    since: Instant,
+    caught_up: CaughtUp,
+    under_way: JoinSet<(Question, Result<Bytes, CallError>)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum CaughtUp {
+    NotYet,
+    /// Asked when the last that came was this one.
+    Asked(Seq),
+    Yes,
+}
+
+/// What was asked over the connection.
+#[derive(Clone, Copy, Debug)]
+enum Question {
+    Engine(CallId, Option<Seq>),
+    AnythingMore,
+}
+
+impl Session {
+    async fn run(mut self, own: &mut OwnRelay) -> Ended {
+        let mut closing = own.around.closing.clone();
+        let _ = own.heard.send(Heard::Input(Input::Online)).await; // the driver may have ended
+        let ended = loop {
+            let quiet = self.caught_up == CaughtUp::NotYet && self.acknowledged >= self.delivered;
+            tokio::select! {
+                biased; // a push that came before the answer to a question is taken before it
+                () = told(&mut closing) => break Ended::Closing,
+                push = self.pushes.next() => match push {
+                    Some(push) => if let Err(why) = self.pushed(&push, own).await { break Ended::Lost(why) },
+                    None => break Ended::Lost(self.connection.closed().await.to_string()),
+                },
+                Some(answered) = self.under_way.join_next() => {
+                    if let Ok((question, answer)) = answered
+                        && let Err(why) = self.answered(question, answer, own).await { break Ended::Lost(why) }
+                },
+                call = own.calls.recv() => match call {
+                    Some(call) => self.call(call, own).await,
+                    None => break Ended::Closing,
+                },
+                () = sleep_until(self.since + QUIET), if quiet => self.ask_for_more(),
+            }
+        };
+        let why = match &ended {
+            Ended::Lost(why) => why.clone(),
+            Ended::Closing => "closing".to_owned(),
+        };
+        while let Some(answered) = self.under_way.try_join_next() {
+            if let Ok((question, answer)) = answered {
+                let _ = self.answered(question, answer, own).await; // it ends anyway
+            }
+        }
+        match ended {
+            Ended::Closing => self.connection.close().await,
+            Ended::Lost(_) => drop(self.connection),
+        }
+        while let Some(answered) = self.under_way.join_next().await {
+            if let Ok((Question::Engine(id, _), _)) = answered {
+                own.reply(id, Err(CallFailed::Unreachable(why.clone()))).await;
+            }
+        }
+        ended
+    }
+
+    async fn pushed(&mut self, push: &Bytes, own: &OwnRelay) -> Result<(), String> {
+        let Ok(Push::Deliveries(deliveries)) = Push::parse(push) else { return Err(OUT_OF_PROTOCOL.to_owned()) };
+        if deliveries.mailbox != self.mailbox {
+            return Err(OUT_OF_PROTOCOL.to_owned());
+        }
+        if let Some(last) = deliveries.deliveries.last() {
+            self.delivered = self.delivered.max(last.seq);
+        }
+        self.since = Instant::now();
+        let at_the_end = deliveries.deliveries.is_empty(); // a relay says nothing only when it has nothing
+        let _ = own.heard.send(Heard::Input(Input::Delivered(deliveries))).await; // the driver may have ended
+        if at_the_end {
+            self.caught_up(own).await;
+        }
+        Ok(())
+    }
+
+    async fn call(&mut self, Outgoing { id, call }: Outgoing, own: &OwnRelay) {
+        let through = match call {
+            Call::Acknowledge { through } => Some(through),
+            _ => None,
+        };
+        let started = speak::request(call, &self.connection, &own.around.credentials)
+            .and_then(|(bytes, _)| self.connection.start(bytes).map_err(speak::unreachable));
+        match started {
+            Ok(pending) => {
+                self.under_way.spawn(async move { (Question::Engine(id, through), pending.answer(CALL_DEADLINE).await) });
+            }
+            Err(error) => own.reply(id, Err(error)).await,
+        }
+    }
+
+    async fn answered(
+        &mut self,
+        question: Question,
+        answer: Result<Bytes, CallError>,
+        own: &OwnRelay,
+    ) -> Result<(), String> {
+        match question {
+            Question::Engine(id, through) => {
+                let (reply, lost) = match answer {
+                    Ok(answer) => (speak::reply(&answer, speak::Tongue::Relay), Ok(())),
+                    Err(error) => (Err(speak::unreachable(error)), Err(error.to_string())),
+                };
+                if let (Some(through), Ok(Reply::Acknowledged)) = (through, &reply) {
+                    self.acknowledged = self.acknowledged.max(through);
+                    self.since = Instant::now();
+                }
+                own.reply(id, reply).await;
+                lost // a relay that does not answer is not asked again over this connection
+            }
+            Question::AnythingMore => {
+                answer.map_err(said)?;
+                match self.caught_up {
+                    CaughtUp::Asked(then) if then == self.delivered => self.caught_up(own).await,
+                    CaughtUp::Asked(_) => self.caught_up = CaughtUp::NotYet,
+                    CaughtUp::NotYet | CaughtUp::Yes => {}
+                }
+                Ok(())
+            }
+        }
+    }
+
+    async fn caught_up(&mut self, own: &OwnRelay) {
+        if self.caught_up != CaughtUp::Yes {
+            self.caught_up = CaughtUp::Yes;
+            let _ = own.heard.send(Heard::CaughtUp).await; // the driver may have ended
+        }
+    }
+
+    /// The answer comes after everything that the relay had begun to say before.
+    fn ask_for_more(&mut self) {
+        self.caught_up = CaughtUp::Asked(self.delivered);
+        if let Ok(pending) = self.connection.start(Request::Hello.encode()) {
+            self.under_way.spawn(async move { (Question::AnythingMore, pending.answer(CALL_DEADLINE).await) });
+        } // else the connection is lost, which is seen at once
+    }
+}
+
+const OUT_OF_PROTOCOL: &str = "the relay answered out of protocol; one of the two programs needs an update";
+
+fn said(error: CallError) -> String {
+    error.to_string()
+}
+
+fn answer(bytes: &Bytes) -> Result<Answer, String> {
+    match Answer::parse(bytes) {
+        Ok(Answer::Refused(refused)) => Err(format!("the relay refused: {refused}")),
+        Ok(answer) => Ok(answer),
+        Err(_) => Err(OUT_OF_PROTOCOL.to_owned()),
+    }
+}

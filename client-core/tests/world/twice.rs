@@ -1,0 +1,70 @@
+//! A relay that keeps every envelope twice, under two numbers.
+
+use std::future::Future;
+
+use hushwire_proto::ids::{DepositId, MailboxId, Seq, TokenHash, UnixMillis};
+use hushwire_proto::relay::TokenClass;
+use hushwire_relay::queue::memory::MemoryQueue;
+use hushwire_relay::queue::{
+    AppendError, Arrivals, GrantError, Page, Put, Queue, RemoveError, StorageError, Swept,
+};
+use hushwire_relay::quota::Rules;
+
+#[derive(Clone, Debug)]
+pub struct Twice(pub MemoryQueue);
+
+impl Queue for Twice {
+    fn rules(&self) -> &Rules {
+        self.0.rules()
+    }
+
+    fn append(&self, put: Put, now: UnixMillis) -> impl Future<Output = Result<Seq, AppendError>> + Send + 'static {
+        let again = Put { id: DepositId(put.id.0.map(|byte| !byte)), ..put.clone() };
+        let (first, second) = (self.0.append(put, now), self.0.append(again, now));
+        async move {
+            first.await?;
+            second.await
+        }
+    }
+
+    fn read(
+        &self,
+        of: MailboxId,
+        after: Seq,
+        bytes: usize,
+    ) -> impl Future<Output = Result<Page, StorageError>> + Send + 'static {
+        self.0.read(of, after, bytes)
+    }
+
+    fn arrivals(&self, of: MailboxId) -> Arrivals {
+        self.0.arrivals(of)
+    }
+
+    fn remove(&self, of: MailboxId, through: Seq) -> impl Future<Output = Result<(), RemoveError>> + Send + 'static {
+        self.0.remove(of, through)
+    }
+
+    fn grant(
+        &self,
+        of: MailboxId,
+        tokens: Vec<(TokenHash, TokenClass)>,
+    ) -> impl Future<Output = Result<(), GrantError>> + Send + 'static {
+        self.0.grant(of, tokens)
+    }
+
+    fn revoke(
+        &self,
+        of: MailboxId,
+        hashes: Vec<TokenHash>,
+    ) -> impl Future<Output = Result<(), StorageError>> + Send + 'static {
+        self.0.revoke(of, hashes)
+    }
+
+    fn expire(&self, now: UnixMillis) -> impl Future<Output = Result<Swept, StorageError>> + Send + 'static {
+        self.0.expire(now)
+    }
+
+    fn failed(&self) -> impl Future<Output = ()> + Send + 'static {
+        self.0.failed()
+    }
+}

@@ -1,0 +1,98 @@
+//! What each request does: one match. What it leaves to its files: whether the asker may, and what is answered. What it
+//! leaves to `keys`: that it is durable.
+//!
+//! Spec: keyserver §2 to §6.
+
+use std::net::IpAddr;
+use std::sync::Mutex;
+use std::time::{Instant, SystemTime};
+
+use hushwire_proto::ids::{AccountId, UnixMillis};
+use hushwire_proto::keyserver::{Answer, Refused, RefusedReason, Request, Welcome};
+
+use crate::Registration;
+use crate::connection::Session;
+use crate::keys::{Keys, KeysError};
+use crate::limits::{Buckets, COUNTED_ACCOUNTS_MAX, COUNTED_ADDRESSES_MAX, ONE_TIME_KEYS, REGISTRATIONS, TooFast};
+
+mod fetch;
+mod publish;
+mod register;
+
+/// What all connections share.
+#[derive(Debug)]
+pub(crate) struct Server {
+    pub(crate) keys: Keys,
+    registration: Registration,
+    one_time_keys: Mutex<Buckets<AccountId>>,
+    registrations: Mutex<Buckets<IpAddr>>,
+}
+
+impl Server {
+    pub(crate) fn new(keys: Keys, registration: Registration, now: Instant) -> Self {
+        Self {
+            keys,
+            registration,
+            one_time_keys: Mutex::new(Buckets::new(ONE_TIME_KEYS, COUNTED_ACCOUNTS_MAX, now)),
+            registrations: Mutex::new(Buckets::new(REGISTRATIONS, COUNTED_ADDRESSES_MAX, now)),
+        }
+    }
+}
+
+/// What a request costs its connection, in units of one look into the database.
+pub(crate) fn cost(request: &Request) -> u32 {
+    match request {
+        Request::Hello | Request::SignIn { .. } | Request::GetStock | Request::Lookup(_) | Request::Fetch { .. } => 1,
+        Request::Register { .. } => 4, // a few signatures and a sync
+        Request::Publish(_) => 8,      // up to a hundred signatures and a sync
+    }
+}
+
+/// Does what is asked.
+pub(crate) async fn handle(server: &Server, session: &Session, request: Request) -> Result<Answer, KeysError> {
+    match request {
+        Request::Hello => Ok(Answer::Welcome(welcome())),
+        Request::Register { link, handle_name, proof } => {
+            register::register(server, session, link, handle_name, &proof).await
+        }
+        Request::SignIn { account, device, proof } => register::sign_in(server, session, account, device, &proof),
+        Request::Publish(publish) => publish::publish(server, session, publish).await,
+        Request::GetStock => publish::stock(server, session),
+        Request::Lookup(who) => fetch::lookup(server, &who),
+        Request::Fetch { account, devices } => fetch::fetch(server, account, devices).await,
+    }
+}
+
+/// The answer when the storage failed: nothing is promised.
+pub(crate) fn storage_failed() -> Answer {
+    refuse(RefusedReason::StorageFailed, "the storage failed; the keyserver stops")
+}
+
+/// Not by waiting.
+pub(crate) fn refuse(reason: RefusedReason, detail: impl Into<String>) -> Answer {
+    Answer::Refused(Refused { reason, detail: detail.into(), retry_after_ms: 0 })
+}
+
+/// By waiting so long.
+pub(crate) fn overloaded(detail: &str, TooFast(wait): TooFast) -> Refused {
+    // Rounded up, so that whoever waits so long does not come too early.
+    let retry_after_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).saturating_add(1);
+    Refused { reason: RefusedReason::Overloaded, detail: detail.to_owned(), retry_after_ms }
+}
+
+fn not_signed_in() -> Answer {
+    refuse(RefusedReason::NotSignedIn, "sign in first")
+}
+
+fn welcome() -> Welcome {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Welcome {
+        now: UnixMillis(u64::try_from(now.as_millis()).unwrap_or(u64::MAX)),
+        software: concat!("hushwire-keyserver ", env!("CARGO_PKG_VERSION")).to_owned(),
+    }
+}
+
+/// Runs what computes for long beside the connections.
+async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, KeysError> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| KeysError::Stopped)
+}

@@ -1,0 +1,41 @@
+//! Asking for somebody: their device lists, and keys to begin a session with.
+//!
+//! Anyone may ask, signed in or not: who writes to whom is nothing that a keyserver needs to know. What is asked for
+//! and not there is answered in the same words, whatever it was.
+//!
+//! Spec: keyserver §5.
+
+use std::collections::BTreeSet;
+use std::time::Instant;
+
+use hushwire_proto::ids::{AccountId, DeviceId};
+use hushwire_proto::keyserver::{Answer, Found, RefusedReason, Who};
+
+use super::{Server, refuse};
+use crate::keys::KeysError;
+use crate::limits::lock;
+
+pub(super) fn lookup(server: &Server, who: &Who) -> Result<Answer, KeysError> {
+    let account = match who {
+        Who::Account(account) => Some(*account),
+        Who::Handle(name) => server.keys.handle(name)?,
+    };
+    let Some(account) = account else { return Ok(unknown()) };
+    let Some(stored) = server.keys.account(account)? else { return Ok(unknown()) };
+    Ok(Answer::Found(Found { account, links: stored.links, handle_name: stored.handle }))
+}
+
+pub(super) async fn fetch(server: &Server, account: AccountId, devices: Vec<DeviceId>) -> Result<Answer, KeysError> {
+    if devices.iter().collect::<BTreeSet<_>>().len() < devices.len() {
+        return Ok(refuse(RefusedReason::BadRequest, "a device is named twice"));
+    }
+    let Some(stored) = server.keys.account(account)? else { return Ok(unknown()) };
+    let devices = devices.into_iter().filter(|device| stored.device(*device).is_some()).collect();
+    let one_time = lock(&server.one_time_keys).take(account, Instant::now()).is_ok();
+    server.keys.take(account, devices, one_time).await.map(Answer::Bundles)
+}
+
+/// The one answer for whoever is not here.
+pub(super) fn unknown() -> Answer {
+    refuse(RefusedReason::Unknown, "nobody here has this handle or account")
+}

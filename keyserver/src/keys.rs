@@ -1,0 +1,262 @@
+//! Accounts, handles and prekeys in RocksDB.
+//!
+//! Owns what is durable and that each one-time key is given out once. Leaves to `verify` whether keys are good, and to
+//! `handle` who may ask. What a call here answers is on disk, synced, before it returns: a crash can lose a key that
+//! nobody got, and cannot bring one back that somebody did.
+//!
+//! Spec: keyserver §3 to §5.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use hushwire_proto::account::Chain;
+use hushwire_proto::ids::{AccountId, DeviceId};
+use hushwire_proto::keyserver::{Bundle, Stock};
+use rocksdb::{ColumnFamily, DB, DBCompressionType, DBRecoveryMode, Options};
+use tokio::sync::watch;
+
+pub(crate) use self::prekeys::PublishRefusal;
+pub(crate) use self::rows::StoredAccount;
+use self::rows::{Family, SCHEMA, SCHEMA_KEY};
+use self::view::View;
+use self::writer::Writer;
+use crate::verify::VerifiedPublish;
+
+mod prekeys;
+mod rows;
+mod view;
+mod writer;
+
+/// Memory for writes before they go to a table. Prekeys come and go: most meet their deletion here.
+const WRITE_BUFFER_BYTES: usize = 16 * 1024 * 1024;
+
+/// Files open at once. Below the usual limit of 1024 for a process, with room for connections.
+const OPEN_FILES_MAX: i32 = 512;
+
+/// Old information logs of RocksDB that are kept.
+const LOG_FILES_KEPT: usize = 4;
+
+/// Why the database is not open.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// RocksDB said no: another process has it open, the disk, or damage.
+    #[error("the database cannot be opened: {0}")]
+    Database(#[from] rocksdb::Error),
+    /// Written by another version of this program. Update it.
+    #[error("the database has schema {found}, and this program knows {SCHEMA}; update the keyserver")]
+    OtherSchema {
+        /// What stands there.
+        found: String,
+    },
+    /// No thread, or no directory.
+    #[error("the database cannot be opened: {0}")]
+    System(#[from] std::io::Error),
+}
+
+/// The storage failed. Nothing is promised any more; the process must end.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum KeysError {
+    #[error("the database failed: {0}")]
+    Database(#[from] rocksdb::Error),
+    #[error(transparent)]
+    Damaged(#[from] Damaged),
+    #[error("the database takes no more writes")]
+    Stopped,
+}
+
+/// A row that this program did not write so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the database is damaged: a row of kind `{0}`")]
+pub(crate) struct Damaged(&'static str);
+
+/// Why an account was not registered. Nothing changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RegisterRefusal {
+    /// The handle belongs to another account.
+    HandleTaken,
+    /// The account has another handle already.
+    OtherHandle,
+    /// The account is not there, and no new ones are taken.
+    Closed,
+    /// The account has revoked the device of link 0 since.
+    Revoked,
+}
+
+/// The open database.
+#[derive(Debug)]
+pub(crate) struct Keys {
+    db: Arc<DB>,
+    failed: Arc<watch::Sender<bool>>,
+    /// `None` once closed.
+    writer: Mutex<Option<(Arc<Writer>, JoinHandle<()>)>>,
+}
+
+impl Keys {
+    /// Opens the database in `dir`, or makes one.
+    pub(crate) fn open(dir: &Path) -> Result<Self, OpenError> {
+        std::fs::create_dir_all(dir)?;
+        let db = Arc::new(DB::open_cf_with_opts(
+            &options(),
+            dir,
+            Family::ALL.map(|family| (family.name(), family_options())),
+        )?);
+        match db.get(SCHEMA_KEY)? {
+            Some(found) if found == SCHEMA.to_be_bytes() => {}
+            Some(found) => return Err(OpenError::OtherSchema { found: format!("{found:?}") }),
+            None => {
+                let mut synced = rocksdb::WriteOptions::default();
+                synced.set_sync(true);
+                db.put_opt(SCHEMA_KEY, SCHEMA.to_be_bytes(), &synced)?;
+            }
+        }
+        let failed = Arc::new(watch::Sender::new(false));
+        let (writer, thread) = Writer::start(db.clone(), failed.clone())?;
+        Ok(Self { db, failed, writer: Mutex::new(Some((Arc::new(writer), thread))) })
+    }
+
+    /// The account.
+    pub(crate) fn account(&self, account: AccountId) -> Result<Option<StoredAccount>, KeysError> {
+        stored_account(&View::new(&self.db), account)
+    }
+
+    /// Whose handle it is.
+    pub(crate) fn handle(&self, name: &str) -> Result<Option<AccountId>, KeysError> {
+        handle_owner(&View::new(&self.db), name)
+    }
+
+    /// Keeps a new account and binds the handle. Adds a handle to an account that has none; never changes anything else
+    /// of an account that is there.
+    pub(crate) async fn register(
+        &self,
+        chain: Chain,
+        handle: Option<String>,
+        open: bool,
+    ) -> Result<Result<(), RegisterRefusal>, KeysError> {
+        self.writer()?.write(move |view| register(view, &chain, handle, open)).await
+    }
+
+    /// Keeps prekeys of a device; what is left then.
+    pub(crate) async fn publish(
+        &self,
+        account: AccountId,
+        device: DeviceId,
+        publish: VerifiedPublish,
+    ) -> Result<Result<Stock, PublishRefusal>, KeysError> {
+        self.writer()?.write(move |view| prekeys::publish(view, (account, device), publish.into_inner())).await
+    }
+
+    /// What is left of a device's prekeys.
+    pub(crate) fn stock(&self, account: AccountId, device: DeviceId) -> Result<Stock, KeysError> {
+        prekeys::stock(&View::new(&self.db), (account, device))
+    }
+
+    /// A bundle of each device that has one, in the order asked. With `one_time`, a one-time key of each kind that is
+    /// left is taken, for good.
+    pub(crate) async fn take(
+        &self,
+        account: AccountId,
+        devices: Vec<DeviceId>,
+        one_time: bool,
+    ) -> Result<Vec<Bundle>, KeysError> {
+        self.writer()?
+            .write(move |view| {
+                let bundles = devices.into_iter().map(|device| prekeys::take(view, (account, device), one_time));
+                bundles.filter_map(Result::transpose).collect()
+            })
+            .await
+    }
+
+    /// Says that the storage has failed: a read was answered by an error. The writer says so by itself.
+    pub(crate) fn fail(&self) {
+        self.failed.send_replace(true);
+    }
+
+    /// Resolves once the storage has failed.
+    pub(crate) async fn failed(&self) {
+        let mut failed = self.failed.subscribe();
+        let _ = failed.wait_for(|failed| *failed).await; // the sender lives as long as `self`
+    }
+
+    /// Writes what waits and ends the writer. Later writes are refused.
+    pub(crate) fn close(&self) {
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some((writer, thread)) = writer {
+            drop(writer);
+            let _ = thread.join(); // it does not panic, and if it did there is nothing left to do
+        }
+    }
+
+    fn writer(&self) -> Result<Arc<Writer>, KeysError> {
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        writer.as_ref().map(|(writer, _)| writer.clone()).ok_or(KeysError::Stopped)
+    }
+}
+
+fn register(
+    view: &mut View<'_>,
+    chain: &Chain,
+    handle: Option<String>,
+    open: bool,
+) -> Result<Result<(), RegisterRefusal>, KeysError> {
+    let account = chain.account();
+    let found = stored_account(view, account)?;
+    if found.is_none() && !open {
+        return Ok(Err(RegisterRefusal::Closed));
+    }
+    let is_new = found.is_none();
+    if found.as_ref().is_some_and(|stored| !stored.still_has(chain.devices())) {
+        return Ok(Err(RegisterRefusal::Revoked));
+    }
+    let mut stored = found.unwrap_or_else(|| StoredAccount { handle: None, links: chain.links().to_vec() });
+    let Some(name) = handle.filter(|name| stored.handle.as_ref() != Some(name)) else {
+        if is_new {
+            view.put(Family::Accounts, account.as_bytes().to_vec(), stored.to_row());
+        }
+        return Ok(Ok(()));
+    };
+    if handle_owner(view, &name)?.is_some() {
+        return Ok(Err(RegisterRefusal::HandleTaken));
+    }
+    if stored.handle.is_some() {
+        return Ok(Err(RegisterRefusal::OtherHandle));
+    }
+    view.put(Family::Handles, name.as_bytes().to_vec(), account.as_bytes().to_vec());
+    stored.handle = Some(name);
+    view.put(Family::Accounts, account.as_bytes().to_vec(), stored.to_row());
+    Ok(Ok(()))
+}
+
+fn stored_account(view: &View<'_>, account: AccountId) -> Result<Option<StoredAccount>, KeysError> {
+    let row = view.get(Family::Accounts, account.as_bytes())?;
+    Ok(row.map(|row| StoredAccount::from_row(&row)).transpose()?)
+}
+
+fn handle_owner(view: &View<'_>, name: &str) -> Result<Option<AccountId>, KeysError> {
+    let row = view.get(Family::Handles, name.as_bytes())?;
+    Ok(row.map(|row| AccountId::from_slice(&row).ok_or(Damaged("handle"))).transpose()?)
+}
+
+/// A write that was not acknowledged may be cut off at the end of the log, and is then dropped. Anything else that is
+/// wrong in the log refuses to open: going on without it would give keys out a second time.
+fn options() -> Options {
+    let mut options = family_options();
+    options.create_if_missing(true);
+    options.create_missing_column_families(true);
+    options.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
+    options.set_paranoid_checks(true);
+    options.set_max_open_files(OPEN_FILES_MAX);
+    options.set_keep_log_file_num(LOG_FILES_KEPT);
+    options
+}
+
+fn family_options() -> Options {
+    let mut options = Options::default();
+    options.set_write_buffer_size(WRITE_BUFFER_BYTES);
+    options.set_compression_type(DBCompressionType::None); // keys and signatures do not shrink
+    options
+}
+
+fn family(db: &DB, of: Family) -> Result<&ColumnFamily, Damaged> {
+    db.cf_handle(of.name()).ok_or(Damaged(of.name()))
+}

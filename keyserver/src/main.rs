@@ -1,0 +1,153 @@
+//! The keyserver as a program. Prints one line on standard output once it serves: its address.
+
+use std::error::Error;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use hushwire_keyserver::Parts;
+use hushwire_keyserver::config::{self, Config};
+use sd_notify::NotifyState;
+use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::timeout;
+use tracing_subscriber::EnvFilter;
+
+/// The storage failed: do not start again before somebody has looked at the disk.
+const STORAGE_FAILED: u8 = 2;
+
+/// Threads that check signatures. More would only take turns on the cores of a small machine.
+const CHECKERS_MAX: usize = 16;
+
+/// How long the process goes on after its storage failed, to say so to those who wait. Nothing is written meanwhile.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+/// The keyserver of Hushwire: gives out public keys, each one-time key once.
+#[derive(Parser)]
+#[command(version, args_conflicts_with_subcommands = true, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    run: Option<WithConfig>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Make a directory with a configuration, a certificate and its key
+    Init {
+        /// The directory
+        #[arg(long, default_value = "hushwire-keyserver")]
+        dir: PathBuf,
+        /// How clients reach this keyserver; the first is in its address, all are in its certificate
+        #[arg(long, default_value = "localhost")]
+        host: Vec<String>,
+    },
+    /// Serve (also without the word)
+    Run(WithConfig),
+    /// Say whether the configuration can be used
+    Check(WithConfig),
+    /// Print the address that clients need
+    Address(WithConfig),
+}
+
+#[derive(Args)]
+struct WithConfig {
+    /// The configuration file
+    #[arg(long, value_name = "FILE", env = "HUSHWIRE_KEYSERVER_CONFIG")]
+    config: PathBuf,
+}
+
+fn main() -> ExitCode {
+    let Cli { command, run } = Cli::parse();
+    let done = match command.or(run.map(Command::Run)) {
+        Some(Command::Init { dir, host }) => init(&dir, &host),
+        Some(Command::Run(WithConfig { config })) => serve(&config),
+        Some(Command::Check(WithConfig { config })) => check(&config),
+        Some(Command::Address(WithConfig { config })) => address(&config),
+        None => Err("--config FILE is missing; make one with: hushwire-keyserver init".into()),
+    };
+    done.unwrap_or_else(|error| {
+        let _ = writeln!(io::stderr(), "hushwire-keyserver: {error}");
+        ExitCode::FAILURE
+    })
+}
+
+type Done = Result<ExitCode, Box<dyn Error>>;
+
+fn init(dir: &Path, hosts: &[String]) -> Done {
+    let path = config::init(dir, hosts)?;
+    let config = Config::load(&path)?;
+    let address = config.address(&config.identity()?, config.listen.port())?;
+    let (path, key) = (path.display(), config.key.display());
+    say(&format!(
+        "Wrote {path}, a certificate and its key. Next:\n\
+         \x20 1. Back up {key}: clients know this keyserver by it.\n\
+         \x20 2. Open UDP port {port} in the firewall.\n\
+         \x20 3. hushwire-keyserver run --config {path}\n\
+         Clients need this address:\n\
+         {address}",
+        port = config.listen.port(),
+    ))
+}
+
+fn check(path: &Path) -> Done {
+    let config = Config::load(path)?;
+    let address = config.address(&config.identity()?, config.listen.port())?;
+    say(&format!("{} can be used. Listens on UDP {}; clients need:\n{address}", path.display(), config.listen))
+}
+
+fn address(path: &Path) -> Done {
+    let config = Config::load(path)?;
+    say(&config.address(&config.identity()?, config.listen.port())?.to_string())
+}
+
+fn serve(path: &Path) -> Done {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,hushwire_keyserver=info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
+    let parts = Config::load(path)?.parts()?;
+    let runtime = Builder::new_multi_thread().enable_all().max_blocking_threads(CHECKERS_MAX).build()?;
+    let code = run(&runtime, parts)?;
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    Ok(code)
+}
+
+fn run(runtime: &Runtime, parts: Parts) -> Done {
+    runtime.block_on(async {
+        let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let keyserver = hushwire_keyserver::start(parts).await?;
+        say(&keyserver.address().to_string())?;
+        tracing::info!(version = env!("CARGO_PKG_VERSION"), "listening");
+        tell_systemd(NotifyState::Ready);
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+            () = keyserver.failed() => {
+                tracing::error!("stopping: look at the disk, then start again; what was acknowledged is on it");
+                let _ = timeout(GOODBYE, keyserver.shutdown()).await; // clients need not wait until they notice
+                return Ok(ExitCode::from(STORAGE_FAILED));
+            }
+        }
+        tracing::info!("stopping");
+        tell_systemd(NotifyState::Stopping);
+        let drained = keyserver.shutdown().await;
+        tracing::info!(cut = drained.cut, "stopped");
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+/// A script may wait for this line, so it leaves at once.
+fn say(text: &str) -> Done {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{text}")?;
+    out.flush()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn tell_systemd(state: NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(&[state]) {
+        tracing::warn!(%error, "systemd cannot be told");
+    }
+}

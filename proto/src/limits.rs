@@ -1,0 +1,109 @@
+//! Every bound of the wire, with its unit and its reason. A limit that a person may change is in a server's
+//! configuration; what stands here is the same everywhere, because both ends must agree on it.
+
+use std::time::Duration;
+
+const KIB: usize = 1024;
+const MIB: u64 = 1024 * 1024;
+
+/// `BE32` length and `BE64` request id.
+pub const FRAME_HEAD_BYTES: usize = 12;
+
+/// The largest payload of a frame: one full batch of prekeys, or a push of a few large envelopes. Also what a
+/// connection may make a server hold for a request that has not fully arrived.
+pub const FRAME_BYTES_MAX: usize = 160 * KIB;
+
+/// The sizes a sealed envelope may have, in bytes. A text of a few words, a long text, and so on up to the longest;
+/// each step doubles, so padding costs at most half, and an observer learns at most eight sizes.
+pub const ENVELOPE_CLASSES: [usize; 8] =
+    [512, KIB, 2 * KIB, 4 * KIB, 8 * KIB, 16 * KIB, 32 * KIB, 64 * KIB];
+
+/// The largest sealed envelope, in bytes: the last class.
+pub const ENVELOPE_BYTES_MAX: usize = 64 * KIB;
+
+/// The longest text of one message, in UTF-8 bytes. Leaves room in the largest class for the first message of a
+/// session (its Kyber ciphertext, prekey ids and the sender's device lists).
+pub const TEXT_BYTES_MAX: usize = 48 * KIB;
+
+/// Bytes that one push of deliveries may carry. Two of the largest envelopes fit.
+pub const PUSH_BYTES_MAX: usize = 144 * KIB;
+
+/// Envelopes that one push may carry, whatever their size: the client commits a push in one transaction.
+pub const PUSH_ENVELOPES_MAX: usize = 128;
+
+/// Bytes a relay sends to a device ahead of its acknowledgements, per mailbox. Enough to keep a fast link busy, small
+/// enough that a device that never answers costs little.
+pub const UNACKED_BYTES_MAX: usize = 512 * KIB;
+
+/// Mailboxes one connection may have open. A device has one today; more hide which contacts share a device.
+pub const MAILBOXES_PER_CONNECTION_MAX: usize = 8;
+
+/// Requests one connection may have waiting for an answer. Enough to fill the group commit; further ones wait unread
+/// in the transport, which slows the sender down.
+pub const REQUESTS_IN_FLIGHT_MAX: usize = 256;
+
+/// Deposit tokens one mailbox may have registered: a request token, and one per contact.
+pub const TOKENS_PER_MAILBOX_MAX: usize = 4096;
+
+/// Tokens that one request may register.
+pub const TOKENS_PER_GRANT_MAX: usize = 256;
+
+/// What a mailbox holds before a relay refuses more, in bytes.
+pub const MAILBOX_BYTES_MAX: u64 = 64 * MIB;
+
+/// How much of a mailbox may be filled by request tokens (first contact by strangers), in bytes.
+pub const MAILBOX_REQUEST_BYTES_MAX: u64 = MIB;
+
+/// How long an undelivered envelope is kept unless the operator says otherwise.
+pub const RETENTION: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// How long a relay remembers a deposit id whose envelope is already gone, so that a retry stores nothing new. A
+/// client gives up retrying the same deposit before.
+pub const DEPOSIT_RETRY_WINDOW: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// Devices of one account. What people own, and few enough to encrypt to each.
+pub const DEVICES_PER_ACCOUNT_MAX: usize = 8;
+
+/// The largest device id: Signal's, one byte without the sign bit. Spec: signal-wire §1.5.
+pub const DEVICE_ID_MAX: u8 = 127;
+
+/// Links in one chain of device lists that a reader follows.
+pub const CHAIN_LINKS_MAX: usize = 256;
+
+/// The largest signed link, in bytes: eight devices with long relay addresses.
+pub const LINK_BYTES_MAX: usize = 8 * KIB;
+
+/// The largest chain of device lists inside a sealed envelope or an answer, in bytes.
+pub const CHAIN_BYTES_MAX: usize = 96 * KIB;
+
+/// One-time prekeys of each kind in one publication. A hundred Kyber keys fill a frame.
+pub const PREKEYS_PER_PUBLISH_MAX: usize = 50;
+
+/// One-time prekeys of each kind that a keyserver keeps for one device.
+pub const PREKEYS_PER_DEVICE_MAX: u32 = 200;
+
+/// The longest local part of a handle, in bytes.
+pub const HANDLE_NAME_BYTES_MAX: usize = 32;
+
+/// The longest server address, in bytes: fingerprint, a domain name of 253 and a port.
+pub const ADDRESS_BYTES_MAX: usize = 400;
+
+/// How long a call waits for its answer. Longer than two lost round trips on a phone network; shorter than a person's
+/// patience.
+pub const CALL_DEADLINE: Duration = Duration::from_secs(8);
+
+/// How long connecting may take, with one lost packet at each step of the handshake.
+pub const CONNECT_DEADLINE: Duration = Duration::from_secs(8);
+
+/// How long a server that stops waits for requests that have begun.
+pub const DRAIN_DEADLINE: Duration = Duration::from_secs(10);
+
+/// A connection that says nothing for this long is closed; the client sends something every third of it.
+pub const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
+
+const _: () = assert!(matches!(ENVELOPE_CLASSES, [.., ENVELOPE_BYTES_MAX]));
+const _: () = assert!(TEXT_BYTES_MAX + 8 * KIB < ENVELOPE_BYTES_MAX);
+const _: () = assert!(2 * ENVELOPE_BYTES_MAX <= PUSH_BYTES_MAX);
+const _: () = assert!(PUSH_BYTES_MAX + KIB * 8 <= FRAME_BYTES_MAX);
+const _: () = assert!(PREKEYS_PER_PUBLISH_MAX * 1800 + KIB * 16 <= FRAME_BYTES_MAX);
+const _: () = assert!(CHAIN_BYTES_MAX + DEVICES_PER_ACCOUNT_MAX * 4 * KIB <= FRAME_BYTES_MAX);

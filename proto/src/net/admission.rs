@@ -1,0 +1,206 @@
+//! Who may connect: bounds on handshakes, on connections, and on connections of one address.
+//!
+//! Before its handshake a peer may write any sender's address, so nothing is charged to an address until the handshake
+//! is through; until then only the number of open handshakes is bounded, and above a threshold a peer must first prove
+//! that it receives what is sent to its address (QUIC Retry), which costs us no memory.
+
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv6Addr},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
+
+use quinn::Incoming;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Handshakes at once. Each costs a signature, a key encapsulation and some ten kilobytes.
+const HANDSHAKES_MAX: usize = 1024;
+
+/// How many connections a server takes. An operator may change each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ServeLimits {
+    /// In all. An idle one costs some 40 KiB (measured: 3,000 of them on Linux).
+    pub connections: usize,
+    /// From one IPv4 address, or from one /64 of IPv6, which is what a subscriber has. Many people may share one
+    /// address behind a provider's translation.
+    pub connections_per_address: usize,
+    /// Open handshakes from which on a peer must prove its address first, which costs it one round trip. 0: always.
+    pub unproven_handshakes: usize,
+}
+
+impl Default for ServeLimits {
+    fn default() -> Self {
+        Self { connections: 50_000, connections_per_address: 256, unproven_handshakes: 256 }
+    }
+}
+
+/// What a server counts, for metrics. They only grow, except `open`.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct Counts {
+    /// Connections now.
+    pub open: AtomicU64,
+    /// Connections taken.
+    pub accepted: AtomicU64,
+    /// Connections refused for a limit.
+    pub refused: AtomicU64,
+    /// Peers asked to prove their address.
+    pub retried: AtomicU64,
+    /// Handshakes that did not end well.
+    pub handshakes_failed: AtomicU64,
+    /// Requests begun.
+    pub requests: AtomicU64,
+    /// Connections closed because of a bad frame.
+    pub bad_frames: AtomicU64,
+    /// Connections closed because the peer was too slow.
+    pub too_slow: AtomicU64,
+}
+
+/// Decides about first packets.
+#[derive(Debug)]
+pub(super) struct Admission {
+    handshakes: Arc<Semaphore>,
+    counts: Arc<Counts>,
+}
+
+impl Admission {
+    pub(super) fn new(counts: Arc<Counts>) -> Self {
+        Self { handshakes: Arc::new(Semaphore::new(HANDSHAKES_MAX)), counts }
+    }
+
+    /// The connection attempt and leave to shake hands, or nothing: then the peer has been answered.
+    pub(super) fn admit(&self, incoming: Incoming, places: &Places) -> Option<(Incoming, OwnedSemaphorePermit)> {
+        let open = HANDSHAKES_MAX - self.handshakes.available_permits();
+        if open >= places.limits.unproven_handshakes && !incoming.remote_address_validated() {
+            self.counts.retried.fetch_add(1, Relaxed);
+            let _ = incoming.retry(); // always allowed for an address not yet proven
+            return None;
+        }
+        let Ok(handshake) = self.handshakes.clone().try_acquire_owned() else {
+            self.counts.refused.fetch_add(1, Relaxed);
+            incoming.ignore(); // its next packet may find room
+            return None;
+        };
+        if !places.has_room(incoming.remote_address().ip()) {
+            self.counts.refused.fetch_add(1, Relaxed);
+            incoming.refuse();
+            return None;
+        }
+        Some((incoming, handshake))
+    }
+}
+
+/// The connections that stand, by address.
+#[derive(Debug)]
+pub(super) struct Places {
+    limits: ServeLimits,
+    counts: Arc<Counts>,
+    taken: Arc<Mutex<Taken>>,
+}
+
+#[derive(Debug, Default)]
+struct Taken {
+    total: usize,
+    by_address: BTreeMap<IpAddr, usize>,
+}
+
+impl Places {
+    pub(super) fn new(limits: ServeLimits, counts: Arc<Counts>) -> Self {
+        Self { limits, counts, taken: Arc::default() }
+    }
+
+    fn has_room(&self, address: IpAddr) -> bool {
+        self.limits.allow(&lock(&self.taken), subscriber(address))
+    }
+
+    /// A place for one more connection from `address`, for as long as it is held.
+    pub(super) fn take(&self, address: IpAddr) -> Option<Place> {
+        let address = subscriber(address);
+        let mut taken = lock(&self.taken);
+        if !self.limits.allow(&taken, address) {
+            return None;
+        }
+        taken.total += 1;
+        *taken.by_address.entry(address).or_default() += 1;
+        self.counts.open.fetch_add(1, Relaxed);
+        Some(Place { address, counts: self.counts.clone(), taken: self.taken.clone() })
+    }
+}
+
+impl ServeLimits {
+    fn allow(&self, taken: &Taken, address: IpAddr) -> bool {
+        let here = taken.by_address.get(&address).copied().unwrap_or_default();
+        taken.total < self.connections && here < self.connections_per_address
+    }
+}
+
+/// The place of one connection. Free again when dropped.
+#[derive(Debug)]
+pub(super) struct Place {
+    address: IpAddr,
+    counts: Arc<Counts>,
+    taken: Arc<Mutex<Taken>>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut taken = lock(&self.taken);
+        taken.total = taken.total.saturating_sub(1);
+        if let Some(here) = taken.by_address.get_mut(&self.address) {
+            *here = here.saturating_sub(1);
+            if *here == 0 {
+                taken.by_address.remove(&self.address);
+            }
+        }
+        self.counts.open.fetch_sub(1, Relaxed);
+    }
+}
+
+/// What one subscriber has: an IPv4 address, however it is written, or a /64.
+fn subscriber(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(ip) => ip.into(),
+        IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() & !u128::from(u64::MAX)).into(),
+    }
+}
+
+fn lock(taken: &Mutex<Taken>) -> std::sync::MutexGuard<'_, Taken> {
+    taken.lock().unwrap_or_else(PoisonError::into_inner) // no step of a change can panic
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_subscriber_is_an_ipv4_address_or_a_64() {
+        assert_eq!(subscriber(ip("::ffff:192.0.2.1")), ip("192.0.2.1"));
+        assert_eq!(subscriber(ip("2001:db8::1")), subscriber(ip("2001:db8::ffff:0:0:2")));
+        assert_ne!(subscriber(ip("2001:db8:0:1::1")), subscriber(ip("2001:db8:0:2::1")));
+    }
+
+    #[test]
+    fn a_place_is_free_again_when_it_is_left() {
+        let counts = Arc::new(Counts::default());
+        let limits = ServeLimits { connections: 3, connections_per_address: 2, ..ServeLimits::default() };
+        let places = Places::new(limits, counts.clone());
+        let (here, there, elsewhere) = (ip("192.0.2.1"), ip("192.0.2.2"), ip("192.0.2.3"));
+        let first = places.take(here).unwrap();
+        let _second = places.take(here).unwrap();
+        assert!(places.take(here).is_none()); // the address is full
+        let _third = places.take(there).unwrap();
+        assert!(places.take(elsewhere).is_none()); // all is full
+        assert_eq!(counts.open.load(Relaxed), 3);
+        drop(first);
+        assert!(places.has_room(elsewhere) && places.has_room(here));
+        assert_eq!(lock(&places.taken).by_address.len(), 2);
+    }
+}

@@ -1,0 +1,130 @@
+//! The limits of the transport, and the sockets under it.
+//!
+//! Owns what QUIC may buffer and how long it waits. A peer can make a server hold at most the receive window, the send
+//! window and what [`super::serve`] allows on top.
+
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::Arc,
+};
+
+use quinn::{
+    ClientConfig, Endpoint, IdleTimeout, NoneTokenStore, ServerConfig, TransportConfig, ValidationTokenConfig, VarInt,
+    crypto::rustls::{NoInitialCipherSuite, QuicClientConfig, QuicServerConfig},
+};
+
+use super::tls::{self, PinnedKey, ServerIdentity};
+use crate::{
+    address::Fingerprint,
+    limits::{FRAME_BYTES_MAX, IDLE_TIMEOUT},
+};
+
+/// Streams a client may have open: one for frames, the rest for what will have streams of its own.
+const STREAMS_MAX: u32 = 4;
+
+/// Bytes in flight towards us on one stream: a whole frame and half of the next, 20 Mbit/s at 100 ms.
+const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
+
+/// Bytes in flight towards us on all streams of a connection: two busy ones.
+const CONNECTION_WINDOW_BYTES: u32 = 512 * 1024;
+
+/// Bytes we hold until the peer acknowledges them: 80 Mbit/s at 100 ms.
+const SEND_WINDOW_BYTES: u64 = 1024 * 1024;
+
+/// First packets that wait for the accept loop, which never blocks. Further ones are refused.
+const INCOMING_MAX: usize = 1024;
+
+/// Bytes buffered for one of them beside its first packet: the rest of a post-quantum hello.
+const INCOMING_BYTES: u64 = 4 * 1024;
+
+const _: () = assert!(FRAME_BYTES_MAX < STREAM_WINDOW_BYTES as usize);
+
+/// Why there is no configuration or no socket.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// The address cannot be listened on: taken, not ours, or not permitted.
+    #[error("cannot use UDP {address}: {cause}")]
+    Socket {
+        /// What was asked for.
+        address: SocketAddr,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// The identity cannot be used.
+    #[error("the TLS configuration is refused: {0}")]
+    Tls(#[from] rustls::Error),
+    /// Never with [`tls::provider`].
+    #[error("the TLS provider lacks the cipher suite that QUIC begins with")]
+    NoInitialCipherSuite(#[from] NoInitialCipherSuite),
+}
+
+/// What a server allows.
+///
+/// # Errors
+/// [`SetupError::Tls`] if the identity cannot be used.
+pub fn server_config(identity: &ServerIdentity, alpn: &[u8]) -> Result<ServerConfig, SetupError> {
+    let tls = QuicServerConfig::try_from(tls::server_config(identity, alpn)?)?;
+    let mut config = ServerConfig::with_crypto(Arc::new(tls));
+    let mut no_tokens = ValidationTokenConfig::default();
+    no_tokens.sent(0); // a token shown again would tie two connections of one client together
+    config
+        .transport_config(Arc::new(transport(STREAMS_MAX)))
+        .validation_token_config(no_tokens)
+        .max_incoming(INCOMING_MAX)
+        .incoming_buffer_size(INCOMING_BYTES)
+        .incoming_buffer_size_total(INCOMING_BYTES * INCOMING_MAX as u64)
+        .migration(true);
+    Ok(config)
+}
+
+/// What a client allows, and the verifier that remembers which key it was shown.
+///
+/// # Errors
+/// Never with [`tls::provider`].
+pub fn client_config(expected: Fingerprint, alpn: &[u8]) -> Result<(ClientConfig, Arc<PinnedKey>), SetupError> {
+    let (tls, pinned) = tls::client_config(expected, alpn)?;
+    let mut config = ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls)?));
+    let mut transport = transport(0);
+    transport.keep_alive_interval(Some(IDLE_TIMEOUT / 3));
+    config.transport_config(Arc::new(transport)).token_store(Arc::new(NoneTokenStore));
+    Ok((config, pinned))
+}
+
+/// A socket that listens. Needs a tokio runtime around it.
+///
+/// # Errors
+/// [`SetupError`].
+pub fn server_endpoint(listen: SocketAddr, identity: &ServerIdentity, alpn: &[u8]) -> Result<Endpoint, SetupError> {
+    Endpoint::server(server_config(identity, alpn)?, listen)
+        .map_err(|cause| SetupError::Socket { address: listen, cause })
+}
+
+/// A socket of its own for one connection to `remote`: connections that share a port could be told to be one client's.
+///
+/// # Errors
+/// [`SetupError::Socket`], for example where there is no IPv6.
+pub fn client_endpoint(remote: SocketAddr) -> Result<Endpoint, SetupError> {
+    let any: IpAddr = match remote {
+        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let address = SocketAddr::new(any, 0);
+    Endpoint::client(address).map_err(|cause| SetupError::Socket { address, cause })
+}
+
+/// Neither end sends datagrams or one-way streams yet; a server opens no streams.
+fn transport(streams_towards_us: u32) -> TransportConfig {
+    let idle = u32::try_from(IDLE_TIMEOUT.as_millis()).unwrap_or(u32::MAX);
+    let mut transport = TransportConfig::default();
+    transport
+        .max_concurrent_bidi_streams(streams_towards_us.into())
+        .max_concurrent_uni_streams(VarInt::from_u32(0))
+        .stream_receive_window(STREAM_WINDOW_BYTES.into())
+        .receive_window(CONNECTION_WINDOW_BYTES.into())
+        .send_window(SEND_WINDOW_BYTES)
+        .datagram_receive_buffer_size(None)
+        .datagram_send_buffer_size(0)
+        .max_idle_timeout(Some(IdleTimeout::from(VarInt::from_u32(idle))));
+    transport
+}

@@ -1,0 +1,364 @@
+//! The loop of a server: who may connect, frames in, answers out, and how it stops.
+//!
+//! A connection is one task, each of its streams has a reader and a writer, each request runs in a task of its own. A
+//! request begins in the order it arrived ([`Service::request`]) and ends whenever it does. What one peer can make a
+//! server hold is bounded in bytes: unread requests wait in the transport, unsent answers in the [`Outbox`].
+//!
+//! Spec: relay §2.
+
+use std::{
+    net::SocketAddr,
+    pin::pin,
+    sync::{Arc, atomic::Ordering::Relaxed},
+};
+
+use quinn::{Endpoint, Incoming};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    task::JoinSet,
+    time::{Instant, sleep, sleep_until, timeout, timeout_at},
+};
+
+use super::{
+    CloseCode, FIRST_REQUEST_DEADLINE, HANDSHAKE_DEADLINE, NoExporter,
+    admission::{Admission, Places},
+    export, quic,
+    stream::{FrameReader, ReadStop, WriteStop},
+    tls::ServerIdentity,
+};
+pub use super::{
+    admission::{Counts, ServeLimits},
+    stream::{Outbox, OutboxError, Outgoing},
+};
+use crate::{
+    frame::{Frame, RequestId},
+    limits::{DRAIN_DEADLINE, FRAME_BYTES_MAX, REQUESTS_IN_FLIGHT_MAX},
+};
+
+/// Bytes of requests that one connection may have begun. A handful of the largest, or the full number of small ones.
+const REQUEST_BYTES_IN_FLIGHT: usize = 1024 * 1024;
+
+/// The least a request counts, so that small ones are bounded in number.
+const REQUEST_BYTES_MIN: usize = REQUEST_BYTES_IN_FLIGHT / REQUESTS_IN_FLIGHT_MAX;
+
+/// Bytes of answers and pushes that wait for one stream. Three of the largest frames.
+const OUTBOX_BYTES: usize = 512 * 1024;
+
+const _: () = assert!(FRAME_BYTES_MAX <= OUTBOX_BYTES && FRAME_BYTES_MAX <= REQUEST_BYTES_IN_FLIGHT);
+
+/// What a server does with frames. Two exist: the relay and the keyserver.
+pub trait Service: Send + Sync + 'static {
+    /// What the service knows of one connection.
+    type Connection: Send + Sync + 'static;
+
+    /// A peer finished its handshake. Must not block.
+    fn connected(&self, peer: Peer) -> Self::Connection;
+
+    /// A request came. What this does before it returns happens in the order of arrival on the stream, and must not
+    /// block; the returned future is the rest and runs beside the others. Answers go to `out` with the id of the
+    /// request, pushes with [`RequestId::PUSH`]. An `out` that is kept stays good for pushes until the connection ends.
+    ///
+    /// The payload shares memory with what arrived around it: copy what is kept for long.
+    fn request(
+        self: &Arc<Self>,
+        connection: &Arc<Self::Connection>,
+        request: Frame,
+        out: Outbox,
+    ) -> impl Future<Output = ()> + Send + 'static;
+
+    /// No further request will begin; those that have may still be running. Said once for every [`Self::connected`].
+    fn disconnected(&self, connection: &Self::Connection);
+}
+
+/// The other end of a connection, as a service sees it.
+#[derive(Clone)]
+pub struct Peer {
+    remote: SocketAddr,
+    export: Arc<Export>,
+    close: Arc<Close>,
+}
+
+type Export = dyn Fn(&[u8], &[u8]) -> Result<[u8; 32], NoExporter> + Send + Sync;
+type Close = dyn Fn(CloseCode) + Send + Sync;
+
+impl Peer {
+    /// A peer over whatever has an exporter and can be closed.
+    pub fn new(
+        remote: SocketAddr,
+        export: impl Fn(&[u8], &[u8]) -> Result<[u8; 32], NoExporter> + Send + Sync + 'static,
+        close: impl Fn(CloseCode) + Send + Sync + 'static,
+    ) -> Self {
+        Self { remote, export: Arc::new(export), close: Arc::new(close) }
+    }
+
+    fn of(connection: &quinn::Connection) -> Self {
+        let (exporter, closer) = (connection.clone(), connection.clone());
+        Self::new(
+            connection.remote_address(),
+            move |label, context| export(&exporter, label, context),
+            move |code| code.close(&closer),
+        )
+    }
+
+    /// Where it connected from. It may have moved since.
+    pub const fn remote(&self) -> SocketAddr {
+        self.remote
+    }
+
+    /// 32 bytes that only the two ends of this TLS session can compute. RFC 8446 §7.5.
+    ///
+    /// # Errors
+    /// [`NoExporter`] if the session is gone.
+    pub fn export(&self, label: &[u8], context: &[u8]) -> Result<[u8; 32], NoExporter> {
+        (self.export)(label, context)
+    }
+
+    /// Ends the connection and says why.
+    pub fn close(&self, code: CloseCode) {
+        (self.close)(code);
+    }
+}
+
+impl std::fmt::Debug for Peer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Peer").finish_non_exhaustive() // no network address in a log by accident
+    }
+}
+
+/// A socket that listens, before anything is served on it: an operator learns at once that a port is taken.
+#[derive(Debug)]
+pub struct Listener {
+    endpoint: Endpoint,
+    local: SocketAddr,
+    counts: Arc<Counts>,
+}
+
+impl Listener {
+    /// Listens on a UDP port (0: any free one). Needs a tokio runtime around it.
+    ///
+    /// # Errors
+    /// [`quic::SetupError`].
+    pub fn bind(listen: SocketAddr, identity: &ServerIdentity, alpn: &[u8]) -> Result<Self, quic::SetupError> {
+        let endpoint = quic::server_endpoint(listen, identity, alpn)?;
+        let local = endpoint.local_addr().map_err(|cause| quic::SetupError::Socket { address: listen, cause })?;
+        Ok(Self { endpoint, local, counts: Arc::default() })
+    }
+
+    /// Where it listens.
+    pub const fn local_addr(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// What [`serve`] counts, for metrics.
+    pub fn counts(&self) -> Arc<Counts> {
+        self.counts.clone()
+    }
+}
+
+/// How a server ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drained {
+    /// Connections whose requests had not all ended within [`DRAIN_DEADLINE`].
+    pub cut: usize,
+}
+
+/// Serves until `shutdown` resolves. Then takes no new connection and begins no request, lets those that have begun
+/// end and their answers arrive, for at most [`DRAIN_DEADLINE`], and closes everything with [`CloseCode::GoingAway`].
+pub async fn serve<S: Service>(
+    listener: Listener,
+    service: Arc<S>,
+    limits: ServeLimits,
+    shutdown: impl Future<Output = ()>,
+) -> Drained {
+    let Listener { endpoint, local: _, counts } = listener;
+    let (drain, draining) = watch::channel(None);
+    let server =
+        Arc::new(Server { service, counts: counts.clone(), places: Places::new(limits, counts.clone()), draining });
+    let admission = Admission::new(counts);
+    let mut connections = JoinSet::new();
+    let mut shutdown = pin!(shutdown);
+    loop {
+        let incoming = tokio::select! {
+            biased;
+            () = &mut shutdown => break,
+            Some(_) = connections.join_next() => continue,
+            incoming = endpoint.accept() => incoming,
+        };
+        let Some(incoming) = incoming else { break };
+        if let Some((incoming, handshake)) = admission.admit(incoming, &server.places) {
+            connections.spawn(server.clone().connection(incoming, handshake));
+        }
+    }
+    let deadline = Instant::now() + DRAIN_DEADLINE;
+    drain.send_replace(Some(deadline));
+    let mut hard = pin!(sleep_until(deadline + super::CLOSE_GRACE)); // beyond what each connection allows itself
+    let mut cut = 0;
+    loop {
+        tokio::select! {
+            biased;
+            () = &mut hard => break,
+            ended = connections.join_next() => match ended {
+                Some(ended) => cut += usize::from(matches!(ended, Ok(End::Cut))),
+                None => break,
+            },
+            Some(incoming) = endpoint.accept() => incoming.refuse(),
+        }
+    }
+    cut += connections.len();
+    drop(connections);
+    endpoint.close(CloseCode::GoingAway.code().into(), CloseCode::GoingAway.to_string().as_bytes());
+    let _ = timeout(super::CLOSE_GRACE, endpoint.wait_idle()).await;
+    Drained { cut }
+}
+
+struct Server<S> {
+    service: Arc<S>,
+    counts: Arc<Counts>,
+    places: Places,
+    /// When requests must have ended, once the server stops.
+    draining: watch::Receiver<Option<Instant>>,
+}
+
+/// How the task of a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// The peer left, or never quite came, or was sent away.
+    Gone,
+    /// The server stops, and all that had begun is answered.
+    Drained,
+    /// The server stops, and something had not ended in time.
+    Cut,
+}
+
+impl<S: Service> Server<S> {
+    async fn connection(self: Arc<Self>, incoming: Incoming, handshake: OwnedSemaphorePermit) -> End {
+        let mut draining = self.draining.clone();
+        let shaken = async {
+            match incoming.accept() {
+                Ok(connecting) => timeout(HANDSHAKE_DEADLINE, connecting).await.ok()?.ok(),
+                Err(_) => None,
+            }
+        };
+        let shaken = tokio::select! {
+            shaken = shaken => shaken,
+            _ = draining.wait_for(Option::is_some) => return End::Gone,
+        };
+        drop(handshake);
+        let Some(connection) = shaken else {
+            self.counts.handshakes_failed.fetch_add(1, Relaxed);
+            return End::Gone;
+        };
+        let Some(_place) = self.places.take(connection.remote_address().ip()) else {
+            self.counts.refused.fetch_add(1, Relaxed);
+            CloseCode::TooManyConnections.close(&connection);
+            return End::Gone;
+        };
+        self.counts.accepted.fetch_add(1, Relaxed);
+        let state = Arc::new(self.service.connected(Peer::of(&connection)));
+        let _left = Left { service: self.service.clone(), state: state.clone() };
+        self.streams(&connection, state, draining).await
+    }
+
+    async fn streams(
+        self: &Arc<Self>,
+        connection: &quinn::Connection,
+        state: Arc<S::Connection>,
+        mut draining: watch::Receiver<Option<Instant>>,
+    ) -> End {
+        let requests = Arc::new(Semaphore::new(REQUEST_BYTES_IN_FLIGHT));
+        let (finish, finishing) = watch::channel(false);
+        let (mut readers, mut writers) = (JoinSet::new(), JoinSet::new());
+        let mut nothing_asked = pin!(sleep(FIRST_REQUEST_DEADLINE));
+        let mut asked = false;
+        let deadline = loop {
+            tokio::select! {
+                biased;
+                stop = draining.wait_for(Option::is_some) => match stop {
+                    Ok(deadline) => break deadline.unwrap_or_else(Instant::now),
+                    Err(_) => break Instant::now(),
+                },
+                Some(read) = readers.join_next() => match read {
+                    Ok(Ok(())) => {} // the peer asks no more here, and may still want answers and pushes
+                    Ok(Err(code)) => return self.send_away(connection, code),
+                    Err(_) => {
+                        CloseCode::GoingAway.close(connection); // the service panicked: let the peer come anew
+                        return End::Gone;
+                    }
+                },
+                Some(written) = writers.join_next() => {
+                    if matches!(written, Ok(Err(WriteStop::TooSlow))) {
+                        return self.send_away(connection, CloseCode::TooSlow);
+                    }
+                }
+                () = &mut nothing_asked, if !asked => return self.send_away(connection, CloseCode::TooSlow),
+                stream = connection.accept_bi() => {
+                    let Ok((send, receive)) = stream else { return End::Gone };
+                    asked = true;
+                    let (out, outgoing) = Outbox::channel(OUTBOX_BYTES);
+                    writers.spawn(outgoing.write_to(send, finishing.clone()));
+                    let reader = FrameReader::new(receive);
+                    readers.spawn(self.clone().read(reader, state.clone(), requests.clone(), out));
+                }
+            }
+        };
+        readers.shutdown().await; // begins nothing more
+        let end = timeout_at(deadline, async {
+            let all = u32::try_from(REQUEST_BYTES_IN_FLIGHT).unwrap_or(u32::MAX);
+            let _ended = requests.acquire_many(all).await;
+            finish.send_replace(true);
+            while writers.join_next().await.is_some() {}
+        });
+        let end = if end.await.is_ok() { End::Drained } else { End::Cut };
+        CloseCode::GoingAway.close(connection);
+        end
+    }
+
+    /// Begins requests in the order they arrive.
+    async fn read(
+        self: Arc<Self>,
+        mut reader: FrameReader,
+        state: Arc<S::Connection>,
+        requests: Arc<Semaphore>,
+        out: Outbox,
+    ) -> Result<(), CloseCode> {
+        loop {
+            let request = match reader.next().await {
+                Ok(frame) if frame.id == RequestId::PUSH => return Err(CloseCode::BadFrame),
+                Ok(frame) => frame,
+                Err(ReadStop::Finished | ReadStop::Gone) => return Ok(()),
+                Err(ReadStop::Bad(_)) => return Err(CloseCode::BadFrame),
+                Err(ReadStop::TooSlow) => return Err(CloseCode::TooSlow),
+            };
+            let bytes = u32::try_from(request.payload.len().max(REQUEST_BYTES_MIN)).unwrap_or(u32::MAX);
+            let Ok(permit) = requests.clone().acquire_many_owned(bytes).await else { return Ok(()) };
+            self.counts.requests.fetch_add(1, Relaxed);
+            let rest = self.service.request(&state, request, out.clone());
+            tokio::spawn(async move {
+                let _permit = permit; // given back even if the request panics
+                rest.await;
+            });
+        }
+    }
+
+    fn send_away(&self, connection: &quinn::Connection, code: CloseCode) -> End {
+        let count = match code {
+            CloseCode::TooSlow => &self.counts.too_slow,
+            _ => &self.counts.bad_frames,
+        };
+        count.fetch_add(1, Relaxed);
+        code.close(connection);
+        End::Gone
+    }
+}
+
+/// Tells the service, however the connection's task ends.
+struct Left<S: Service> {
+    service: Arc<S>,
+    state: Arc<S::Connection>,
+}
+
+impl<S: Service> Drop for Left<S> {
+    fn drop(&mut self) {
+        self.service.disconnected(&self.state);
+    }
+}

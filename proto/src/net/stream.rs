@@ -1,0 +1,286 @@
+//! Frames in from a stream and out to it.
+//!
+//! Owns the queue in front of a stream, which is bounded in bytes, and puts many small frames into one write. This is
+//! all that knows how a stream is read and written: a second transport has its own two halves.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use quinn::{RecvStream, SendStream};
+use tokio::{
+    sync::{Semaphore, mpsc, watch},
+    time::{Instant, timeout, timeout_at},
+};
+
+use super::FRAME_DEADLINE;
+use crate::{
+    frame::{self, Frame, FrameError},
+    limits::{FRAME_BYTES_MAX, FRAME_HEAD_BYTES},
+};
+
+/// Frames are put together until a write has this many bytes: a few dozen packets, one wake-up.
+const WRITE_BYTES: usize = 32 * 1024;
+
+/// Pieces taken from the transport at once. Each is at most a packet.
+const READ_PIECES: usize = 16;
+
+/// What a waiting frame costs beside its payload: its place in the queue and its head.
+const QUEUED_FRAME_BYTES: usize = 64;
+
+const _: () = assert!(FRAME_HEAD_BYTES <= QUEUED_FRAME_BYTES);
+
+/// Why a frame was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OutboxError {
+    /// The stream is gone. Nothing that is put here will arrive.
+    #[error("the stream is closed")]
+    Closed,
+    /// The peer reads slower than we write. Wait with [`Outbox::send`], or drop what need not arrive.
+    #[error("the peer has not read what was sent before")]
+    Full,
+    /// Larger than any frame may be. A fault of the caller.
+    #[error("a frame has at most {FRAME_BYTES_MAX} bytes, this has {bytes}")]
+    TooLarge {
+        /// Bytes of the payload.
+        bytes: usize,
+    },
+}
+
+/// The way to one stream, bounded in bytes. Clones share it; frames leave in the order they were put in.
+#[derive(Clone, Debug)]
+pub struct Outbox {
+    frames: mpsc::UnboundedSender<Frame>, // bounded by `room`
+    room: Arc<Semaphore>,
+}
+
+impl Outbox {
+    /// An outbox for at most `bytes` bytes (but always one frame), and its other end. The stream of a connection has
+    /// one already; a test of a service makes its own.
+    pub fn channel(bytes: usize) -> (Self, Outgoing) {
+        let room = bytes.clamp(FRAME_BYTES_MAX + QUEUED_FRAME_BYTES, Semaphore::MAX_PERMITS);
+        let room = Arc::new(Semaphore::new(room));
+        let (sender, frames) = mpsc::unbounded_channel();
+        (Self { frames: sender, room: room.clone() }, Outgoing { frames, room })
+    }
+
+    /// Puts a frame in line, waiting for room.
+    ///
+    /// # Errors
+    /// [`OutboxError::Closed`] or [`OutboxError::TooLarge`].
+    pub async fn send(&self, frame: Frame) -> Result<(), OutboxError> {
+        let room = self.room.acquire_many(cost(&frame)?).await.map_err(|_| OutboxError::Closed)?;
+        self.frames.send(frame).map_err(|_| OutboxError::Closed)?;
+        room.forget();
+        Ok(())
+    }
+
+    /// Puts a frame in line if there is room now.
+    ///
+    /// # Errors
+    /// [`OutboxError`].
+    pub fn try_send(&self, frame: Frame) -> Result<(), OutboxError> {
+        let room = self.room.try_acquire_many(cost(&frame)?).map_err(|_| match self.is_closed() {
+            true => OutboxError::Closed,
+            false => OutboxError::Full,
+        })?;
+        self.frames.send(frame).map_err(|_| OutboxError::Closed)?;
+        room.forget();
+        Ok(())
+    }
+
+    /// Whether the stream is gone.
+    pub fn is_closed(&self) -> bool {
+        self.frames.is_closed()
+    }
+
+    /// Resolves once the stream is gone.
+    pub async fn closed(&self) {
+        self.frames.closed().await;
+    }
+}
+
+/// The other end of an [`Outbox`].
+#[derive(Debug)]
+pub struct Outgoing {
+    frames: mpsc::UnboundedReceiver<Frame>,
+    room: Arc<Semaphore>,
+}
+
+impl Outgoing {
+    /// The next frame; `None` once no [`Outbox`] is left.
+    pub async fn next(&mut self) -> Option<Frame> {
+        let frame = self.frames.recv().await?;
+        self.room.add_permits(queued_bytes(&frame));
+        Some(frame)
+    }
+
+    /// Writes what comes until no [`Outbox`] is left or `finish` says so, then ends the stream and waits until the
+    /// peer has all of it.
+    pub(super) async fn write_to(
+        mut self,
+        mut stream: SendStream,
+        mut finish: watch::Receiver<bool>,
+    ) -> Result<(), WriteStop> {
+        let mut stopped = std::pin::pin!(stream.stopped());
+        let mut finishing = false;
+        loop {
+            let first = tokio::select! {
+                biased;
+                _ = &mut stopped => return Err(WriteStop::Gone),
+                _ = finish.wait_for(|finish| *finish), if !finishing => {
+                    finishing = true;
+                    self.close();
+                    continue;
+                }
+                first = self.frames.recv() => match first {
+                    Some(first) => first,
+                    None => break,
+                },
+            };
+            let mut bytes = BytesMut::new();
+            let mut cost = 0;
+            let mut next = Some(first);
+            while let Some(frame) = next {
+                cost += queued_bytes(&frame);
+                // The outbox took no frame that is too large.
+                let _ = frame::encode(&frame, &mut bytes);
+                next = if bytes.len() < WRITE_BYTES { self.frames.try_recv().ok() } else { None };
+            }
+            match timeout(FRAME_DEADLINE, stream.write_chunk(bytes.freeze())).await {
+                Ok(Ok(())) => self.room.add_permits(cost),
+                Ok(Err(_)) => return Err(WriteStop::Gone),
+                Err(_) => return Err(WriteStop::TooSlow),
+            }
+        }
+        stream.finish().map_err(|_| WriteStop::Gone)?;
+        match timeout(FRAME_DEADLINE, stopped).await {
+            Ok(Ok(None)) => Ok(()),
+            Ok(_) => Err(WriteStop::Gone),
+            Err(_) => Err(WriteStop::TooSlow),
+        }
+    }
+
+    /// What waits may still leave; nothing more is taken.
+    fn close(&mut self) {
+        self.frames.close();
+        self.room.close();
+    }
+}
+
+impl Drop for Outgoing {
+    fn drop(&mut self) {
+        self.close(); // whoever waits for room learns it
+    }
+}
+
+/// Why no more frames leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum WriteStop {
+    /// The peer wants no more, or the connection is lost.
+    Gone,
+    /// The peer did not read for [`FRAME_DEADLINE`].
+    TooSlow,
+}
+
+/// Why no more frames come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ReadStop {
+    /// The peer ended its half between two frames.
+    Finished,
+    /// The peer took the stream back, or the connection is lost.
+    Gone,
+    /// These bytes are no frame.
+    Bad(FrameError),
+    /// A frame began and did not end within [`FRAME_DEADLINE`].
+    TooSlow,
+}
+
+/// Frames out of one stream, one by one.
+#[derive(Debug)]
+pub(super) struct FrameReader {
+    stream: RecvStream,
+    input: BytesMut,
+}
+
+impl FrameReader {
+    pub(super) fn new(stream: RecvStream) -> Self {
+        Self { stream, input: BytesMut::new() }
+    }
+
+    /// The next whole frame. An idle stream holds no buffer.
+    pub(super) async fn next(&mut self) -> Result<Frame, ReadStop> {
+        let mut deadline = None;
+        loop {
+            if let Some(frame) = frame::decode(&mut self.input).map_err(ReadStop::Bad)? {
+                return Ok(frame);
+            }
+            let mut pieces = [const { Bytes::new() }; READ_PIECES];
+            let read = self.stream.read_chunks(&mut pieces);
+            let read = if self.input.is_empty() {
+                self.input = BytesMut::new();
+                read.await
+            } else {
+                let deadline = *deadline.get_or_insert_with(|| Instant::now() + FRAME_DEADLINE);
+                timeout_at(deadline, read).await.map_err(|_| ReadStop::TooSlow)?
+            };
+            match read {
+                Ok(Some(count)) => pieces.iter().take(count).for_each(|piece| self.input.extend_from_slice(piece)),
+                Ok(None) => {
+                    frame::finish(&self.input).map_err(ReadStop::Bad)?;
+                    return Err(ReadStop::Finished);
+                }
+                Err(_) => return Err(ReadStop::Gone),
+            }
+        }
+    }
+}
+
+fn cost(frame: &Frame) -> Result<u32, OutboxError> {
+    let bytes = frame.payload.len();
+    match u32::try_from(queued_bytes(frame)) {
+        Ok(cost) if bytes <= FRAME_BYTES_MAX => Ok(cost),
+        _ => Err(OutboxError::TooLarge { bytes }),
+    }
+}
+
+fn queued_bytes(frame: &Frame) -> usize {
+    frame.payload.len() + QUEUED_FRAME_BYTES
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::frame::RequestId;
+
+    fn frame(id: u64, bytes: usize) -> Frame {
+        Frame { id: RequestId(id), payload: vec![0; bytes].into() }
+    }
+
+    #[tokio::test]
+    async fn an_outbox_is_full_by_bytes_and_has_room_again_once_they_left() {
+        let (outbox, mut outgoing) = Outbox::channel(0);
+        outbox.try_send(frame(1, FRAME_BYTES_MAX)).unwrap();
+        assert_eq!(outbox.try_send(frame(2, 0)), Err(OutboxError::Full));
+        assert_eq!(outgoing.next().await.unwrap().id, RequestId(1));
+        outbox.try_send(frame(2, 0)).unwrap();
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_for_room_learns_that_the_stream_is_gone() {
+        let (outbox, outgoing) = Outbox::channel(0);
+        outbox.try_send(frame(1, FRAME_BYTES_MAX)).unwrap();
+        let (waiting, ()) = tokio::join!(outbox.send(frame(2, 0)), async { drop(outgoing) });
+        assert_eq!(waiting, Err(OutboxError::Closed));
+        assert_eq!(outbox.try_send(frame(3, 0)), Err(OutboxError::Closed));
+        outbox.closed().await;
+    }
+
+    #[tokio::test]
+    async fn a_frame_that_no_reader_would_take_is_not_sent() {
+        let (outbox, _outgoing) = Outbox::channel(0);
+        let bytes = FRAME_BYTES_MAX + 1;
+        assert_eq!(outbox.try_send(frame(1, bytes)), Err(OutboxError::TooLarge { bytes }));
+        assert_eq!(outbox.send(frame(1, bytes)).await, Err(OutboxError::TooLarge { bytes }));
+    }
+}

@@ -1,0 +1,111 @@
+//! What is signed and hashed, and under which label. Every signature and hash of Hushwire's own (Signal's protocols
+//! have theirs in `hushwire-crypto`) covers a [`Transcript`]: a label that no other use has, then parts with their
+//! lengths, so that no two meanings share bytes.
+//!
+//! Spec: relay §3.
+
+/// Every use of a key or hash outside Signal's protocols. One registry; a test holds that no two are alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Label {
+    /// Hash of a link of a chain of device lists; of link 0: the account id.
+    Link,
+    /// Signature over a link, by a device of the link before or by the recovery key.
+    LinkSignature,
+    /// XEdDSA by a device's identity key over its signing key.
+    DeviceIdentity,
+    /// Hash of a deposit token.
+    Token,
+    /// Signature that proves to a relay whose mailbox this is.
+    OpenMailbox,
+    /// Signature that proves to a keyserver which device this is.
+    SignIn,
+    /// Signature that asks a keyserver for an account and a handle.
+    Register,
+    /// Hash of a message, which the next one of the same sender names.
+    MessageChain,
+    /// Checksum of a contact link.
+    ContactLink,
+}
+
+impl Label {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Link,
+        Self::LinkSignature,
+        Self::DeviceIdentity,
+        Self::Token,
+        Self::OpenMailbox,
+        Self::SignIn,
+        Self::Register,
+        Self::MessageChain,
+        Self::ContactLink,
+    ];
+
+    /// The text that stands first in the transcript.
+    #[must_use]
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Link => "hushwire/1 link",
+            Self::LinkSignature => "hushwire/1 link signature",
+            Self::DeviceIdentity => "hushwire/1 device identity",
+            Self::Token => "hushwire/1 deposit token",
+            Self::OpenMailbox => "hushwire/1 open mailbox",
+            Self::SignIn => "hushwire/1 keyserver sign-in",
+            Self::Register => "hushwire/1 register",
+            Self::MessageChain => "hushwire/1 message chain",
+            Self::ContactLink => "hushwire/1 contact link",
+        }
+    }
+}
+
+/// `label ‖ 0x00 ‖ (BE32(length) ‖ part)*`.
+#[derive(Clone, Debug)]
+pub struct Transcript(Vec<u8>);
+
+impl Transcript {
+    /// A transcript of this meaning.
+    #[must_use]
+    pub fn new(label: Label) -> Self {
+        let mut bytes = label.text().as_bytes().to_vec();
+        bytes.push(0);
+        Self(bytes)
+    }
+
+    /// Adds a part. Parts longer than 4 GiB do not exist in this protocol; the length saturates there.
+    #[must_use]
+    pub fn part(mut self, part: &[u8]) -> Self {
+        let length = u32::try_from(part.len()).unwrap_or(u32::MAX);
+        self.0.extend_from_slice(&length.to_be_bytes());
+        self.0.extend_from_slice(part);
+        self
+    }
+
+    /// What is signed or hashed.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::indexing_slicing)]
+    use super::*;
+
+    #[test]
+    fn no_label_is_another_or_begins_another_up_to_its_end() {
+        for (i, a) in Label::ALL.iter().enumerate() {
+            for b in &Label::ALL[i + 1..] {
+                assert_ne!(Transcript::new(*a).bytes(), Transcript::new(*b).bytes());
+                assert!(!a.text().contains('\0') && !b.text().contains('\0'));
+            }
+        }
+    }
+
+    #[test]
+    fn moving_a_byte_between_parts_changes_the_transcript() {
+        let a = Transcript::new(Label::Link).part(b"ab").part(b"c");
+        let b = Transcript::new(Label::Link).part(b"a").part(b"bc");
+        assert_ne!(a.bytes(), b.bytes());
+    }
+}

@@ -1,0 +1,105 @@
+//! What a request does: one match, one file for each kind.
+//!
+//! A handler decides and takes its place in line before it returns, so that requests act in the order of their
+//! arrival; the [`Later`] that it returns waits for the disk.
+//!
+//! Spec: relay §3 to §7.
+
+mod ack;
+mod drain;
+mod mailbox;
+mod put;
+mod tokens;
+
+use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
+
+use hushwire_proto::{
+    ids::MailboxId,
+    net::serve::Outbox,
+    relay::{Answer, Refused, RefusedReason, Request, Welcome},
+};
+
+use crate::{
+    connection::Connection,
+    queue::{Queue, StorageError},
+    service::Relay,
+};
+
+/// When to try again if too much waits to be written: a few batches later.
+const BUSY_RETRY: Duration = Duration::from_secs(1);
+
+/// What this relay calls itself.
+const SOFTWARE: &str = concat!("hushwire-relay ", env!("CARGO_PKG_VERSION"));
+
+/// The answer, and what goes on after it.
+pub(crate) struct Reply {
+    pub(crate) answer: Answer,
+    pub(crate) then: Option<Background>,
+}
+
+/// Runs on without being waited for.
+pub(crate) type Background = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// A reply that waits for something.
+pub(crate) type Later = Pin<Box<dyn Future<Output = Reply> + Send>>;
+
+impl From<Answer> for Reply {
+    fn from(answer: Answer) -> Self {
+        Self { answer, then: None }
+    }
+}
+
+pub(crate) fn handle<Q: Queue>(
+    relay: &Arc<Relay<Q>>,
+    connection: &Connection,
+    request: Request,
+    out: &Outbox,
+) -> Later {
+    match request {
+        Request::Hello => now(Answer::Welcome(welcome(relay))),
+        Request::Open { mailbox, proof } => mailbox::open(connection, mailbox, &proof),
+        Request::Grant { mailbox, tokens } => tokens::grant(relay, connection, mailbox, tokens),
+        Request::Revoke { mailbox, hashes } => tokens::revoke(relay, connection, mailbox, hashes),
+        Request::Deposit(deposit) => put::deposit(relay, connection, deposit),
+        Request::Drain { mailbox, after } => drain::drain(relay, connection, mailbox, after, out),
+        Request::Acknowledge { mailbox, through } => ack::acknowledge(relay, connection, mailbox, through),
+    }
+}
+
+fn welcome<Q: Queue>(relay: &Relay<Q>) -> Welcome {
+    let rules = relay.queue.rules();
+    Welcome {
+        now: relay.clock.now(),
+        retention_seconds: rules.retention.as_secs(),
+        mailbox_bytes_max: rules.mailbox_bytes_max,
+        software: SOFTWARE.to_owned(),
+    }
+}
+
+fn now(answer: Answer) -> Later {
+    Box::pin(std::future::ready(answer.into()))
+}
+
+fn later(answer: impl Future<Output = Answer> + Send + 'static) -> Later {
+    Box::pin(async move { answer.await.into() })
+}
+
+pub(crate) fn refused(reason: RefusedReason, detail: impl Into<String>) -> Answer {
+    Answer::Refused(Refused { reason, detail: detail.into(), retry_after_ms: 0 })
+}
+
+fn refused_for(reason: RefusedReason, detail: impl Into<String>, retry_after: Duration) -> Answer {
+    let retry_after_ms = u64::try_from(retry_after.as_millis()).unwrap_or(u64::MAX);
+    Answer::Refused(Refused { reason, detail: detail.into(), retry_after_ms })
+}
+
+fn not_open(_: MailboxId) -> Later {
+    now(refused(RefusedReason::NotOpen, "open the mailbox on this connection first"))
+}
+
+fn storage(error: StorageError) -> Answer {
+    match error {
+        StorageError::Busy => refused_for(RefusedReason::Overloaded, error.to_string(), BUSY_RETRY),
+        StorageError::Failed => refused(RefusedReason::StorageFailed, error.to_string()),
+    }
+}

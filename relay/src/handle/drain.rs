@@ -1,0 +1,112 @@
+//! Gives out a mailbox: what is there, then what comes. Spec: relay §6.
+//!
+//! What is there is read from the queue; what comes is taken from memory as long as this drain keeps up.
+
+use std::sync::Arc;
+
+use hushwire_proto::{
+    frame::{Frame, RequestId},
+    ids::{MailboxId, Seq},
+    net::serve::{Outbox, OutboxError},
+    relay::{Answer, Deliveries, Delivery, Push, RefusedReason},
+};
+
+use super::{Later, Reply, not_open, refused, storage};
+use crate::{
+    connection::Connection,
+    drains::Place,
+    flow::Flow,
+    queue::{Arrivals, Queue},
+    service::Relay,
+};
+
+pub(super) fn drain<Q: Queue>(
+    relay: &Arc<Relay<Q>>,
+    connection: &Connection,
+    mailbox: MailboxId,
+    after: Seq,
+    out: &Outbox,
+) -> Later {
+    let Some(owned) = connection.owned(mailbox) else { return not_open(mailbox) };
+    let flow = Arc::new(Flow::new(after));
+    connection.drains(owned, flow.clone());
+    let turn = relay.drains.turn();
+    let (relay, out) = (relay.clone(), out.clone());
+    Box::pin(async move {
+        let page = match relay.queue.read(mailbox, after, 0).await {
+            Ok(page) => page,
+            Err(error) => return storage(error).into(),
+        };
+        if after > page.last {
+            let detail = format!("the last number of this mailbox is {}; drain from there or before", page.last.0);
+            return refused(RefusedReason::BadRequest, detail).into();
+        }
+        let Some(place) = relay.drains.take_over(mailbox, turn) else {
+            return Answer::Draining.into(); // a newer one has it already
+        };
+        let arrivals = relay.queue.arrivals(mailbox);
+        let drain = Drain { relay, mailbox, flow, out, arrivals, cursor: after, told: after };
+        Reply { answer: Answer::Draining, then: Some(Box::pin(drain.run(place))) }
+    })
+}
+
+struct Drain<Q> {
+    relay: Arc<Relay<Q>>,
+    mailbox: MailboxId,
+    flow: Arc<Flow>,
+    out: Outbox,
+    arrivals: Arrivals,
+    /// Everything up to here has been given out or is gone.
+    cursor: Seq,
+    /// Expiry up to here is known to the client.
+    told: Seq,
+}
+
+impl<Q: Queue> Drain<Q> {
+    /// Until a newer drain takes over, the connection ends, or the queue fails.
+    async fn run(mut self, mut place: Place) {
+        let out = self.out.clone();
+        tokio::select! {
+            () = place.lost() => {}
+            () = out.closed() => {}
+            _ = self.give() => {}
+        }
+    }
+
+    async fn give(&mut self) -> Result<(), OutboxError> {
+        loop {
+            let room = self.flow.room().await;
+            // Logged where it happened; the client comes again when the relay does.
+            let Ok(page) = self.relay.queue.read(self.mailbox, self.cursor, room).await else { return Ok(()) };
+            if page.envelopes.is_empty() {
+                self.cursor = self.cursor.max(page.last);
+                if page.expired_through > self.told {
+                    self.push(page.expired_through, Vec::new()).await?;
+                }
+                self.hand_over(page.expired_through).await?;
+            } else {
+                self.push(page.expired_through, page.envelopes).await?;
+            }
+        }
+    }
+
+    /// Passes on what arrives, until it must be read.
+    async fn hand_over(&mut self, expired_through: Seq) -> Result<(), OutboxError> {
+        loop {
+            let room = self.flow.room().await;
+            let fresh = self.arrivals.next(self.cursor, room).await;
+            if fresh.is_empty() {
+                return Ok(());
+            }
+            self.push(expired_through, fresh).await?;
+        }
+    }
+
+    async fn push(&mut self, expired_through: Seq, deliveries: Vec<Delivery>) -> Result<(), OutboxError> {
+        self.flow.gives(&deliveries); // before it can be acknowledged
+        self.cursor = deliveries.last().map_or(self.cursor, |newest| self.cursor.max(newest.seq));
+        self.told = self.told.max(expired_through);
+        let push = Push::Deliveries(Deliveries { mailbox: self.mailbox, expired_through, deliveries });
+        self.out.send(Frame { id: RequestId::PUSH, payload: push.encode() }).await
+    }
+}

@@ -1,0 +1,35 @@
+//! Keeps an envelope. Spec: relay §5.
+
+use std::time::Duration;
+
+use hushwire_proto::relay::{Answer, Deposit, RefusedReason};
+
+use super::{Later, later, now, refused, refused_for, storage};
+use crate::{
+    connection::Connection,
+    queue::{AppendError, Put, Queue},
+    service::Relay,
+};
+
+/// When to try a full mailbox again. Its owner may be back any moment, or in a week.
+const FULL_RETRY: Duration = Duration::from_secs(10 * 60);
+
+pub(super) fn deposit<Q: Queue>(relay: &Relay<Q>, connection: &Connection, deposit: Deposit) -> Later {
+    if connection.deposits().is_err() {
+        return now(refused(
+            RefusedReason::OwnerMayNotDeposit,
+            "this connection owns a mailbox; deposit on another one",
+        ));
+    }
+    let Deposit { mailbox, token, id, envelope } = deposit;
+    let put = Put { mailbox, token: token.hash(), id, envelope };
+    let stored = relay.queue.append(put, relay.clock.now());
+    later(async move {
+        match stored.await {
+            Ok(_) => Answer::Stored, // which number is its owner's business
+            Err(error @ AppendError::NoSuchDoor) => refused(RefusedReason::NoSuchDoor, error.to_string()),
+            Err(AppendError::Full(full)) => refused_for(RefusedReason::MailboxFull, full.to_string(), FULL_RETRY),
+            Err(AppendError::Storage(error)) => storage(error),
+        }
+    })
+}

@@ -1,0 +1,43 @@
+//! Who may deposit? Spec: relay §4.
+
+use hushwire_proto::{
+    ids::{MailboxId, TokenHash},
+    relay::{Answer, RefusedReason, TokenClass},
+};
+
+use super::{Later, later, not_open, refused, storage};
+use crate::{
+    connection::Connection,
+    queue::{GrantError, Queue},
+    service::Relay,
+};
+
+pub(super) fn grant<Q: Queue>(
+    relay: &Relay<Q>,
+    connection: &Connection,
+    mailbox: MailboxId,
+    tokens: Vec<(TokenHash, TokenClass)>,
+) -> Later {
+    let Some(owned) = connection.owned(mailbox) else { return not_open(mailbox) };
+    let granted = relay.queue.grant(owned.id(), tokens);
+    later(async move {
+        match granted.await {
+            Ok(()) => Answer::Granted,
+            Err(GrantError::Storage(error)) => storage(error),
+            Err(many @ (GrantError::TooManyTokens { .. } | GrantError::TooManyMailboxes)) => {
+                refused(RefusedReason::TooMany, many.to_string())
+            }
+        }
+    })
+}
+
+pub(super) fn revoke<Q: Queue>(
+    relay: &Relay<Q>,
+    connection: &Connection,
+    mailbox: MailboxId,
+    hashes: Vec<TokenHash>,
+) -> Later {
+    let Some(owned) = connection.owned(mailbox) else { return not_open(mailbox) };
+    let revoked = relay.queue.revoke(owned.id(), hashes);
+    later(async move { revoked.await.map_or_else(storage, |()| Answer::Revoked) })
+}

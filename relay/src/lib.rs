@@ -1,0 +1,28 @@
+//! The blind relay: keeps sealed envelopes until their devices have fetched them.
+//!
+//! Owns mailboxes, tokens, order, durability and expiry. It cannot tell who writes to whom, and needs not: it sees
+//! mailbox ids, token hashes, sizes of a few classes, times and network addresses, and writes none of them to a log.
+//! Leaves connections and frames to `hushwire_proto::net`, and what is in an envelope to the clients.
+//!
+//! | file | what it is about |
+//! |---|---|
+//! | `service.rs`, `handle.rs`, `handle/*.rs` | requests, one file for each kind |
+//! | `connection.rs`, `flow.rs`, `drains.rs` | what is known of a connection, of a drain, of all drains |
+//! | [`queue`] | the promise, its engines and the suite that judges them |
+//! | [`quota`], [`clock`] | arithmetic and time, as values |
+//! | [`config`] | the file an operator writes |
+//!
+//! Spec: relay.
+
+pub mod clock;
+pub mod config;
+mod connection;
+mod drains;
+mod flow;
+mod handle;
+pub mod queue;
+pub mod quota;
+mod running;
+mod service;
+
+pub use running::{Parts, Running, StartError, start};

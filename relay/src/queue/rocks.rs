@@ -1,0 +1,267 @@
+//! The queue of one machine: RocksDB, written by one thread in synced batches.
+//!
+//! | file | what it is about |
+//! |---|---|
+//! | `rocks/keys.rs` | the bytes of rows |
+//! | `rocks/store.rs` | options of the database, typed reads |
+//! | `rocks/batch.rs` | what a job writes |
+//! | `rocks/writer.rs` | the thread: gather, write, sync, answer |
+//! | `rocks/mark.rs` | a second witness of how far it had come |
+
+mod batch;
+mod keys;
+mod mark;
+mod store;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+use std::{
+    fmt,
+    future::Future,
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    thread::{Builder, JoinHandle},
+};
+
+use hushwire_proto::{
+    ids::{MailboxId, Seq, TokenHash, UnixMillis},
+    limits::{ENVELOPE_BYTES_MAX, REQUESTS_IN_FLIGHT_MAX},
+    relay::TokenClass,
+};
+use rocksdb::WriteBatch;
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+
+use self::{
+    mark::Mark,
+    store::Store,
+    writer::{Job, Reply, Waiting, Writer},
+};
+use super::{AppendError, Arrivals, GrantError, Page, Put, Queue, RemoveError, StorageError, Swept, arrivals::Hub};
+use crate::quota::Rules;
+
+/// Bytes of envelopes that may wait to be written. A second of a slow disk; beyond, deposits are told to come back.
+const DEPOSITS_WAITING_BYTES: usize = 32 * 1024 * 1024;
+
+/// Bytes of all other jobs that may wait. Apart from the deposits, so that a flood of them stops no acknowledgement.
+const OTHERS_WAITING_BYTES: usize = 8 * 1024 * 1024;
+
+/// What a job costs beside its envelope.
+const JOB_BYTES: usize = 512;
+
+/// Bytes of one token in a job.
+const TOKEN_BYTES: usize = 40;
+
+const _: () = assert!((ENVELOPE_BYTES_MAX + JOB_BYTES) * REQUESTS_IN_FLIGHT_MAX <= DEPOSITS_WAITING_BYTES);
+
+/// The directory of the database inside the data directory.
+const DATABASE_DIR: &str = "queue";
+
+/// Why there is no queue. Each says what the operator should do.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// A file or a thread.
+    #[error("{}: {cause}", path.display())]
+    System {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// RocksDB does not open it.
+    #[error(
+        "{}: {cause}. If another relay uses this directory, stop it; if the disk is damaged, restore a backup",
+        path.display()
+    )]
+    Database {
+        /// Which directory.
+        path: PathBuf,
+        /// What RocksDB said.
+        cause: rocksdb::Error,
+    },
+    /// Made by a newer version.
+    #[error("{} has schema {found}, and this version knows {known}: start a newer one", path.display())]
+    Schema {
+        /// Which directory.
+        path: PathBuf,
+        /// What was found.
+        found: u32,
+        /// What this version writes.
+        known: u32,
+    },
+    /// The database is behind what was acknowledged.
+    #[error(
+        "the database ends at {found}, but {marked} had been acknowledged: envelopes are lost. Restore a backup, or \
+         remove {} to go on without them",
+        path.display()
+    )]
+    Behind {
+        /// Where the database ends.
+        found: u64,
+        /// Where it must have been.
+        marked: u64,
+        /// The file that says so.
+        path: PathBuf,
+    },
+    /// The database opens and cannot be read.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+/// A queue on disk. Clones share it; the last one closes it.
+#[derive(Clone)]
+pub struct RocksQueue(Arc<Inner>);
+
+struct Inner {
+    rules: Rules,
+    store: Arc<Store>,
+    hub: Hub,
+    line: Option<mpsc::UnboundedSender<Waiting>>, // bounded by the two below
+    deposits: Arc<Semaphore>,
+    others: Arc<Semaphore>,
+    failed: watch::Receiver<bool>,
+    writer: Option<JoinHandle<()>>,
+}
+
+impl RocksQueue {
+    /// Opens or makes the queue in `data_dir`.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn open(data_dir: &Path, rules: Rules) -> Result<Self, OpenError> {
+        let system = |cause| OpenError::System { path: data_dir.to_owned(), cause };
+        std::fs::create_dir_all(data_dir).map_err(system)?;
+        let store = Store::open(&data_dir.join(DATABASE_DIR))?;
+        let (mut mark, marked) = Mark::open(data_dir).map_err(system)?;
+        let found = store.position();
+        if let Some(marked) = marked.filter(|marked| found < *marked) {
+            return Err(OpenError::Behind { found, marked, path: mark.path().to_owned() });
+        }
+        let commit = move |store: &Store, batch: WriteBatch| {
+            store.commit(batch).map_err(|error| error.to_string())?;
+            mark.set(store.position()).map_err(|error| error.to_string())
+        };
+        Self::start(store, rules, commit).map_err(system)
+    }
+
+    fn start(
+        store: Store,
+        rules: Rules,
+        commit: impl FnMut(&Store, WriteBatch) -> Result<(), String> + Send + 'static,
+    ) -> io::Result<Self> {
+        let (store, hub) = (Arc::new(store), Hub::default());
+        let (line, waiting) = mpsc::unbounded_channel();
+        let (failing, failed) = watch::channel(false);
+        let writer = Writer { store: store.clone(), rules, hub: hub.clone(), commit, failed: failing };
+        let writer = Builder::new().name("queue-writer".to_owned()).spawn(move || writer.run(waiting))?;
+        Ok(Self(Arc::new(Inner {
+            rules,
+            store,
+            hub,
+            line: Some(line),
+            deposits: Arc::new(Semaphore::new(DEPOSITS_WAITING_BYTES)),
+            others: Arc::new(Semaphore::new(OTHERS_WAITING_BYTES)),
+            failed,
+            writer: Some(writer),
+        })))
+    }
+
+    /// Takes a place in line now. The answer comes when it is durable.
+    fn ask<T, E: From<StorageError>, J: FnOnce(Reply<T, E>) -> Job>(
+        &self,
+        room: &Arc<Semaphore>,
+        bytes: usize,
+        job: J,
+    ) -> impl Future<Output = Result<T, E>> + use<T, E, J> {
+        let cost = u32::try_from(bytes.saturating_add(JOB_BYTES)).unwrap_or(u32::MAX);
+        let (reply, answer) = oneshot::channel();
+        let asked = match room.clone().try_acquire_many_owned(cost) {
+            Err(_) => Err(StorageError::Busy),
+            Ok(place) => {
+                let waiting = Waiting { job: job(reply), place };
+                let taken = self.0.line.as_ref().is_some_and(|line| line.send(waiting).is_ok());
+                if taken { Ok(()) } else { Err(StorageError::Failed) }
+            }
+        };
+        async move {
+            asked?;
+            answer.await.unwrap_or_else(|_| Err(StorageError::Failed.into()))
+        }
+    }
+}
+
+impl Queue for RocksQueue {
+    fn rules(&self) -> &Rules {
+        &self.0.rules
+    }
+
+    fn append(&self, put: Put, now: UnixMillis) -> impl Future<Output = Result<Seq, AppendError>> + Send + 'static {
+        self.ask(&self.0.deposits, put.envelope.len(), move |reply| Job::Append(put, now, reply))
+    }
+
+    fn read(
+        &self,
+        of: MailboxId,
+        after: Seq,
+        bytes: usize,
+    ) -> impl Future<Output = Result<Page, StorageError>> + Send + 'static {
+        let store = self.0.store.clone();
+        async move {
+            let read = tokio::task::spawn_blocking(move || store.page(&of, after, bytes));
+            read.await.unwrap_or(Err(StorageError::Failed))
+        }
+    }
+
+    fn arrivals(&self, of: MailboxId) -> Arrivals {
+        self.0.hub.arrivals(of)
+    }
+
+    fn remove(&self, of: MailboxId, through: Seq) -> impl Future<Output = Result<(), RemoveError>> + Send + 'static {
+        self.ask(&self.0.others, 0, move |reply| Job::Remove(of, through, reply))
+    }
+
+    fn grant(
+        &self,
+        of: MailboxId,
+        tokens: Vec<(TokenHash, TokenClass)>,
+    ) -> impl Future<Output = Result<(), GrantError>> + Send + 'static {
+        let bytes = tokens.len().saturating_mul(TOKEN_BYTES);
+        self.ask(&self.0.others, bytes, move |reply| Job::Grant(of, tokens, reply))
+    }
+
+    fn revoke(
+        &self,
+        of: MailboxId,
+        hashes: Vec<TokenHash>,
+    ) -> impl Future<Output = Result<(), StorageError>> + Send + 'static {
+        let bytes = hashes.len().saturating_mul(TOKEN_BYTES);
+        self.ask(&self.0.others, bytes, move |reply| Job::Revoke(of, hashes, reply))
+    }
+
+    fn expire(&self, now: UnixMillis) -> impl Future<Output = Result<Swept, StorageError>> + Send + 'static {
+        self.ask(&self.0.others, 0, move |reply| Job::Expire(now, reply))
+    }
+
+    fn failed(&self) -> impl Future<Output = ()> + Send + 'static {
+        let mut failed = self.0.failed.clone();
+        async move {
+            let _ = failed.wait_for(|failed| *failed).await; // or the writer is gone, which is as bad
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        drop(self.line.take()); // the writer ends once it has written all that waits
+        if let Some(writer) = self.writer.take() {
+            let _ = writer.join();
+        }
+    }
+}
+
+impl fmt::Debug for RocksQueue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RocksQueue").finish_non_exhaustive()
+    }
+}

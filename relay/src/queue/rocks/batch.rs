@@ -1,0 +1,288 @@
+//! What one batch will write, decided job by job. Each decision sees what those before it in the batch have done, and
+//! stages either all of its rows or none.
+
+use std::collections::BTreeMap;
+
+use hushwire_proto::{
+    ids::{DepositId, MailboxId, Seq, TokenHash, UnixMillis},
+    limits::TOKENS_PER_MAILBOX_MAX,
+    relay::{Delivery, TokenClass},
+};
+use rocksdb::WriteBatch;
+
+use super::{
+    keys::{self, DepositRow, EnvelopeHead, Hour, MailboxRow},
+    store::{Family, Store},
+};
+use crate::{
+    queue::{AppendError, GrantError, Put, RemoveError, StorageError, Swept},
+    quota::Rules,
+};
+
+/// Envelopes, and rows of the time indexes, that one sweep looks at: some milliseconds of the writer's time.
+const SWEEP_ROWS_MAX: u64 = 1024;
+
+/// Removals up to here are a deletion each, which later reads step over cheaply; a longer one, after a device was
+/// away, is one range.
+const POINT_DELETIONS_MAX: u64 = 512;
+
+/// Rows to be written together.
+pub(super) struct Batch<'a> {
+    store: &'a Store,
+    rules: &'a Rules,
+    writes: WriteBatch,
+    rows: BTreeMap<MailboxId, MailboxRow>,
+    tokens: BTreeMap<(MailboxId, TokenHash), Option<TokenClass>>,
+    deposits: BTreeMap<(MailboxId, DepositId), DepositRow>,
+    mailboxes: Option<u64>,
+    first_new: BTreeMap<MailboxId, Seq>,
+    arrived: Vec<(MailboxId, Delivery)>,
+    value: Vec<u8>,
+}
+
+impl<'a> Batch<'a> {
+    pub(super) fn new(store: &'a Store, rules: &'a Rules) -> Self {
+        Self {
+            store,
+            rules,
+            writes: WriteBatch::default(),
+            rows: BTreeMap::new(),
+            tokens: BTreeMap::new(),
+            deposits: BTreeMap::new(),
+            mailboxes: None,
+            first_new: BTreeMap::new(),
+            arrived: Vec::new(),
+            value: Vec::new(),
+        }
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.writes.size_in_bytes()
+    }
+
+    /// Whether one of these envelopes is only in this batch, so that the store cannot be asked for it.
+    pub(super) fn appends(&self, to: &MailboxId, through: Seq) -> bool {
+        self.first_new.get(to).is_some_and(|first| *first <= through)
+    }
+
+    /// The rows, and the envelopes that are among them.
+    pub(super) fn finish(mut self) -> Result<(WriteBatch, Vec<(MailboxId, Delivery)>), StorageError> {
+        let family = self.store.family(Family::Mailboxes)?;
+        for (id, row) in &self.rows {
+            self.writes.put_cf(family, id.as_bytes(), row.to_bytes());
+        }
+        if let Some(count) = self.mailboxes {
+            self.writes.put(keys::MAILBOXES_KEY, count.to_be_bytes());
+        }
+        Ok((self.writes, self.arrived))
+    }
+
+    /// An unknown mailbox and a wrong token are the same lookup of one key that is not there: who asks cannot tell
+    /// them apart by the time it takes.
+    pub(super) fn append(&mut self, put: Put, now: UnixMillis) -> Result<Seq, AppendError> {
+        let Put { mailbox, token, id, envelope } = put;
+        let class = self.token(&mailbox, &token)?.ok_or(AppendError::NoSuchDoor)?;
+        let mut row = self.mailbox(&mailbox)?.ok_or(AppendError::NoSuchDoor)?;
+        if let Some(known) = self.deposit(&mailbox, &id)?
+            && self.rules.remembers(known.first, now)
+        {
+            return Ok(known.seq);
+        }
+        let bytes = u64::try_from(envelope.len()).unwrap_or(u64::MAX);
+        self.rules.admit(row.used(), class, bytes)?;
+        let [envelopes, hours, deposits, deposit_hours] =
+            [Family::Envelopes, Family::EnvelopeHours, Family::Deposits, Family::DepositHours]
+                .map(|family| self.store.family(family));
+        let (envelopes, hours, deposits, deposit_hours) = (envelopes?, hours?, deposits?, deposit_hours?);
+
+        row.last = Seq(row.last.0.saturating_add(1));
+        row.put = row.put.plus(class, bytes);
+        let hour = Hour::of(now);
+        if row.hour != hour {
+            row.hour = hour;
+            self.writes.put_cf(hours, keys::envelope_hour(hour, &mailbox), []);
+        }
+        self.value.clear();
+        EnvelopeHead { stored_at: now, put: row.put }.write(&mut self.value);
+        self.value.extend_from_slice(envelope.bytes());
+        self.writes.put_cf(envelopes, keys::envelope(&mailbox, row.last), &self.value);
+        let deposit = DepositRow { seq: row.last, first: now };
+        self.writes.put_cf(deposits, keys::deposit(&mailbox, &id), deposit.to_bytes());
+        self.writes.put_cf(deposit_hours, keys::deposit_hour(hour, &mailbox, &id), []);
+
+        self.rows.insert(mailbox, row);
+        self.first_new.entry(mailbox).or_insert(row.last);
+        self.deposits.insert((mailbox, id), deposit);
+        self.arrived.push((mailbox, Delivery { seq: row.last, stored_at: now, envelope }));
+        Ok(row.last)
+    }
+
+    /// Only where [`Self::appends`] is false: the head of the last envelope to go is read from the store.
+    pub(super) fn remove(&mut self, of: MailboxId, through: Seq) -> Result<(), RemoveError> {
+        let row = self.mailbox(&of)?;
+        let last = row.map_or(Seq(0), |row| row.last);
+        if through > last {
+            return Err(RemoveError::NotGivenYet { through, last });
+        }
+        match row {
+            Some(row) if through > row.removed_through => Ok(self.remove_known(of, row, through)?),
+            _ => Ok(()),
+        }
+    }
+
+    fn remove_known(&mut self, of: MailboxId, mut row: MailboxRow, through: Seq) -> Result<(), StorageError> {
+        let envelopes = self.store.family(Family::Envelopes)?;
+        let head = self.store.head(&of, through)?.ok_or(StorageError::Failed)?;
+        let first = row.removed_through.0.saturating_add(1);
+        if through.0.saturating_sub(row.removed_through.0) <= POINT_DELETIONS_MAX {
+            for seq in first..=through.0 {
+                self.writes.delete_cf(envelopes, keys::envelope(&of, Seq(seq)));
+            }
+        } else {
+            let (from, to) = (Seq(first), Seq(through.0.saturating_add(1)));
+            self.writes.delete_range_cf(envelopes, keys::envelope(&of, from), keys::envelope(&of, to));
+        }
+        row.gone = head.put;
+        row.removed_through = through;
+        self.rows.insert(of, row);
+        Ok(())
+    }
+
+    pub(super) fn grant(&mut self, of: MailboxId, tokens: Vec<(TokenHash, TokenClass)>) -> Result<(), GrantError> {
+        let family = self.store.family(Family::Tokens)?;
+        let known = self.mailbox(&of)?;
+        let mailboxes = match known {
+            Some(_) => None,
+            None => Some(self.mailboxes()?.saturating_add(1)),
+        };
+        if mailboxes.is_some_and(|count| count > self.rules.mailboxes_max) {
+            return Err(GrantError::TooManyMailboxes);
+        }
+        let tokens: BTreeMap<TokenHash, TokenClass> = tokens.into_iter().collect();
+        let mut row = known.unwrap_or_default();
+        for hash in tokens.keys() {
+            if self.token(&of, hash)?.is_none() {
+                row.tokens = row.tokens.saturating_add(1);
+            }
+        }
+        if usize::try_from(row.tokens).unwrap_or(usize::MAX) > TOKENS_PER_MAILBOX_MAX {
+            return Err(GrantError::TooManyTokens { limit: TOKENS_PER_MAILBOX_MAX });
+        }
+        for (hash, class) in tokens {
+            self.writes.put_cf(family, keys::token(&of, &hash), [keys::class_to_byte(class)]);
+            self.tokens.insert((of, hash), Some(class));
+        }
+        self.rows.insert(of, row);
+        self.mailboxes = mailboxes.or(self.mailboxes);
+        Ok(())
+    }
+
+    pub(super) fn revoke(&mut self, of: MailboxId, mut hashes: Vec<TokenHash>) -> Result<(), StorageError> {
+        let family = self.store.family(Family::Tokens)?;
+        let Some(mut row) = self.mailbox(&of)? else { return Ok(()) };
+        hashes.sort_unstable();
+        hashes.dedup();
+        let mut known = Vec::with_capacity(hashes.len());
+        for hash in hashes {
+            if self.token(&of, &hash)?.is_some() {
+                known.push(hash);
+            }
+        }
+        for hash in known {
+            self.writes.delete_cf(family, keys::token(&of, &hash));
+            self.tokens.insert((of, hash), None);
+            row.tokens = row.tokens.saturating_sub(1);
+        }
+        self.rows.insert(of, row);
+        Ok(())
+    }
+
+    /// Only in an empty batch.
+    pub(super) fn expire(&mut self, now: UnixMillis) -> Result<Swept, StorageError> {
+        let mut swept = Swept::default();
+        self.expire_envelopes(Hour::of(self.rules.expires_before(now)), &mut swept)?;
+        self.forget_deposits(Hour::of(self.rules.forgets_before(now)), &mut swept)?;
+        Ok(swept)
+    }
+
+    /// Envelopes of hours that are past as a whole. The hour's row goes with the last of them.
+    fn expire_envelopes(&mut self, before: Hour, swept: &mut Swept) -> Result<(), StorageError> {
+        let (store, hours) = (self.store, self.store.family(Family::EnvelopeHours)?);
+        let mut left = SWEEP_ROWS_MAX;
+        store.each_key(Family::EnvelopeHours, before.0.to_be_bytes().to_vec(), |key| {
+            if left == 0 {
+                swept.more = true;
+                return Ok(false);
+            }
+            left = left.saturating_sub(1);
+            let (_, mailbox) = keys::parse_envelope_hour(key).ok_or(StorageError::Failed)?;
+            let Some(row) = self.mailbox(&mailbox)? else { return Err(StorageError::Failed) };
+            let mut through = row.removed_through;
+            let mut complete = true;
+            store.each_envelope(&mailbox, Seq(through.0.saturating_add(1)), |seq, head, _| {
+                let expired = Hour::of(head.stored_at) < before;
+                complete = !expired || left > 0;
+                if !expired || left == 0 {
+                    return Ok(false);
+                }
+                (through, left) = (seq, left.saturating_sub(1));
+                swept.envelopes = swept.envelopes.saturating_add(1);
+                Ok(true)
+            })?;
+            if through > row.removed_through {
+                self.remove_known(mailbox, MailboxRow { expired_through: through, ..row }, through)?;
+            }
+            if complete {
+                self.writes.delete_cf(hours, key);
+            }
+            swept.more |= !complete;
+            Ok(true)
+        })
+    }
+
+    fn forget_deposits(&mut self, before: Hour, swept: &mut Swept) -> Result<(), StorageError> {
+        let (store, hours) = (self.store, self.store.family(Family::DepositHours)?);
+        let deposits = store.family(Family::Deposits)?;
+        let mut left = SWEEP_ROWS_MAX;
+        store.each_key(Family::DepositHours, before.0.to_be_bytes().to_vec(), |key| {
+            if left == 0 {
+                swept.more = true;
+                return Ok(false);
+            }
+            left = left.saturating_sub(1);
+            let (hour, mailbox, id) = keys::parse_deposit_hour(key).ok_or(StorageError::Failed)?;
+            // The id may have been used anew since; that is remembered under its own hour.
+            if self.deposit(&mailbox, &id)?.is_some_and(|known| Hour::of(known.first) == hour) {
+                self.writes.delete_cf(deposits, keys::deposit(&mailbox, &id));
+                swept.deposits = swept.deposits.saturating_add(1);
+            }
+            self.writes.delete_cf(hours, key);
+            Ok(true)
+        })
+    }
+
+    fn mailbox(&self, id: &MailboxId) -> Result<Option<MailboxRow>, StorageError> {
+        match self.rows.get(id) {
+            Some(row) => Ok(Some(*row)),
+            None => self.store.mailbox(id),
+        }
+    }
+
+    fn token(&self, of: &MailboxId, hash: &TokenHash) -> Result<Option<TokenClass>, StorageError> {
+        match self.tokens.get(&(*of, *hash)) {
+            Some(class) => Ok(*class),
+            None => self.store.token(of, hash),
+        }
+    }
+
+    fn deposit(&self, of: &MailboxId, id: &DepositId) -> Result<Option<DepositRow>, StorageError> {
+        match self.deposits.get(&(*of, *id)) {
+            Some(row) => Ok(Some(*row)),
+            None => self.store.deposit(of, id),
+        }
+    }
+
+    fn mailboxes(&self) -> Result<u64, StorageError> {
+        self.mailboxes.map_or_else(|| self.store.mailboxes(), Ok)
+    }
+}

@@ -1,0 +1,282 @@
+//! The database: how it is opened, and typed reads of its rows.
+//!
+//! Sized for small machines: some 100 MiB of memory whatever the number of mailboxes. Envelopes are ciphertext, so
+//! they are not compressed; everything else is.
+
+use std::path::Path;
+
+use hushwire_proto::{
+    envelope::Envelope,
+    ids::{DepositId, MailboxId, Seq, TokenHash},
+    limits::PUSH_ENVELOPES_MAX,
+    relay::{Delivery, TokenClass},
+};
+use rocksdb::{
+    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, DBRawIterator,
+    DBRecoveryMode, LogLevel, Options, ReadOptions, WriteBatch, WriteOptions,
+};
+
+use super::{
+    OpenError,
+    keys::{self, DepositRow, EnvelopeHead, MailboxRow, SCHEMA},
+};
+use crate::queue::{Page, StorageError};
+
+const MIB: usize = 1024 * 1024;
+
+/// Blocks of all families that are kept uncompressed in memory.
+const BLOCK_CACHE_BYTES: usize = 32 * MIB;
+
+/// Unwritten rows of all families; the write-ahead log on disk has them too.
+const WRITE_BUFFERS_BYTES: usize = 48 * MIB;
+
+/// The write-ahead log, after which the families that hold it back are written out: what a restart must replay.
+const LOG_BYTES_MAX: u64 = 128 * 1024 * 1024;
+
+/// Open files. Far below what a system gives a process.
+const OPEN_FILES_MAX: i32 = 512;
+
+/// Bits of the Bloom filters: a hundredth of the lookups of what is not there touch the disk.
+const BLOOM_BITS: f64 = 10.0;
+
+/// A file in which this many of as many consecutive rows are deletions is compacted soon: a queue is mostly removals.
+const DELETIONS: (usize, usize) = (4096, 2048);
+
+/// Where rows lie. Spec: the table in `keys.rs`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Family {
+    Default,
+    Mailboxes,
+    Tokens,
+    Envelopes,
+    EnvelopeHours,
+    Deposits,
+    DepositHours,
+}
+
+impl Family {
+    const ALL: [Self; 7] = [
+        Self::Default,
+        Self::Mailboxes,
+        Self::Tokens,
+        Self::Envelopes,
+        Self::EnvelopeHours,
+        Self::Deposits,
+        Self::DepositHours,
+    ];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Default => "default",
+            Self::Mailboxes => "mailboxes",
+            Self::Tokens => "tokens",
+            Self::Envelopes => "envelopes",
+            Self::EnvelopeHours => "envelope-hours",
+            Self::Deposits => "deposits",
+            Self::DepositHours => "deposit-hours",
+        }
+    }
+
+    fn options(self, cache: &Cache) -> Options {
+        let mut table = BlockBasedOptions::default();
+        table.set_block_cache(cache);
+        table.set_cache_index_and_filter_blocks(true);
+        table.set_pin_l0_filter_and_index_blocks_in_cache(true);
+        let mut options = Options::default();
+        options.set_compression_type(DBCompressionType::Lz4);
+        options.set_level_compaction_dynamic_level_bytes(true);
+        options.add_compact_on_deletion_collector_factory(DELETIONS.0, DELETIONS.1, 0.5);
+        match self {
+            Self::Envelopes => {
+                options.set_compression_type(DBCompressionType::None);
+                options.set_write_buffer_size(16 * MIB);
+                table.set_block_size(16 * 1024);
+            }
+            Self::Mailboxes | Self::Tokens | Self::Deposits => {
+                options.set_write_buffer_size(8 * MIB);
+                table.set_bloom_filter(BLOOM_BITS, false);
+            }
+            Self::Default | Self::EnvelopeHours | Self::DepositHours => options.set_write_buffer_size(4 * MIB),
+        }
+        options.set_block_based_table_factory(&table);
+        options
+    }
+}
+
+/// The database with its families.
+pub(super) struct Store {
+    db: DB,
+}
+
+impl Store {
+    /// Opens or makes it.
+    ///
+    /// What follows the last complete record of the write-ahead log is dropped: a crash in the middle of a write
+    /// leaves such a tail, and it was never acknowledged, because that comes after the sync. Damage anywhere else
+    /// refuses to open: the other modes would drop acknowledged envelopes silently (point in time) or not start after
+    /// every power cut (absolute). A log cut too short looks like a torn tail: that is what [`super::mark`] finds.
+    pub(super) fn open(path: &Path) -> Result<Self, OpenError> {
+        let mut options = Options::default();
+        options.create_if_missing(true);
+        options.create_missing_column_families(true);
+        options.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
+        options.set_paranoid_checks(true);
+        options.set_track_and_verify_wals_in_manifest(true);
+        options.set_max_open_files(OPEN_FILES_MAX);
+        options.set_db_write_buffer_size(WRITE_BUFFERS_BYTES);
+        options.set_max_total_wal_size(LOG_BYTES_MAX);
+        options.set_bytes_per_sync(1024 * 1024);
+        options.set_max_background_jobs(2);
+        options.set_stats_dump_period_sec(0);
+        options.set_keep_log_file_num(4);
+        options.set_max_log_file_size(MIB);
+        options.set_log_level(LogLevel::Warn);
+        let cache = Cache::new_lru_cache(BLOCK_CACHE_BYTES);
+        let families = Family::ALL.map(|family| ColumnFamilyDescriptor::new(family.name(), family.options(&cache)));
+        let db = DB::open_cf_descriptors(&options, path, families)
+            .map_err(|cause| OpenError::Database { path: path.to_owned(), cause })?;
+        let store = Self { db };
+        store.check_schema(path)?;
+        Ok(store)
+    }
+
+    fn check_schema(&self, path: &Path) -> Result<(), OpenError> {
+        let failed = |cause| OpenError::Database { path: path.to_owned(), cause };
+        match self.db.get(keys::SCHEMA_KEY).map_err(failed)? {
+            None => {
+                let mut batch = WriteBatch::default();
+                batch.put(keys::SCHEMA_KEY, SCHEMA.to_be_bytes());
+                self.db.write_opt(batch, &synced()).map_err(failed)
+            }
+            Some(found) if found == SCHEMA.to_be_bytes() => Ok(()),
+            Some(found) => {
+                let found = found.try_into().map_or(u32::MAX, u32::from_be_bytes);
+                Err(OpenError::Schema { path: path.to_owned(), found, known: SCHEMA })
+            }
+        }
+    }
+
+    /// Writes all of it or nothing, and returns once it is on the disk.
+    pub(super) fn commit(&self, batch: WriteBatch) -> Result<(), rocksdb::Error> {
+        self.db.write_opt(batch, &synced())
+    }
+
+    /// Grows with every write.
+    pub(super) fn position(&self) -> u64 {
+        self.db.latest_sequence_number()
+    }
+
+    pub(super) fn family(&self, family: Family) -> Result<&ColumnFamily, StorageError> {
+        self.db.cf_handle(family.name()).ok_or(StorageError::Failed)
+    }
+
+    pub(super) fn mailboxes(&self) -> Result<u64, StorageError> {
+        let count = self.row(Family::Default, keys::MAILBOXES_KEY, |bytes| bytes.try_into().ok())?;
+        Ok(count.map_or(0, u64::from_be_bytes))
+    }
+
+    pub(super) fn mailbox(&self, id: &MailboxId) -> Result<Option<MailboxRow>, StorageError> {
+        self.row(Family::Mailboxes, id.as_bytes(), MailboxRow::parse)
+    }
+
+    pub(super) fn token(&self, of: &MailboxId, hash: &TokenHash) -> Result<Option<TokenClass>, StorageError> {
+        self.row(Family::Tokens, &keys::token(of, hash), keys::class_from)
+    }
+
+    pub(super) fn deposit(&self, of: &MailboxId, id: &DepositId) -> Result<Option<DepositRow>, StorageError> {
+        self.row(Family::Deposits, &keys::deposit(of, id), DepositRow::parse)
+    }
+
+    pub(super) fn head(&self, of: &MailboxId, seq: Seq) -> Result<Option<EnvelopeHead>, StorageError> {
+        self.row(Family::Envelopes, &keys::envelope(of, seq), |bytes| Some(EnvelopeHead::parse(bytes)?.0))
+    }
+
+    /// Spec: [`crate::queue::Queue::read`].
+    pub(super) fn page(&self, of: &MailboxId, after: Seq, bytes: usize) -> Result<Page, StorageError> {
+        let Some(row) = self.mailbox(of)? else { return Ok(Page::default()) }; // before the envelopes: see Page::last
+        let mut page = Page { envelopes: Vec::new(), expired_through: row.expired_through, last: row.last };
+        let from = Seq(after.max(row.removed_through).0.saturating_add(1));
+        let mut left = bytes;
+        self.each_envelope(of, from, |seq, head, sealed| {
+            let rest = left.checked_sub(sealed.len()).filter(|_| page.envelopes.len() < PUSH_ENVELOPES_MAX);
+            let Some(rest) = rest else { return Ok(false) };
+            left = rest;
+            let envelope = Envelope::new(sealed.to_vec().into()).map_err(|_| damaged(Family::Envelopes))?;
+            page.envelopes.push(Delivery { seq, stored_at: head.stored_at, envelope });
+            Ok(true)
+        })?;
+        Ok(page)
+    }
+
+    /// The envelopes of a mailbox in their order, until `each` says enough.
+    pub(super) fn each_envelope(
+        &self,
+        of: &MailboxId,
+        from: Seq,
+        mut each: impl FnMut(Seq, EnvelopeHead, &[u8]) -> Result<bool, StorageError>,
+    ) -> Result<(), StorageError> {
+        let end = keys::envelope(of, Seq(u64::MAX));
+        self.scan(Family::Envelopes, &keys::envelope(of, from), end, |key, value| {
+            let parsed = keys::parse_envelope(key).zip(EnvelopeHead::parse(value));
+            let ((_, seq), (head, sealed)) = parsed.ok_or_else(|| damaged(Family::Envelopes))?;
+            each(seq, head, sealed)
+        })
+    }
+
+    /// The keys before `end` in their order, until `each` says enough.
+    pub(super) fn each_key(
+        &self,
+        family: Family,
+        end: Vec<u8>,
+        mut each: impl FnMut(&[u8]) -> Result<bool, StorageError>,
+    ) -> Result<(), StorageError> {
+        self.scan(family, &[], end, |key, _| each(key))
+    }
+
+    fn scan(
+        &self,
+        family: Family,
+        from: &[u8],
+        end: Vec<u8>,
+        mut each: impl FnMut(&[u8], &[u8]) -> Result<bool, StorageError>,
+    ) -> Result<(), StorageError> {
+        let mut options = ReadOptions::default();
+        options.set_iterate_upper_bound(end);
+        let mut rows: DBRawIterator<'_> = self.db.raw_iterator_cf_opt(self.family(family)?, options);
+        rows.seek(from);
+        while let Some((key, value)) = rows.item() {
+            if !each(key, value)? {
+                return Ok(());
+            }
+            rows.next();
+        }
+        rows.status().map_err(|error| unreadable(family, &error))
+    }
+
+    fn row<T>(
+        &self,
+        family: Family,
+        key: &[u8],
+        parse: impl FnOnce(&[u8]) -> Option<T>,
+    ) -> Result<Option<T>, StorageError> {
+        let bytes = self.db.get_pinned_cf(self.family(family)?, key).map_err(|error| unreadable(family, &error))?;
+        bytes.map(|bytes| parse(&bytes).ok_or_else(|| damaged(family))).transpose()
+    }
+}
+
+fn synced() -> WriteOptions {
+    let mut options = WriteOptions::default();
+    options.set_sync(true);
+    options
+}
+
+/// Says which family, never which row: a mailbox id has no place in a log.
+fn damaged(family: Family) -> StorageError {
+    tracing::error!(family = family.name(), "a row in the database is damaged");
+    StorageError::Failed
+}
+
+fn unreadable(family: Family, error: &rocksdb::Error) -> StorageError {
+    tracing::error!(family = family.name(), kind = ?error.kind(), "the database cannot be read");
+    StorageError::Failed
+}

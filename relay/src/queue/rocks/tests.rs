@@ -1,0 +1,191 @@
+//! The contract, and what only a disk can do wrong.
+#![allow(clippy::unwrap_used)]
+
+use std::{
+    fs::{self, OpenOptions},
+    io::Write,
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicUsize, Ordering::Relaxed},
+};
+
+use hushwire_proto::{envelope::Envelope, ids::DepositId, relay::TokenClass};
+use tempfile::TempDir;
+
+use super::*;
+use crate::queue::contract;
+
+struct Disk(TempDir);
+
+impl contract::Engine for Disk {
+    type Queue = RocksQueue;
+
+    fn start(rules: Rules) -> (Self, RocksQueue) {
+        let disk = Self(tempfile::tempdir().unwrap());
+        let queue = RocksQueue::open(disk.0.path(), rules).unwrap();
+        (disk, queue)
+    }
+
+    fn restart(&self, queue: RocksQueue) -> RocksQueue {
+        let rules = queue.0.rules;
+        drop(queue);
+        RocksQueue::open(self.0.path(), rules).unwrap()
+    }
+}
+
+contract::facts!(Disk);
+
+const BOB: MailboxId = MailboxId([7; 32]);
+const TOKEN: TokenHash = TokenHash([8; 32]);
+const NOW: UnixMillis = UnixMillis(1_750_000_000_000);
+
+fn put(mark: u8) -> Put {
+    let envelope = Envelope::new(vec![mark; 512].into()).unwrap();
+    Put { mailbox: BOB, token: TOKEN, id: DepositId([mark; 16]), envelope }
+}
+
+async fn filled(dir: &Path, count: u8) -> RocksQueue {
+    let queue = RocksQueue::open(dir, Rules::default()).unwrap();
+    queue.grant(BOB, vec![(TOKEN, TokenClass::Contact)]).await.unwrap();
+    for mark in 0..count {
+        queue.append(put(mark), NOW).await.unwrap();
+    }
+    queue
+}
+
+async fn marks(queue: &RocksQueue) -> Vec<u8> {
+    let page = queue.read(BOB, Seq(0), 64 * 1024).await.unwrap();
+    page.envelopes.iter().map(|delivery| *delivery.envelope.bytes().first().unwrap()).collect()
+}
+
+/// The write-ahead log that holds the newest rows.
+fn log_of(dir: &Path) -> PathBuf {
+    let files = fs::read_dir(dir.join(DATABASE_DIR)).unwrap().map(|file| file.unwrap().path());
+    let logs = files.filter(|path| path.extension().is_some_and(|extension| extension == "log"));
+    logs.max_by_key(|path| fs::metadata(path).unwrap().len()).unwrap()
+}
+
+#[tokio::test]
+async fn a_torn_last_record_that_was_never_acknowledged_does_not_prevent_starting() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(filled(dir.path(), 20).await);
+    let mut log = OpenOptions::new().append(true).open(log_of(dir.path())).unwrap();
+    // The head of a record of 0x0200 bytes (full, checksum first), and the beginning of its body.
+    log.write_all(&[0xDE, 0xAD, 0xBE, 0xEF, 0x00, 0x02, 0x01, 1, 2, 3, 4, 5]).unwrap();
+    drop(log);
+    let queue = RocksQueue::open(dir.path(), Rules::default()).unwrap();
+    assert_eq!(marks(&queue).await, (0..20).collect::<Vec<_>>());
+    queue.append(put(20), NOW).await.unwrap();
+    assert_eq!(marks(&queue).await.len(), 21);
+}
+
+#[tokio::test]
+async fn a_log_that_lost_something_acknowledged_refuses_to_start() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(filled(dir.path(), 20).await);
+    let path = log_of(dir.path());
+    let log = OpenOptions::new().write(true).open(&path).unwrap();
+    log.set_len(fs::metadata(&path).unwrap().len() - 100).unwrap();
+    let Err(refused) = RocksQueue::open(dir.path(), Rules::default()) else { unreachable!("it opened") };
+    let OpenError::Behind { found, marked, path } = refused else { unreachable!("{refused}") };
+    assert!(found < marked);
+    // What its operator may do on purpose.
+    fs::remove_file(path).unwrap();
+    let queue = RocksQueue::open(dir.path(), Rules::default()).unwrap();
+    assert_eq!(marks(&queue).await, (0..19).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn damage_in_the_middle_of_the_log_refuses_to_start() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(filled(dir.path(), 20).await);
+    let path = log_of(dir.path());
+    let mut bytes = fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes.iter_mut().skip(middle).take(1).for_each(|byte| *byte ^= 0x40);
+    fs::write(&path, bytes).unwrap();
+    assert!(matches!(
+        RocksQueue::open(dir.path(), Rules::default()),
+        Err(OpenError::Database { .. } | OpenError::Behind { .. })
+    ));
+}
+
+#[tokio::test]
+async fn a_database_of_a_newer_version_is_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(&dir.path().join(DATABASE_DIR)).unwrap();
+    let mut batch = WriteBatch::default();
+    batch.put(keys::SCHEMA_KEY, (keys::SCHEMA + 1).to_be_bytes());
+    store.commit(batch).unwrap();
+    drop(store);
+    let opened = RocksQueue::open(dir.path(), Rules::default());
+    assert!(matches!(opened, Err(OpenError::Schema { found: 2, known: 1, .. })));
+}
+
+#[tokio::test]
+async fn two_relays_do_not_share_a_directory() {
+    let dir = tempfile::tempdir().unwrap();
+    let _queue = filled(dir.path(), 1).await;
+    assert!(matches!(RocksQueue::open(dir.path(), Rules::default()), Err(OpenError::Database { .. })));
+}
+
+#[tokio::test]
+async fn after_an_error_of_the_disk_nothing_is_written_again_and_everyone_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(filled(dir.path(), 3).await);
+    let writes = Arc::new(AtomicUsize::new(0));
+    let store = Store::open(&dir.path().join(DATABASE_DIR)).unwrap();
+    let queue = RocksQueue::start(store, Rules::default(), {
+        let writes = writes.clone();
+        move |_, _| {
+            writes.fetch_add(1, Relaxed);
+            Err("no space left on device".to_owned())
+        }
+    })
+    .unwrap();
+    let failed = queue.failed();
+    let calls = [queue.append(put(10), NOW), queue.append(put(11), NOW)];
+    for call in calls {
+        assert_eq!(call.await, Err(AppendError::Storage(StorageError::Failed)));
+    }
+    failed.await;
+    let before = writes.load(Relaxed);
+    assert!(before <= 2);
+    assert_eq!(queue.append(put(12), NOW).await, Err(AppendError::Storage(StorageError::Failed)));
+    assert_eq!(queue.remove(BOB, Seq(1)).await, Err(RemoveError::Storage(StorageError::Failed)));
+    assert_eq!(queue.expire(NOW).await, Err(StorageError::Failed));
+    assert_eq!(writes.load(Relaxed), before, "never a second write after an error");
+    assert_eq!(marks(&queue).await, [0, 1, 2], "what is there can still be read");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_waits_together_is_synced_together() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(filled(dir.path(), 0).await);
+    let syncs = Arc::new(AtomicUsize::new(0));
+    let store = Store::open(&dir.path().join(DATABASE_DIR)).unwrap();
+    let queue = RocksQueue::start(store, Rules::default(), {
+        let syncs = syncs.clone();
+        move |store, batch| {
+            syncs.fetch_add(1, Relaxed);
+            std::thread::sleep(std::time::Duration::from_millis(20)); // a slow disk
+            store.commit(batch).map_err(|error| error.to_string())
+        }
+    })
+    .unwrap();
+    let calls: Vec<_> = (0..200).map(|mark| queue.append(put(mark), NOW)).collect();
+    for call in calls {
+        call.await.unwrap();
+    }
+    assert!(syncs.load(Relaxed) <= 3, "{} syncs for 200 envelopes", syncs.load(Relaxed));
+}
+
+#[tokio::test]
+async fn a_line_that_is_full_sends_deposits_away_and_lets_acknowledgements_through() {
+    let dir = tempfile::tempdir().unwrap();
+    let queue = filled(dir.path(), 2).await;
+    let all = u32::try_from(DEPOSITS_WAITING_BYTES).unwrap();
+    let _flood = queue.0.deposits.acquire_many(all).await.unwrap();
+    assert_eq!(queue.append(put(9), NOW).await, Err(AppendError::Storage(StorageError::Busy)));
+    assert_eq!(queue.remove(BOB, Seq(1)).await, Ok(()));
+    assert_eq!(marks(&queue).await, [1]);
+}

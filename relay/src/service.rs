@@ -1,0 +1,57 @@
+//! The relay as a service of `hushwire_proto::net`: frames in, requests to [`crate::handle`], answers out.
+
+use std::{convert::Infallible, future::Future, sync::Arc};
+
+use hushwire_proto::{
+    frame::Frame,
+    net::serve::{Outbox, Peer, Service},
+    relay::{RefusedReason, Request},
+};
+use tokio::sync::mpsc;
+
+use crate::{
+    clock::Clock,
+    connection::Connection,
+    drains::Drains,
+    handle::{Reply, handle, refused},
+    queue::Queue,
+};
+
+/// What all connections share.
+pub(crate) struct Relay<Q> {
+    pub(crate) queue: Q,
+    pub(crate) clock: Clock,
+    pub(crate) drains: Drains,
+    /// Gone when the last user of the queue is. After the queue in this list, so dropped after it.
+    pub(crate) _in_use: mpsc::Sender<Infallible>,
+}
+
+impl<Q: Queue> Service for Relay<Q> {
+    type Connection = Connection;
+
+    fn connected(&self, peer: Peer) -> Connection {
+        Connection::new(peer)
+    }
+
+    fn request(
+        self: &Arc<Self>,
+        connection: &Arc<Connection>,
+        request: Frame,
+        out: Outbox,
+    ) -> impl Future<Output = ()> + Send + 'static {
+        let Frame { id, payload } = request;
+        let reply = Request::parse(&payload).map(|request| handle(self, connection, request, &out));
+        async move {
+            let Reply { answer, then } = match reply {
+                Ok(reply) => reply.await,
+                Err(bad) => refused(RefusedReason::BadRequest, bad.to_string()).into(),
+            };
+            let sent = out.send(Frame { id, payload: answer.encode() }).await;
+            if let (Ok(()), Some(then)) = (sent, then) {
+                tokio::spawn(then);
+            }
+        }
+    }
+
+    fn disconnected(&self, _: &Connection) {} // its drains end with their outbox
+}

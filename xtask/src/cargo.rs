@@ -1,0 +1,126 @@
+//! Every cargo that is started here, and where it builds.
+//!
+//! Always the whole workspace and always one profile: another choice of packages could give a dependency of RocksDB's
+//! build script other features, and RocksDB would be compiled once more.
+
+use std::env;
+use std::ffi::OsString;
+use std::io::{IsTerminal, stderr};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::Failure;
+
+/// How often a build says that it is still there when no terminal shows its progress.
+const HEARTBEAT: Duration = Duration::from_secs(60);
+
+/// How often a build is asked whether it has ended.
+const POLL: Duration = Duration::from_millis(100);
+
+/// The root of the clone.
+pub(crate) fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map_or_else(|| PathBuf::from("."), Path::to_path_buf)
+}
+
+/// Where things lie that are made once per machine.
+pub(crate) fn cache_dir() -> PathBuf {
+    let base =
+        set("XDG_CACHE_HOME").or_else(|| set("HOME").map(|home| home.join(".cache"))).unwrap_or_else(env::temp_dir);
+    base.join("hushwire")
+}
+
+/// Where everything but this program is built.
+pub(crate) fn target_dir() -> PathBuf {
+    set("HUSHWIRE_TARGET_DIR")
+        .or_else(|| set("CARGO_TARGET_DIR"))
+        .map_or_else(|| cache_dir().join("target"), |dir| root().join(dir))
+}
+
+/// The program of that name, as [`build`] leaves it.
+pub(crate) fn program(name: &str) -> PathBuf {
+    target_dir().join("debug").join(name)
+}
+
+fn set(name: &str) -> Option<PathBuf> {
+    env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+/// Whether this runs where nobody looks on.
+pub(crate) fn is_ci() -> bool {
+    env::var_os("CI").is_some_and(|value| !value.is_empty() && value != "false")
+}
+
+/// The cargo that runs this.
+pub(crate) fn binary() -> OsString {
+    env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
+}
+
+/// `cargo SUBCOMMAND` in the root of the clone, building in [`target_dir`].
+pub(crate) fn command(subcommand: &str) -> Command {
+    let mut command = Command::new(binary());
+    for (name, _) in env::vars_os() {
+        // What `cargo run` told this program about itself is not meant for the build.
+        if name.to_str().is_some_and(|name| ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|of| name.starts_with(of))) {
+            command.env_remove(&name);
+        }
+    }
+    command.current_dir(root()).env("CARGO_TARGET_DIR", target_dir()).arg(subcommand);
+    if is_ci() && subcommand != "fmt" {
+        command.arg("--locked");
+    }
+    command
+}
+
+/// Runs it to its end, showing what it shows.
+pub(crate) fn run(command: &mut Command, failure: &str) -> Result<(), Failure> {
+    let mut child =
+        command.spawn().map_err(|error| format!("{:?} cannot be started: {error}", command.get_program()))?;
+    let began = Instant::now();
+    let mut spoke = began;
+    loop {
+        match child.try_wait().map_err(|error| format!("its end cannot be waited for: {error}"))? {
+            Some(status) if status.success() => return Ok(()),
+            Some(_) => return Err(failure.to_owned()),
+            None => thread::sleep(POLL),
+        }
+        if !stderr().is_terminal() && spoke.elapsed() >= HEARTBEAT {
+            spoke = Instant::now();
+            eprintln!("    … still at it after {}", minutes(began.elapsed()));
+        }
+    }
+}
+
+/// Builds every program.
+pub(crate) fn build() -> Result<(), Failure> {
+    announce();
+    run(command("build").arg("--workspace"), "the build failed; what cargo said stands above")
+}
+
+/// Says beforehand when this will take long.
+pub(crate) fn announce() {
+    if !rocksdb_is_built() {
+        println!(
+            "  · building in {}\n    The first build compiles RocksDB, SQLCipher and OpenSSL: about half an hour of one core, less\n    \
+             with several. It is paid once per machine.",
+            target_dir().display()
+        );
+    }
+}
+
+fn rocksdb_is_built() -> bool {
+    let Ok(entries) = target_dir().join("debug/build").read_dir() else { return false };
+    entries.flatten().any(|entry| {
+        entry.file_name().to_string_lossy().starts_with("librocksdb-sys-")
+            && entry.path().join("out/librocksdb.a").is_file()
+    })
+}
+
+/// `3 s`, `12 min 4 s`.
+pub(crate) fn minutes(time: Duration) -> String {
+    match time.as_secs() {
+        seconds @ 0..60 => format!("{seconds} s"),
+        seconds => format!("{} min {} s", seconds / 60, seconds % 60),
+    }
+}

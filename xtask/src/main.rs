@@ -1,0 +1,99 @@
+//! What a person types, and what continuous integration types.
+//!
+//! Owns the tools that a build needs, the one target directory, the demonstration and the tidiness of the tree. Leaves
+//! everything that Hushwire does to the programs it builds: this one knows them only by their command lines.
+//!
+//! | file | what it is about |
+//! |---|---|
+//! | `preflight` | what a machine must have before anything is built |
+//! | `cargo` | every cargo that is started, and where it builds |
+//! | `demo`, `up` | a relay, a keyserver, Alice and Bob |
+//! | `stack`, `person`, `program`, `workshop`, `guard` | what these two are made of |
+//! | `scan` | looking for a text in files, in every form it may have |
+//! | `check`, `tidy` | what must hold before a change goes in |
+
+// Talking is all that this program does.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+mod cargo;
+mod check;
+mod demo;
+mod guard;
+mod person;
+mod preflight;
+mod program;
+mod scan;
+mod stack;
+mod tidy;
+mod up;
+mod workshop;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// What went wrong, as a sentence for the person who typed the command.
+type Failure = String;
+
+const HELP: &str = "\
+cargo xtask COMMAND
+
+  demo [--keep]        build, start a relay and a keyserver, let Alice and Bob talk, kill the relay, and check
+                       that nothing is lost or readable; --keep leaves the files for you to look at
+  up [--dir DIR]       the same, left running: prints what to type in two terminals; Ctrl-C ends it.
+                       With --dir it can be started again where it was
+  test [ARGS]          build and run every test; ARGS go to `cargo test --workspace`
+  check                format, clippy, documentation, licences and dependencies, tidiness; warnings are errors
+  check tidy           one of them: fmt, clippy, doc, deny, tidy
+  bench [ARGS]         measure latency; ARGS go to the measuring program
+  help                 this text
+
+Everything but this program itself is built in $HUSHWIRE_TARGET_DIR, else $CARGO_TARGET_DIR, else
+~/.cache/hushwire/target, so that RocksDB is compiled once per machine and not once per clone.
+";
+
+fn main() -> ExitCode {
+    let mut words = std::env::args().skip(1);
+    let command = words.next().unwrap_or_else(|| "help".to_owned());
+    let rest: Vec<String> = words.collect();
+    match run(&command, &rest) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("\ncargo xtask {command}: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: &str, rest: &[String]) -> Result<(), Failure> {
+    let rest: Vec<&str> = rest.iter().map(String::as_str).collect();
+    match (command, rest.as_slice()) {
+        ("demo", []) => demo::run(false),
+        ("demo", ["--keep"]) => demo::run(true),
+        ("up", []) => up::run(None),
+        ("up", ["--dir", dir]) => up::run(Some(PathBuf::from(dir))),
+        ("test", args) => test(args),
+        ("check", only) => check::run(only),
+        ("bench", args) => bench(args),
+        ("help" | "--help" | "-h", []) => {
+            print!("{HELP}");
+            Ok(())
+        }
+        (guard::COMMAND, []) => guard::watch_over_stdin(),
+        ("demo" | "up" | "help", _) => Err(format!("that option is not known.\n\n{HELP}")),
+        _ => Err(format!("there is no such command.\n\n{HELP}")),
+    }
+}
+
+fn test(args: &[&str]) -> Result<(), Failure> {
+    preflight::run()?;
+    cargo::announce();
+    cargo::run(cargo::command("test").arg("--workspace").args(args), "the tests failed")
+}
+
+fn bench(args: &[&str]) -> Result<(), Failure> {
+    preflight::run()?;
+    cargo::build()?;
+    // The program as the whole workspace built it, and not `cargo run --package`: see `cargo`.
+    let mut latency = std::process::Command::new(cargo::program("latency"));
+    cargo::run(latency.args(args), "measuring failed")
+}
