@@ -59,7 +59,7 @@ pub(crate) struct Global {
     #[arg(short, long, global = true, env = "HUSHWIRE_QUIET", value_parser = FalseyValueParser::new(), hide_env = true)]
     pub(crate) quiet: bool,
     /// Log to stderr what is done; twice for more
-    #[arg(short, long, global = true, action = ArgAction::Count)]
+    #[arg(short, long, global = true, action = ArgAction::Count, env = "HUSHWIRE_VERBOSE", hide_env = true)]
     pub(crate) verbose: u8,
     /// No colours (NO_COLOR and TERM=dumb do the same)
     #[arg(long, global = true, env = "HUSHWIRE_NO_COLOR", value_parser = FalseyValueParser::new(), hide_env = true)]

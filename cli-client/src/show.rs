@@ -34,6 +34,7 @@ pub(crate) struct Out {
     paint_errors: Paint,
     /// Columns to break lines at; `None`: do not, a program reads this.
     columns: Option<usize>,
+    columns_errors: Option<usize>,
 }
 
 impl Out {
@@ -48,6 +49,7 @@ impl Out {
             paint: colour(terminal),
             paint_errors: colour(io::stderr().is_terminal()),
             columns: terminal.then(columns),
+            columns_errors: io::stderr().is_terminal().then(columns),
         }
     }
 
@@ -115,13 +117,14 @@ impl Out {
     /// A sentence beside the result. Not with `-q`.
     pub(crate) fn note(&self, text: &str) {
         if !self.quiet {
-            self.to_stderr(text);
+            self.to_stderr(&self.broken(text, "", ""));
         }
     }
 
     /// A sentence that must be seen.
     pub(crate) fn warn(&self, text: &str) {
-        self.to_stderr(&format!("{} {}", self.paint_errors.yellow("warning:"), text));
+        let broken = self.broken(text, "warning: ", "         ");
+        self.to_stderr(&broken.replacen("warning:", &self.paint_errors.yellow("warning:"), 1));
     }
 
     /// A sentence beside secret words: shown with `-q` too.
@@ -151,10 +154,19 @@ impl Out {
             let line = json::error(failure, &self.account);
             return self.to_stderr(&json::escaped(&line));
         }
-        self.to_stderr(&format!("{} {}", self.paint_errors.red("hush:"), text::clean(&failure.message)));
+        let message = self.broken(&text::clean(&failure.message), "hush: ", "      ");
+        self.to_stderr(&message.replacen("hush:", &self.paint_errors.red("hush:"), 1));
         if let Some(hint) = &failure.hint {
-            self.to_stderr(&format!("      {}", text::clean(hint)));
+            self.to_stderr(&self.broken(&text::clean(hint), "      ", "      "));
         }
+    }
+
+    /// Lines that fit the terminal of stderr, if it is one: the first after `first`, the others after `then`.
+    fn broken(&self, text: &str, first: &str, then: &str) -> String {
+        let columns = self.columns_errors.unwrap_or(usize::MAX);
+        let lines = text::wrap(text, columns.saturating_sub(text::width(first)));
+        let start = |number: usize| if number == 0 { first } else { then };
+        lines.iter().enumerate().map(|(number, line)| format!("{}{line}\n", start(number))).collect()
     }
 
     /// Nobody to tell when stderr is closed.

@@ -31,7 +31,9 @@ const EVENTS_BEHIND_MAX: usize = 1024;
 /// One account on this machine. Clones share it; all methods may be called from any task.
 ///
 /// Nothing touches the network before [`Client::connect`]. When the last clone is dropped everything stops, but only
-/// [`Client::close`] waits for it.
+/// [`Client::close`] waits for it. End the process by returning from `main` with its runtime dropped, not by
+/// `std::process::exit` while a client is open: the database would be torn down under a thread that uses it. (Nothing
+/// is lost then, but the process may end with a signal.)
 #[derive(Clone, Debug)]
 pub struct Client {
     inner: Arc<Inner>,

@@ -1,6 +1,5 @@
 //! What `hush doctor` looks at: each thing that a working client needs, and what to do when it is not so.
 
-
 use hushwire_engine::{Credentials, Profile, Waiting};
 use hushwire_proto::address::ServerAddress;
 use hushwire_proto::ids::UnixMillis;

@@ -120,7 +120,7 @@ impl Driver {
     pub(crate) async fn run(mut self, mut asks: mpsc::Receiver<Ask>) {
         let ended = self.work(&mut asks).await;
         if let Err(error) = ended {
-            tracing::error!(%error, "the client stops");
+            tracing::error!(%error, "the client stops by itself");
             let _ = self.failure.0.set(error); // before anyone is woken
         }
         asks.close();

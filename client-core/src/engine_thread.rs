@@ -7,7 +7,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 use hushwire_engine::{Engine, Input, Output, StoreError};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -22,8 +22,27 @@ const JOBS_WAITING_MAX: usize = 64;
 /// The way to the engine. Clones share it; the engine is closed when the last is gone, or told to.
 #[derive(Clone, Debug)]
 pub(crate) struct EngineThread {
-    jobs: mpsc::Sender<Job>,
+    thread: Arc<Thread>,
     ended: watch::Receiver<bool>,
+}
+
+/// Dropping it waits until the database is closed, some milliseconds: a process that ended meanwhile would take away
+/// from SQLCipher, in its exit handlers, what the thread still uses.
+#[derive(Debug)]
+struct Thread {
+    jobs: Option<mpsc::Sender<Job>>,
+    handle: Option<JoinHandle<()>>,
+}
+
+impl Drop for Thread {
+    fn drop(&mut self) {
+        drop(self.jobs.take());
+        let Some(handle) = self.handle.take() else { return };
+        let from_within = handle.thread().id() == thread::current().id(); // a query may have held the last client
+        if !from_within {
+            let _ = handle.join(); // its panic was said when it happened
+        }
+    }
 }
 
 /// What an input led to.
@@ -46,19 +65,19 @@ impl EngineThread {
     pub(crate) fn start(engine: Engine, lock: Lock) -> io::Result<Self> {
         let (jobs, waiting) = mpsc::channel(JOBS_WAITING_MAX);
         let (end, ended) = watch::channel(false);
-        thread::Builder::new().name("hushwire-engine".to_owned()).spawn(move || {
+        let handle = thread::Builder::new().name("hushwire-engine".to_owned()).spawn(move || {
             let lock = lock; // dropped after the engine, even if a job panics
             work(engine, waiting);
             drop(lock);
             end.send_replace(true);
         })?;
-        Ok(Self { jobs, ended })
+        Ok(Self { thread: Arc::new(Thread { jobs: Some(jobs), handle: Some(handle) }), ended })
     }
 
     /// Gives the engine an input with the time and the system's randomness.
     pub(crate) async fn handle(&self, input: Input) -> Result<Handled, Error> {
         let (reply, handled) = oneshot::channel();
-        self.jobs.send(Job::Handle(Box::new(input), reply)).await.map_err(|_| Error::Closed)?;
+        self.send(Job::Handle(Box::new(input), reply)).await?;
         Ok(handled.await.map_err(|_| Error::Closed)??)
     }
 
@@ -71,14 +90,18 @@ impl EngineThread {
         let look = Box::new(move |engine: &Engine| {
             let _ = reply.send(look(engine)); // nobody may wait any more
         });
-        self.jobs.send(Job::Look(look)).await.map_err(|_| Error::Closed)?;
+        self.send(Job::Look(look)).await?;
         found.await.map_err(|_| Error::Closed)?.map_err(|error| Error::Store(Arc::new(error)))
     }
 
     /// Closes the database after everything that was asked before.
     pub(crate) async fn end(&self) {
-        let _ = self.jobs.send(Job::End).await;
+        let _ = self.send(Job::End).await; // it may have ended already
         self.ended().await;
+    }
+
+    async fn send(&self, job: Job) -> Result<(), Error> {
+        self.thread.jobs.as_ref().ok_or(Error::Closed)?.send(job).await.map_err(|_| Error::Closed)
     }
 
     /// Waits until the database is closed and the directory free.

@@ -83,7 +83,9 @@ pub enum Error {
     #[error("the keyring is locked or refused access; unlock it and try again")]
     KeyringLocked,
     /// The place where the database's key should be is empty.
-    #[error("{place} does not have the key of this account; log in as the user who made it, or restore it from a backup")]
+    #[error(
+        "{place} does not have the key of this account; log in as the user who made it, or restore it from a backup"
+    )]
     KeyMissing {
         /// The keyring, or the path of the key file.
         place: String,

@@ -18,8 +18,8 @@ use tokio::task::JoinSet;
 
 use crate::connectivity::Connectivity;
 use crate::engine_thread::EngineThread;
-use line::{Around, CALLS_WAITING_MAX, Line, Purpose};
 pub(crate) use line::Outgoing;
+use line::{Around, CALLS_WAITING_MAX, Line, Purpose};
 pub(crate) use relay::Heard;
 use relay::OwnRelay;
 
@@ -49,9 +49,7 @@ impl Link {
         let (heard, hears) = mpsc::channel(HEARD_WAITING_MAX);
         let hurry = Arc::new(Notify::new());
         let mut tasks = JoinSet::new();
-        tasks.spawn(
-            OwnRelay { around: around.clone(), engine, calls, heard, shown, hurry: hurry.clone() }.run(),
-        );
+        tasks.spawn(OwnRelay { around: around.clone(), engine, calls, heard, shown, hurry: hurry.clone() }.run());
         (Self { around, own_relay, hurry, lines: BTreeMap::new(), tasks }, hears)
     }
 

@@ -198,7 +198,8 @@ fn parse<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Error> {
 }
 
 fn write(dir: &DataDir, vault: &Vault) -> Result<(), Error> {
-    let mut text = serde_json::to_vec_pretty(vault).map_err(|_| Error::VaultDamaged { what: "it cannot be written" })?;
+    let mut text =
+        serde_json::to_vec_pretty(vault).map_err(|_| Error::VaultDamaged { what: "it cannot be written" })?;
     text.push(b'\n');
     files::write_private(&dir.vault(), &text)
 }

@@ -1,9 +1,9 @@
 //! Clients against real servers in one process: what an app relies on.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, unreachable_pub)]
 
-mod world;
 #[path = "world/twice.rs"]
 mod twice;
+mod world;
 
 use std::io::Write;
 use std::sync::atomic::Ordering::Relaxed;
@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use hushwire_client::address::Fingerprint;
 use hushwire_client::{
-    Client, Command, DataDir, Error, Event, NewContact, Protection, Reach, Settled, Setup, Standing, State, Unlock, Verdict,
+    Client, Command, DataDir, Error, Event, NewContact, Protection, Reach, Settled, Setup, Standing, State, Unlock,
+    Verdict,
 };
 use hushwire_relay::queue::memory::MemoryQueue;
 use hushwire_relay::quota::Rules;
@@ -52,6 +53,7 @@ async fn two_people_write_to_each_other_and_see_how_far_their_messages_came() {
     let alices = alice.client.query(move |engine| engine.safety_number(to_bob.id)).await.unwrap();
     let bobs = bob.client.query(move |engine| engine.safety_number(from_alice.id)).await.unwrap();
     assert_eq!(digits(alices), digits(bobs));
+    world.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -63,6 +65,7 @@ async fn who_was_added_by_link_is_verified() {
     assert!(contact.verified);
     alice.send(contact.id, "by link").await;
     assert_eq!(bob.receive().await.text, "by link");
+    world.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -86,6 +89,7 @@ async fn what_is_written_while_the_relay_is_down_arrives_once_it_is_back() {
     alice.reached(during, State::Sent).await;
     assert_eq!(alice.client.settle(PATIENCE).await.unwrap(), Settled { done: true });
     assert_eq!(bob.texts().await, ["before", "during"]);
+    world.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -107,6 +111,7 @@ async fn what_came_while_nobody_was_there_is_all_kept_once_drained_says_so() {
     assert_eq!(bob.texts().await, texts);
     assert_eq!(bob.client.settle(PATIENCE).await.unwrap(), Settled { done: true });
     bob.client.close().await.unwrap();
+    world.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -124,6 +129,7 @@ async fn a_message_that_arrives_twice_is_shown_once() {
     bob.client.connect().await.unwrap();
     assert_eq!(bob.client.drained(PATIENCE).await.unwrap(), Settled { done: true });
     assert_eq!(bob.texts().await, ["one", "two", "three"]);
+    world.end().await;
 }
 
 #[test]
@@ -144,21 +150,22 @@ fn who_is_cut_off_in_the_middle_again_and_again_loses_and_repeats_nothing() {
             }
         });
         let bobs_machine = tokio::runtime::Runtime::new().unwrap();
-        bobs_machine.block_on(async {
+        let bob = bobs_machine.block_on(async {
             let bob = opened_when_free(&world.dir("bob")).await;
             bob.connect().await.unwrap();
             tokio::time::sleep(Duration::from_millis(7 * u64::try_from(round).unwrap())).await;
+            bob
         });
-        bobs_machine.shutdown_background(); // no task of his takes another step
+        drop(bobs_machine); // no task of his takes another step
+        drop(bob);
     }
     rest_of_the_world.block_on(async {
         assert_eq!(alice.client.settle(PATIENCE).await.unwrap(), Settled { done: true });
-        drop(opened_when_free(&world.dir("bob")).await);
-        opened_when_free(&world.dir("bob")).await.close().await.unwrap();
         let bob = world.reopened("bob").await;
         bob.client.connect().await.unwrap();
         assert_eq!(bob.client.drained(PATIENCE).await.unwrap(), Settled { done: true });
         assert_eq!(bob.texts().await, texts);
+        world.end().await;
     });
 }
 
@@ -184,6 +191,7 @@ async fn a_database_that_fails_stops_the_client_and_everyone_is_told() {
     ] {
         assert_eq!(told.code(), "store", "{told:?}");
     }
+    world.end().await;
 }
 
 /// Programs on small machines have one thread.
@@ -195,6 +203,30 @@ async fn it_works_on_a_runtime_with_one_thread() {
     alice.send(to_bob.id, "hello").await;
     assert_eq!(bob.receive().await.text, "hello");
     alice.client.close().await.unwrap();
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_message_and_good_bye_takes_no_longer_than_a_person_notices() {
+    let world = World::new().await;
+    let (mut alice, _bob) = (world.person("alice").await, world.person("bob").await);
+    let to_bob = alice.add(world.handle("bob")).await;
+    alice.client.close().await.unwrap();
+    let began = std::time::Instant::now();
+    let mut steps = Vec::new();
+    let alice = world.reopened("alice").await;
+    steps.push(began.elapsed());
+    alice.client.connect().await.unwrap();
+    alice.send(to_bob.id, "hello").await;
+    assert_eq!(alice.client.settle(PATIENCE).await.unwrap(), Settled { done: true });
+    steps.push(began.elapsed());
+    assert_eq!(alice.client.drained(PATIENCE).await.unwrap(), Settled { done: true });
+    steps.push(began.elapsed());
+    alice.client.close().await.unwrap();
+    steps.push(began.elapsed());
+    println!("opened, sent, drained, closed after {steps:?}");
+    assert!(began.elapsed() < Duration::from_secs(5), "{steps:?}"); // ten times what it takes on a busy machine
+    world.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -225,6 +257,7 @@ async fn nothing_touches_the_network_before_connect_and_nothing_said_before_is_l
     let alice = world.reopened("alice").await;
     alice.client.connect().await.unwrap();
     assert_eq!(bob.receive().await.text, "written offline");
+    world.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -243,6 +276,7 @@ async fn a_server_with_another_key_is_told_nothing() {
     let relay = findings.iter().find(|finding| finding.name == "relay").unwrap();
     assert_eq!(relay.verdict, Verdict::Fail);
     assert!(relay.advice.as_deref().unwrap().contains("do not go on"), "{relay:?}");
+    world.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -259,6 +293,7 @@ async fn a_handle_that_nobody_has_is_said_and_not_tried_again() {
         .await;
     assert!(asked.starts_with("nobody@") && !retryable, "{asked}");
     assert_eq!(alice.client.settle(PATIENCE).await.unwrap(), Settled { done: true });
+    world.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -275,6 +310,7 @@ async fn an_account_is_open_in_one_place_at_a_time() {
     let again = Client::create(&world.dir("alice"), Protection::KeyFile, world.setup("alice")).await;
     assert!(matches!(again, Err(Error::AccountExists { .. })));
     world.reopened("alice").await.client.close().await.unwrap();
+    world.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -282,6 +318,7 @@ async fn a_client_that_is_dropped_frees_its_directory() {
     let world = World::new().await;
     drop(world.person("alice").await);
     let _alice = opened_when_free(&world.dir("alice")).await;
+    world.end().await;
 }
 
 async fn opened_when_free(dir: &DataDir) -> Client {
@@ -313,6 +350,7 @@ async fn a_wrong_passphrase_opens_nothing_and_a_changed_one_opens_the_same_accou
     }
     let client = Client::open(&dir, Unlock::Passphrase(phrase("new"))).await.unwrap();
     assert_eq!(client.query(|engine| engine.profile()).await.unwrap().account, account);
+    world.end().await;
 }
 
 #[cfg(unix)]
@@ -332,6 +370,7 @@ async fn only_the_owner_can_read_what_an_account_writes() {
     std::fs::set_permissions(dir.path().join("hushwire.db"), std::fs::Permissions::from_mode(0o644)).unwrap();
     let refused = Client::open(&dir, Unlock::Stored).await.unwrap_err();
     assert!(matches!(refused, Error::TooOpen { mode: 0o644, .. }), "{refused:?}");
+    world.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -345,4 +384,5 @@ async fn a_working_client_is_found_to_be_one() {
     for finding in findings {
         assert_eq!((finding.verdict, finding.advice.as_deref()), (Verdict::Ok, None), "{}", finding.detail);
     }
+    world.end().await;
 }

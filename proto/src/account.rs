@@ -118,10 +118,7 @@ pub enum BadChain {
 /// What a device's identity key signs, so that nobody lists another person's identity key as their own.
 #[must_use]
 pub fn identity_transcript(id: DeviceId, registration_id: u16, signing_key: &[u8; 32]) -> Transcript {
-    Transcript::new(Label::DeviceIdentity)
-        .part(&[id.get()])
-        .part(&registration_id.to_be_bytes())
-        .part(signing_key)
+    Transcript::new(Label::DeviceIdentity).part(&[id.get()]).part(&registration_id.to_be_bytes()).part(signing_key)
 }
 
 impl Link {
@@ -160,7 +157,12 @@ impl Link {
             true => None,
             false => Some(LinkHash(exactly("previous", &link.previous)?)),
         };
-        Ok(Self { version: link.version, previous, devices, recovery_key: exactly("recovery_key", &link.recovery_key)? })
+        Ok(Self {
+            version: link.version,
+            previous,
+            devices,
+            recovery_key: exactly("recovery_key", &link.recovery_key)?,
+        })
     }
 
     fn key_of(&self, signatory: Signatory) -> Option<&[u8; 32]> {

@@ -8,9 +8,7 @@ use bytes::Bytes;
 use crate::account::SignedLink;
 use crate::auth::SignatureBytes;
 use crate::ids::{AccountId, DeviceId, UnixMillis};
-use crate::limits::{
-    CHAIN_LINKS_MAX, DEVICES_PER_ACCOUNT_MAX, HANDLE_NAME_BYTES_MAX, PREKEYS_PER_PUBLISH_MAX,
-};
+use crate::limits::{CHAIN_LINKS_MAX, DEVICES_PER_ACCOUNT_MAX, HANDLE_NAME_BYTES_MAX, PREKEYS_PER_PUBLISH_MAX};
 pub use crate::parse::BadMessage;
 use crate::parse::{DETAIL_BYTES_MAX, at_most, decode, encode, exactly, some, text_at_most};
 use crate::relay::reasons;
@@ -413,11 +411,7 @@ fn curve_to_wire(key: &SignedCurveKey) -> wire::SignedPreKey {
 }
 
 fn curve_from_wire(key: wire::SignedPreKey) -> Result<SignedCurveKey, BadMessage> {
-    Ok(SignedCurveKey {
-        id: key.id,
-        key: exactly("key", &key.key)?,
-        signature: exactly("signature", &key.signature)?,
-    })
+    Ok(SignedCurveKey { id: key.id, key: exactly("key", &key.key)?, signature: exactly("signature", &key.signature)? })
 }
 
 fn kyber_to_wire(key: &SignedKyberKey) -> wire::SignedPreKey {

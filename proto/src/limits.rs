@@ -15,8 +15,7 @@ pub const FRAME_BYTES_MAX: usize = 160 * KIB;
 
 /// The sizes a sealed envelope may have, in bytes. A text of a few words, a long text, and so on up to the longest;
 /// each step doubles, so padding costs at most half, and an observer learns at most eight sizes.
-pub const ENVELOPE_CLASSES: [usize; 8] =
-    [512, KIB, 2 * KIB, 4 * KIB, 8 * KIB, 16 * KIB, 32 * KIB, 64 * KIB];
+pub const ENVELOPE_CLASSES: [usize; 8] = [512, KIB, 2 * KIB, 4 * KIB, 8 * KIB, 16 * KIB, 32 * KIB, 64 * KIB];
 
 /// The largest sealed envelope, in bytes: the last class.
 pub const ENVELOPE_BYTES_MAX: usize = 64 * KIB;

@@ -284,9 +284,7 @@ impl Request {
                 envelope: Envelope::new(deposit.envelope).map_err(|_| BadMessage::Length("envelope"))?,
             }),
             Body::Drain(drain) => Self::Drain { mailbox: mailbox(&drain.mailbox)?, after: Seq(drain.after) },
-            Body::Acknowledge(ack) => {
-                Self::Acknowledge { mailbox: mailbox(&ack.mailbox)?, through: Seq(ack.through) }
-            }
+            Body::Acknowledge(ack) => Self::Acknowledge { mailbox: mailbox(&ack.mailbox)?, through: Seq(ack.through) },
         })
     }
 }

@@ -139,19 +139,19 @@ fn run(runtime: &Runtime, parts: Parts<RocksQueue>) -> Done {
         say(&relay.address().to_string())?;
         tracing::info!(version = env!("CARGO_PKG_VERSION"), "listening");
         tell_systemd(NotifyState::Ready);
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+        let code = tokio::select! {
+            _ = terminate.recv() => ExitCode::SUCCESS,
+            _ = interrupt.recv() => ExitCode::SUCCESS,
             () = relay.failed() => {
-                tracing::error!("stopping: look at the disk, then start again; what was acknowledged is on it");
-                return Ok(ExitCode::from(STORAGE_FAILED));
+                tracing::error!("look at the disk, then start again; what was acknowledged is on it");
+                ExitCode::from(STORAGE_FAILED)
             }
-        }
+        };
         tracing::info!("stopping");
         tell_systemd(NotifyState::Stopping);
-        let drained = relay.shutdown().await;
+        let drained = relay.shutdown().await; // also tells everyone that the disk failed
         tracing::info!(cut = drained.cut, "stopped");
-        Ok(ExitCode::SUCCESS)
+        Ok(code)
     })
 }
 

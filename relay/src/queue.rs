@@ -1,6 +1,6 @@
 //! A durable line of sealed envelopes for every mailbox: the promise, and what its engines share.
 //!
-//! Owns order, durability, quotas and expiry. Leaves to [`crate::handle`] who may ask for what. One suite,
+//! Owns order, durability, quotas and expiry. Leaves to the handlers of requests who may ask for what. One suite,
 //! `queue/contract.rs`, judges every engine.
 //!
 //! Spec: relay §4 to §6.

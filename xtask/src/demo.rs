@@ -37,8 +37,9 @@ pub(crate) fn run(keep: bool) -> Result<(), Failure> {
     let outcome = story(&workshop);
     if keep {
         println!("\n  The files are in {}", workshop.dir().display());
+        return outcome;
     }
-    outcome
+    outcome.map_err(|why| format!("{why}\n\n`cargo xtask demo --keep` leaves the files and logs."))
 }
 
 fn story(workshop: &Workshop) -> Result<(), Failure> {

@@ -133,8 +133,10 @@ impl Program {
         let status = self.ended().map(|status| format!(" ({status})")).unwrap_or_default();
         let log = fs::read_to_string(&self.log).unwrap_or_default();
         let lines: Vec<_> = log.lines().collect();
-        let shown = lines.get(lines.len().saturating_sub(LOG_LINES_SHOWN)..).unwrap_or_default().join("\n    ");
-        format!("{} {what}{status}. The end of its log:\n    {shown}", self.name)
+        let shown = lines.get(lines.len().saturating_sub(LOG_LINES_SHOWN)..).unwrap_or_default();
+        let log =
+            if shown.is_empty() { String::new() } else { format!(" Its log ends:\n    {}", shown.join("\n    ")) };
+        format!("{} {what}{status}.{log}", self.name)
     }
 }
 

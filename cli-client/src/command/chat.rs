@@ -104,11 +104,9 @@ impl Talk<'_> {
         }
         self.seen(&messages).await?;
         let name = text::clean_line(&contact.name);
-        let verified = if contact.verified { "verified" } else { "not verified: see `hush verify`" };
+        let verified = if contact.verified { "verified" } else { "not verified" };
         if io::stdin().is_terminal() {
-            self.app
-                .out()
-                .note(&format!("Talking with {name} ({verified}). Type a line and press Enter; /quit or Ctrl-D ends."));
+            self.screen.notice(&format!("-- talking with {name} ({verified}). Enter sends, /quit or Ctrl-D ends."))?;
         }
         self.screen.prompt()
     }

@@ -112,13 +112,10 @@ async fn found(events: &mut EventStream, wanted: &NewContact) -> Result<Row, Fai
                     (false, false) => Exit::Usage,
                 };
                 let failure = Failure::new(exit, reason);
-                return Err(match (retryable, wanted) {
-                    _ if untrusted => failure.hint("`hush verify` shows the safety number to compare"),
-                    (true, _) => failure.hint("`hush doctor` looks at the connection"),
-                    (false, NewContact::Handle(..)) => {
-                        failure.hint("ask them for their handle again, or for the link that `hush link` shows them")
-                    }
-                    (false, NewContact::Link(_)) => failure.hint("ask them for a new link: `hush link` shows it"),
+                return Err(match exit {
+                    Exit::Untrusted => failure.hint("`hush verify` shows the safety number to compare"),
+                    Exit::Network => failure.hint("`hush doctor` looks at the connection"),
+                    _ => failure, // the reason says what to do
                 });
             }
             Some(_) => {}

@@ -14,7 +14,9 @@ pub(super) async fn run(app: &App) -> Result<(), Failure> {
         app.out().item(&Item::Finding(finding))?;
     }
     match findings.iter().find(|finding| finding.verdict == Verdict::Fail) {
-        Some(failed) => Err(Failure::new(exit_of(failed), format!("{} does not work", failed.name))),
+        Some(failed) => {
+            Err(Failure::new(exit_of(failed), format!("what is marked FAIL does not work: {}", failed.name)))
+        }
         None => Ok(()),
     }
 }

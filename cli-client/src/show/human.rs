@@ -12,6 +12,9 @@ use crate::text::{clean, clean_line, shell_word, width, wrap};
 /// A column that is no wider than this keeps the next ones on the screen.
 const NAME_COLUMNS: usize = 20;
 
+/// Verdict and name before a finding.
+const FINDING_COLUMNS: usize = 17;
+
 /// The item as lines without line ends; none when there is nothing to say.
 pub(crate) fn lines(item: &Item<'_>, paint: Paint, columns: Option<usize>) -> Vec<String> {
     match item {
@@ -24,40 +27,40 @@ pub(crate) fn lines(item: &Item<'_>, paint: Paint, columns: Option<usize>) -> Ve
         }
         Item::Link { link } => vec![(*link).to_owned()],
         Item::Contact(contact) => vec![contact_line(contact, paint)],
-        Item::Request(contact) => vec![request_line(contact, paint)],
+        Item::Request(contact) => notice(&request(contact), columns, |line| paint.yellow(line)),
         Item::Message(message) => message_lines(message, paint, columns),
-        Item::State { id, contact, state } => vec![state_line(*id, contact, *state, paint)],
+        Item::State { id, contact, state } => notice(&further(*id, contact, *state), columns, |line| paint.dim(line)),
         Item::Gap { contact, missing } => {
             let name = clean_line(&contact.name);
             let what = if *missing == 1 { "1 message" } else { &format!("{missing} messages") };
-            vec![paint.yellow(&format!(
-                "-- {what} from {name} before this one did not arrive: lost, or withheld by a server"
-            ))]
+            let text = format!("{what} from {name} before the next one did not arrive: lost, or withheld by a server");
+            notice(&text, columns, |line| paint.yellow(line))
         }
         Item::Expired => {
-            vec![
-                paint.yellow(
-                    "-- some messages waited at the relay for too long and were deleted there: ask for them again",
-                ),
-            ]
+            let text = "some messages waited at the relay for too long and were deleted there: ask for them again";
+            notice(text, columns, |line| paint.yellow(line))
         }
         Item::Undecryptable { reason } => {
-            vec![paint.dim(&format!(
-                "-- something arrived that could not be opened ({}); it was thrown away",
-                clean_line(reason)
-            ))]
+            let text =
+                format!("something arrived that could not be opened ({}); it was thrown away", clean_line(reason));
+            notice(&text, columns, |line| paint.dim(line))
         }
         Item::IdentityChanged { contact } => {
             let name = clean_line(&contact.name);
-            vec![paint.red(&format!("-- the keys of {name} changed in a way that does not follow from the ones known: held back; ask {name} in person"))]
+            let text = format!(
+                "the keys of {name} changed in a way that does not follow from the ones known, and are held back: \
+                 ask {name} in person"
+            );
+            notice(&text, columns, |line| paint.red(line))
         }
         Item::Retrying { contact, reason, next_try } => {
             let (name, reason) = (clean_line(&contact.name), clean_line(reason));
-            vec![paint.dim(&format!("-- not sent to {name} yet: {reason}; next try at {}", clock(*next_try)))]
+            let text = format!("not sent to {name} yet: {reason}; next try at {}", clock(*next_try));
+            notice(&text, columns, |line| paint.dim(line))
         }
         Item::Waiting(waiting) => waiting_lines(waiting, paint),
         Item::SafetyNumber { contact, digits } => safety_lines(contact, digits, paint),
-        Item::Finding(finding) => finding_lines(finding, paint),
+        Item::Finding(finding) => finding_lines(finding, paint, columns),
     }
 }
 
@@ -99,15 +102,22 @@ fn contact_line(contact: &Contact, paint: Paint) -> String {
     format!("{name}{:padding$} {standing}  {unread:<10} {who}", "").trim_end().to_owned()
 }
 
-fn request_line(contact: &Contact, paint: Paint) -> String {
+/// What happened beside messages: begins with `--`, and each line fits.
+fn notice(text: &str, columns: Option<usize>, paint: impl Fn(&str) -> String) -> Vec<String> {
+    let lines = wrap(text, columns.unwrap_or(usize::MAX).saturating_sub(4));
+    let start = |number: usize| if number == 0 { "-- " } else { "   " };
+    lines.iter().enumerate().map(|(number, line)| paint(&format!("{}{line}", start(number)))).collect()
+}
+
+fn request(contact: &Contact) -> String {
     let (name, word) = (clean_line(&contact.name), shell_word(&contact.name));
     let claimed = match &contact.claimed_handle {
         Some(handle) => format!("says to be {}, which nobody has checked", clean_line(handle)),
         None => "gives no handle".to_owned(),
     };
-    paint.yellow(&format!(
-        "-- {name} writes for the first time and {claimed}. `hush contact accept {word}` or `hush contact block {word}`"
-    ))
+    format!(
+        "{name} writes for the first time and {claimed}. `hush contact accept {word}` or `hush contact block {word}`"
+    )
 }
 
 fn message_lines(message: &Message, paint: Paint, columns: Option<usize>) -> Vec<String> {
@@ -175,15 +185,14 @@ pub(crate) fn chat_lines(message: &Message, paint: Paint, columns: usize) -> Vec
     lines
 }
 
-fn state_line(id: LocalId, contact: &Named, state: State, paint: Paint) -> String {
+fn further(id: LocalId, contact: &Named, state: State) -> String {
     let name = clean_line(&contact.name);
-    let what = match state {
+    match state {
         State::Queued => format!("message {} to {name} is queued", id.0),
         State::Sent => format!("message {} to {name} was sent", id.0),
         State::Delivered => format!("message {} was delivered to {name}", id.0),
         State::Read => format!("message {} was read by {name}", id.0),
-    };
-    paint.dim(&format!("-- {what}"))
+    }
 }
 
 fn waiting_lines(waiting: &Waiting, paint: Paint) -> Vec<String> {
@@ -217,17 +226,20 @@ fn safety_lines(contact: &Contact, digits: &str, paint: Paint) -> Vec<String> {
     lines
 }
 
-fn finding_lines(finding: &Finding, paint: Paint) -> Vec<String> {
+fn finding_lines(finding: &Finding, paint: Paint, columns: Option<usize>) -> Vec<String> {
     let verdict = match finding.verdict {
         Verdict::Ok => paint.green("ok  "),
         Verdict::Warn => paint.yellow("look"),
         Verdict::Fail => paint.red("FAIL"),
     };
-    let mut lines = vec![format!("{verdict}  {:<10} {}", finding.name, clean_line(&finding.detail))];
+    let head = format!("{verdict}  {:<10} ", finding.name);
+    let body = columns.unwrap_or(usize::MAX).saturating_sub(FINDING_COLUMNS);
+    let mut lines = wrap(&clean_line(&finding.detail), body);
     if let Some(advice) = &finding.advice {
-        lines.push(format!("      {:<10} {}", "", paint.bold(&clean_line(advice))));
+        lines.extend(wrap(&clean_line(advice), body).iter().map(|line| paint.bold(line)));
     }
-    lines
+    let start = |number: usize| if number == 0 { head.clone() } else { " ".repeat(FINDING_COLUMNS) };
+    lines.iter().enumerate().map(|(number, line)| format!("{}{line}", start(number))).collect()
 }
 
 /// Date and time here.

@@ -1,16 +1,15 @@
 //! A symmetric chain: one key per message, drawn in order, and those that were skipped.
 //!
 //! Owns the chain key, the seed of a message and the keys that come of it. Which chain a message belongs to is the
-//! `double_ratchet`'s.
+//! `double_ratchet`'s, and in groups the `sender_key`'s.
 //!
-//! Spec: signal-wire §3.1, §3.6.
+//! Spec: signal-wire §3.1, §3.6, §5.1.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use crate::error::DecryptError;
 use crate::kdf::{deal, hkdf, hmac};
 use crate::limits::SKIPPED_PER_CHAIN_MAX;
 
@@ -49,26 +48,52 @@ impl ChainKey {
 
     /// The seed of message `counter`, the chain behind it, and in `skipped` the seeds of what lies between.
     ///
-    /// `limit` is how many may lie between. Spec: signal-wire §3.6.
+    /// `limit` is how many may lie between. Spec: signal-wire §3.6, §5.3.
     pub(crate) fn forward(
         self,
         counter: u32,
         limit: u32,
         skipped: &mut SkippedSeeds,
-    ) -> Result<(MessageSeed, ChainKey), DecryptError> {
-        let ahead = counter.checked_sub(self.index).ok_or(DecryptError::Repeated)?;
+    ) -> Result<(MessageSeed, ChainKey), ChainError> {
+        let ahead = counter.checked_sub(self.index).ok_or(ChainError::Repeated)?;
         if ahead > limit {
-            return Err(DecryptError::TooFarAhead { ahead, limit });
+            return Err(ChainError::TooFarAhead { ahead, limit });
         }
         let mut chain = self;
         while chain.index < counter {
             let index = chain.index;
-            let (seed, next) = chain.step().ok_or(DecryptError::Malformed)?;
+            let (seed, next) = chain.step().ok_or(ChainError::UsedUp)?;
             skipped.keep(index, seed);
             chain = next;
         }
-        chain.step().ok_or(DecryptError::Malformed)
+        chain.step().ok_or(ChainError::UsedUp)
     }
+
+    /// The seed of message `counter`, wherever it lies, and the chain behind it.
+    ///
+    /// Spec: signal-wire §3.6, §5.3.
+    pub(crate) fn seed_of(
+        &self,
+        counter: u32,
+        limit: u32,
+        skipped: &mut SkippedSeeds,
+    ) -> Result<(MessageSeed, ChainKey), ChainError> {
+        if counter < self.index {
+            return Ok((skipped.take(counter).ok_or(ChainError::Repeated)?, self.clone()));
+        }
+        self.clone().forward(counter, limit, skipped)
+    }
+}
+
+/// Why a chain gives no seed for a message. Nothing changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ChainError {
+    /// Its seed was taken before, or went when there were too many.
+    Repeated,
+    /// Further ahead than a chain may jump.
+    TooFarAhead { ahead: u32, limit: u32 },
+    /// The chain has no more numbers.
+    UsedUp,
 }
 
 impl fmt::Debug for ChainKey {
@@ -102,6 +127,25 @@ impl MessageSeed {
         deal(&out, &mut [keys.cipher.as_mut_slice(), keys.mac.as_mut_slice(), &mut keys.iv]);
         keys
     }
+
+    /// `HKDF(–, seed, "WhisperGroup", 48)` = IV ‖ cipher key. Takes the seed: its keys are used once.
+    ///
+    /// Spec: signal-wire §5.1.
+    pub(crate) fn group_keys(self) -> GroupMessageKeys {
+        let out = hkdf::<48>(None, self.0.as_slice(), b"WhisperGroup");
+        let mut keys = GroupMessageKeys { iv: [0; 16], cipher: Box::new([0; 32]) };
+        deal(&out, &mut [&mut keys.iv, keys.cipher.as_mut_slice()]);
+        keys
+    }
+}
+
+/// The keys of one message to a group; a signature takes the place of a MAC. Wiped on drop.
+///
+/// Spec: signal-wire §5.1.
+#[derive(Zeroize, ZeroizeOnDrop)]
+pub(crate) struct GroupMessageKeys {
+    pub(crate) iv: [u8; 16],
+    pub(crate) cipher: Box<[u8; 32]>,
 }
 
 /// The keys of one message. Wiped on drop.

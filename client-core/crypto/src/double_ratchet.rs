@@ -129,11 +129,7 @@ impl DoubleRatchet {
         let mut state = if known { self } else { self.turn(position.ratchet_key, rng)? };
         let receiving = state.receiving.iter_mut().find(|chain| chain.theirs == position.ratchet_key);
         let ReceivingChain { theirs: _, chain, skipped } = receiving.ok_or(DecryptError::Forged)?;
-        if position.counter < chain.index() {
-            let seed = skipped.take(position.counter).ok_or(DecryptError::Repeated)?;
-            return Ok((state, seed));
-        }
-        let (seed, next) = chain.clone().forward(position.counter, limit, skipped)?;
+        let (seed, next) = chain.seed_of(position.counter, limit, skipped)?;
         *chain = next;
         Ok((state, seed))
     }

@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+use crate::chain::ChainError;
+
 /// Bytes that are no key of the kind expected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum BadKey {
@@ -88,7 +90,7 @@ pub enum MalformedMessage {
     /// Too short, or longer than [`MESSAGE_BYTES_MAX`](crate::limits::MESSAGE_BYTES_MAX).
     #[error("a message of {0} bytes")]
     Length(usize),
-    /// Another version than 4.
+    /// Another version than the one of its kind: 4 in sessions, 3 in groups.
     #[error("a message of version {0}")]
     Version(u8),
     /// Not protobuf, or a required field is missing.
@@ -136,10 +138,63 @@ pub enum DecryptError {
     BadBaseKey,
 }
 
+impl From<ChainError> for DecryptError {
+    fn from(error: ChainError) -> DecryptError {
+        match error {
+            ChainError::Repeated => DecryptError::Repeated,
+            ChainError::TooFarAhead { ahead, limit } => DecryptError::TooFarAhead { ahead, limit },
+            ChainError::UsedUp => DecryptError::Malformed,
+        }
+    }
+}
+
 impl From<NotContributory> for DecryptError {
     /// Such a key comes from nobody who follows the protocol, so what holds it is forged.
     fn from(NotContributory: NotContributory) -> DecryptError {
         DecryptError::Forged
+    }
+}
+
+/// A sender key was not taken in, and nothing changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum SenderKeyError {
+    /// Of another distribution than these keys. Look up the keys of that one.
+    #[error("a sender key of another distribution")]
+    OtherDistribution,
+}
+
+/// A message to a group was not opened, and no sender key changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum GroupDecryptError {
+    /// No key of that chain. Ask the sender for it.
+    #[error("no sender key for this message")]
+    NoSenderKey,
+    /// Not signed by the chain's owner. Drop it.
+    #[error("not made by the owner of the sender key")]
+    Forged,
+    /// Opened before, or too old to still have its key. Acknowledge it again.
+    #[error("opened before")]
+    Repeated,
+    /// Further ahead than a chain may jump. Ask the sender for its key as it is now.
+    #[error("{ahead} messages ahead, {limit} are possible")]
+    TooFarAhead {
+        /// How many messages lie between.
+        ahead: u32,
+        /// How many may.
+        limit: u32,
+    },
+    /// Signed, and yet not what an honest sender makes. Drop it.
+    #[error("not what an honest sender makes")]
+    Malformed,
+}
+
+impl From<ChainError> for GroupDecryptError {
+    fn from(error: ChainError) -> GroupDecryptError {
+        match error {
+            ChainError::Repeated => GroupDecryptError::Repeated,
+            ChainError::TooFarAhead { ahead, limit } => GroupDecryptError::TooFarAhead { ahead, limit },
+            ChainError::UsedUp => GroupDecryptError::Malformed,
+        }
     }
 }
 

@@ -7,17 +7,17 @@
 /// How far a message may be ahead of its chain, in messages.
 ///
 /// Each message in between costs two HMACs before anything is authenticated: this bounds what a forger can make us do
-/// to some tens of milliseconds. Also for SPQR. Spec: signal-wire §3.6, §4.8.
+/// to some tens of milliseconds. Also for SPQR and in groups. Spec: signal-wire §3.6, §4.8, §5.3.
 pub const FORWARD_JUMP_MAX: u32 = 25_000;
 
-/// The same in a session with the own account, where the official library has no bound at all (§8.5).
+/// The same in a session with the own account, where the official library has no bound at all.
 ///
-/// About a second of work; far above what devices of one person send each other while one is away.
+/// Spec: signal-wire §8.5. About a second of work; far above what devices of one person send each other while one is away.
 pub const FORWARD_JUMP_OWN_ACCOUNT_MAX: u32 = 1_000_000;
 
-/// Keys of skipped messages kept per receiving chain; beyond it the earliest goes. Also for SPQR.
+/// Keys of skipped messages kept per receiving chain; beyond it the earliest goes. Also for SPQR and in groups.
 ///
-/// Spec: signal-wire §3.6, §4.8.
+/// Spec: signal-wire §3.6, §4.8, §5.3.
 pub const SKIPPED_PER_CHAIN_MAX: usize = 2_000;
 
 /// Receiving chains per session; beyond it the oldest goes, with its skipped keys.
@@ -36,6 +36,11 @@ pub const ARCHIVED_SESSIONS_MAX: usize = 5;
 ///
 /// By then the peer has most likely thrown away the prekeys that it was begun with. Spec: signal-wire §3.2.
 pub const UNACKNOWLEDGED_MS_MAX: u64 = 30 * 24 * 60 * 60 * 1000;
+
+/// Chains kept per sender and distribution; beyond it the oldest goes, with its skipped keys.
+///
+/// Spec: signal-wire §5.2.
+pub const SENDER_KEY_STATES_MAX: usize = 5;
 
 /// The largest message that is read or made, in bytes, wrapper included.
 ///
@@ -59,6 +64,10 @@ pub const STORED_SESSION_BYTES_MAX: usize = STORED_FIXED_BYTES_MAX
 
 /// What `Sessions::to_bytes` may give and `from_bytes` takes, in bytes.
 pub const STORED_SESSIONS_BYTES_MAX: usize = 16 + (ARCHIVED_SESSIONS_MAX + 1) * STORED_SESSION_BYTES_MAX;
+
+/// What `SenderKeys::to_bytes` may give and `from_bytes` takes, in bytes.
+pub const STORED_SENDER_KEYS_BYTES_MAX: usize =
+    64 + SENDER_KEY_STATES_MAX * (STORED_CHAIN_BYTES_MAX + SKIPPED_PER_CHAIN_MAX * STORED_SEED_BYTES);
 
 /// Everything beside the ciphertext in a message: a KEM ciphertext of 1569 bytes, five keys, numbers.
 const MESSAGE_HEAD_BYTES_MAX: usize = 2048;

@@ -1,6 +1,6 @@
 //! Sessions and our prekeys as bytes on disk.
 //!
-//! Owns their layout: a version byte, then the fields in order, numbers big-endian, what varies in length behind its
+//! Owns their layout, and the writer and reader that `sender_key` stores with too: a version byte, then the fields in order, numbers big-endian, what varies in length behind its
 //! length. It is ours alone and never leaves the device; the store around it encrypts. Buffers are sized before they are
 //! filled, so that no copy of a secret is left behind by growing.
 //!
@@ -179,11 +179,7 @@ fn write_double_ratchet(to: &mut Writer<'_>, double: &DoubleRatchet) {
     to.list(receiving, |to, ReceivingChain { theirs, chain, skipped }| {
         to.bytes(theirs.as_bytes());
         to.chain(chain);
-        to.count(skipped.iter().len());
-        for (index, seed) in skipped.iter() {
-            to.u32(index);
-            to.bytes(seed.as_bytes());
-        }
+        to.skipped(skipped);
     });
 }
 
@@ -192,18 +188,13 @@ fn read_double_ratchet(from: &mut Reader<'_>) -> Result<DoubleRatchet, BadStored
     let sending = SendingChain { pair: from.pair()?, chain: from.chain()? };
     let previous_counter = from.u32()?;
     let receiving = from.list(RECEIVING_CHAINS_MAX, |from| {
-        let (theirs, chain) = (from.public()?, from.chain()?);
-        let mut skipped = SkippedSeeds::default();
-        for _ in 0..from.count(SKIPPED_PER_CHAIN_MAX)? {
-            skipped.keep(from.u32()?, MessageSeed::new(from.secret()?));
-        }
-        Ok(ReceivingChain { theirs, chain, skipped })
+        Ok(ReceivingChain { theirs: from.public()?, chain: from.chain()?, skipped: from.skipped()? })
     })?;
     Ok(DoubleRatchet { root, sending, receiving, previous_counter })
 }
 
 /// Runs `fields` twice: to learn the length, then to write into a buffer of exactly that.
-fn write(fields: impl Fn(&mut Writer<'_>)) -> Zeroizing<Vec<u8>> {
+pub(crate) fn write(fields: impl Fn(&mut Writer<'_>)) -> Zeroizing<Vec<u8>> {
     let mut length = Writer { bytes: None, length: 1 };
     fields(&mut length);
     let mut bytes = Zeroizing::new(Vec::with_capacity(length.length));
@@ -213,49 +204,57 @@ fn write(fields: impl Fn(&mut Writer<'_>)) -> Zeroizing<Vec<u8>> {
     bytes
 }
 
-fn read<T>(bytes: &[u8], fields: impl Fn(&mut Reader<'_>) -> Result<T, BadStored>) -> Result<T, BadStored> {
+pub(crate) fn read<T>(bytes: &[u8], fields: impl Fn(&mut Reader<'_>) -> Result<T, BadStored>) -> Result<T, BadStored> {
     let (layout, rest) = bytes.split_first().ok_or(BadStored)?;
     let mut from = Reader { rest };
     let value = if *layout == LAYOUT { fields(&mut from)? } else { return Err(BadStored) };
     if from.rest.is_empty() { Ok(value) } else { Err(BadStored) }
 }
 
-struct Writer<'a> {
+pub(crate) struct Writer<'a> {
     /// Nothing while the length is counted.
     bytes: Option<&'a mut Vec<u8>>,
     length: usize,
 }
 
 impl Writer<'_> {
-    fn bytes(&mut self, more: &[u8]) {
+    pub(crate) fn bytes(&mut self, more: &[u8]) {
         self.length += more.len();
         if let Some(bytes) = &mut self.bytes {
             bytes.extend_from_slice(more);
         }
     }
 
-    fn u32(&mut self, number: u32) {
+    pub(crate) fn u32(&mut self, number: u32) {
         self.bytes(&number.to_be_bytes());
     }
 
     /// A length. All of them are far below 2^32, see `limits`.
-    fn count(&mut self, count: usize) {
+    pub(crate) fn count(&mut self, count: usize) {
         self.u32(u32::try_from(count).unwrap_or(u32::MAX));
     }
 
-    fn chain(&mut self, chain: &ChainKey) {
+    pub(crate) fn chain(&mut self, chain: &ChainKey) {
         self.bytes(chain.key());
         self.u32(chain.index());
     }
 
-    fn list<T>(&mut self, items: &[T], write: impl Fn(&mut Self, &T)) {
+    pub(crate) fn skipped(&mut self, skipped: &SkippedSeeds) {
+        self.count(skipped.iter().len());
+        for (index, seed) in skipped.iter() {
+            self.u32(index);
+            self.bytes(seed.as_bytes());
+        }
+    }
+
+    pub(crate) fn list<T>(&mut self, items: &[T], write: impl Fn(&mut Self, &T)) {
         self.count(items.len());
         for item in items {
             write(self, item);
         }
     }
 
-    fn maybe<T>(&mut self, item: Option<&T>, write: impl Fn(&mut Self, &T)) {
+    pub(crate) fn maybe<T>(&mut self, item: Option<&T>, write: impl Fn(&mut Self, &T)) {
         self.bytes(&[u8::from(item.is_some())]);
         if let Some(item) = item {
             write(self, item);
@@ -263,53 +262,61 @@ impl Writer<'_> {
     }
 }
 
-struct Reader<'a> {
+pub(crate) struct Reader<'a> {
     rest: &'a [u8],
 }
 
 impl<'a> Reader<'a> {
-    fn take(&mut self, length: usize) -> Result<&'a [u8], BadStored> {
+    pub(crate) fn take(&mut self, length: usize) -> Result<&'a [u8], BadStored> {
         let (taken, rest) = self.rest.split_at_checked(length).ok_or(BadStored)?;
         self.rest = rest;
         Ok(taken)
     }
 
-    fn array<const N: usize>(&mut self) -> Result<&'a [u8; N], BadStored> {
+    pub(crate) fn array<const N: usize>(&mut self) -> Result<&'a [u8; N], BadStored> {
         let (taken, rest) = self.rest.split_first_chunk().ok_or(BadStored)?;
         self.rest = rest;
         Ok(taken)
     }
 
-    fn u32(&mut self) -> Result<u32, BadStored> {
+    pub(crate) fn u32(&mut self) -> Result<u32, BadStored> {
         Ok(u32::from_be_bytes(*self.array()?))
     }
 
-    fn count(&mut self, most: usize) -> Result<usize, BadStored> {
+    pub(crate) fn count(&mut self, most: usize) -> Result<usize, BadStored> {
         let count = usize::try_from(self.u32()?).map_err(|_| BadStored)?;
         if count <= most { Ok(count) } else { Err(BadStored) }
     }
 
-    fn secret(&mut self) -> Result<Box<[u8; 32]>, BadStored> {
+    pub(crate) fn secret(&mut self) -> Result<Box<[u8; 32]>, BadStored> {
         Ok(Box::new(*self.array()?))
     }
 
-    fn public(&mut self) -> Result<PublicKey, BadStored> {
+    pub(crate) fn public(&mut self) -> Result<PublicKey, BadStored> {
         Ok(PublicKey::from_bytes(*self.array()?))
     }
 
-    fn pair(&mut self) -> Result<KeyPair, BadStored> {
+    pub(crate) fn pair(&mut self) -> Result<KeyPair, BadStored> {
         Ok(KeyPair::from_private(PrivateKey::from_bytes(self.array()?)))
     }
 
-    fn chain(&mut self) -> Result<ChainKey, BadStored> {
+    pub(crate) fn chain(&mut self) -> Result<ChainKey, BadStored> {
         Ok(ChainKey::new(self.secret()?, self.u32()?))
     }
 
-    fn list<T>(&mut self, most: usize, read: impl Fn(&mut Self) -> Result<T, BadStored>) -> Result<Vec<T>, BadStored> {
+    pub(crate) fn skipped(&mut self) -> Result<SkippedSeeds, BadStored> {
+        let mut skipped = SkippedSeeds::default();
+        for _ in 0..self.count(SKIPPED_PER_CHAIN_MAX)? {
+            skipped.keep(self.u32()?, MessageSeed::new(self.secret()?));
+        }
+        Ok(skipped)
+    }
+
+    pub(crate) fn list<T>(&mut self, most: usize, read: impl Fn(&mut Self) -> Result<T, BadStored>) -> Result<Vec<T>, BadStored> {
         (0..self.count(most)?).map(|_| read(self)).collect()
     }
 
-    fn maybe<T>(&mut self, read: impl Fn(&mut Self) -> Result<T, BadStored>) -> Result<Option<T>, BadStored> {
+    pub(crate) fn maybe<T>(&mut self, read: impl Fn(&mut Self) -> Result<T, BadStored>) -> Result<Option<T>, BadStored> {
         match self.array()? {
             [0] => Ok(None),
             [1] => read(self).map(Some),

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha512};
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::curve::{IdentityKeyPair, PrivateKey, PublicKey};
+use crate::curve::{IdentityKeyPair, KeyPair, PrivateKey, PublicKey};
 use crate::kdf::deal;
 
 /// What goes before the private key in the hash that gives the nonce: no point has this encoding.
@@ -30,6 +30,15 @@ impl IdentityKeyPair {
     /// `R ‖ s` over the concatenation of `parts`. Draws 64 bytes.
     ///
     /// Parts are not separated: a caller whose parts vary in length writes the lengths into them.
+    /// Spec: signal-wire §1.4.
+    pub fn sign(&self, parts: &[&[u8]], rng: &mut impl CryptoRng) -> [u8; 64] {
+        sign(self.private(), parts, rng)
+    }
+}
+
+impl KeyPair {
+    /// `R ‖ s` over the concatenation of `parts`, see [`IdentityKeyPair::sign`]. Draws 64 bytes.
+    ///
     /// Spec: signal-wire §1.4.
     pub fn sign(&self, parts: &[&[u8]], rng: &mut impl CryptoRng) -> [u8; 64] {
         sign(self.private(), parts, rng)

@@ -75,7 +75,8 @@ pub(crate) fn found<R: CryptoRng>(
         Ok(Reply::Found(found)) => keep(cx, &wanted, found)?,
         Ok(_) => Err((CallFailed::OutOfProtocol.to_string(), false)),
         Err(CallFailed::Keyserver(refused)) if refused.reason == RefusedReason::Unknown => Err((
-            "the keyserver knows nobody of that name; check the spelling and the server, or ask for a contact link".into(),
+            "the keyserver knows nobody of that name; check the spelling and the server, or ask for a contact link"
+                .into(),
             false,
         )),
         Err(CallFailed::Keyserver(refused)) => Err((refused.to_string(), refused.retry_after_ms > 0)),
@@ -198,7 +199,9 @@ fn keep<R: CryptoRng>(
     let chain = match verify_links(found.links) {
         Ok(chain) if chain.account() == found.account => chain,
         Ok(_) => return refuse("the keyserver's answer contradicts itself; do not trust it"),
-        Err(error) => return Ok(Err((format!("the keyserver's answer does not verify ({error}); do not trust it"), false))),
+        Err(error) => {
+            return Ok(Err((format!("the keyserver's answer does not verify ({error}); do not trust it"), false)));
+        }
     };
     if chain.account() == cx.keys.account {
         return refuse("that is your own account");
@@ -227,7 +230,9 @@ fn keep<R: CryptoRng>(
     let id = match contacts::by_account(cx.db, chain.account())? {
         Some(known) => {
             if !learn_chain(cx, known.id, &chain)? {
-                return refuse("their device list does not follow from the one you know; compare safety numbers with them");
+                return refuse(
+                    "their device list does not follow from the one you know; compare safety numbers with them",
+                );
             }
             contacts::set_found(cx.db, known.id, handle.as_deref(), &keyserver)?;
             if verified {

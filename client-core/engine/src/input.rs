@@ -241,4 +241,3 @@ pub enum CallFailed {
     #[error("the server answered out of protocol")]
     OutOfProtocol,
 }
-

@@ -34,6 +34,4 @@ pub use engine::Engine;
 pub use history::Page;
 pub use input::{Answer, Call, CallFailed, CallId, Command, CommandError, Input, NewContact, Output, Reply};
 pub use store::{DatabaseKey, Store, StoreError};
-pub use types::{
-    Contact, ContactId, Event, LocalId, Message, Profile, SafetyNumber, Standing, State, Waiting,
-};
+pub use types::{Contact, ContactId, Event, LocalId, Message, Profile, SafetyNumber, Standing, State, Waiting};

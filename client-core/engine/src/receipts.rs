@@ -36,11 +36,8 @@ pub(crate) fn outstanding<R: CryptoRng>(cx: &mut Cx<'_, R>) -> Result<Option<Uni
             let of = |list: &[(DeviceId, u64)]| -> Vec<u64> {
                 list.iter().filter(|(device, _)| *device == author).map(|(_, counter)| *counter).collect()
             };
-            let receipt = Receipt {
-                author,
-                delivered: of(&delivered),
-                read_through: of(&read).into_iter().max().unwrap_or(0),
-            };
+            let receipt =
+                Receipt { author, delivered: of(&delivered), read_through: of(&read).into_iter().max().unwrap_or(0) };
             outbox::add_unsealed(cx.db, contact, None, &Content::Receipt(receipt).encode())?;
         }
     }

@@ -73,7 +73,8 @@ pub(crate) fn run<R: CryptoRng>(cx: &mut Cx<'_, R>, deliveries: Deliveries) -> R
 fn envelope<R: CryptoRng>(cx: &mut Cx<'_, R>, delivery: &Delivery) -> Result<(), Dropped> {
     let (sealed_by, inside) = Inside::open(&delivery.envelope, &cx.keys.identity).map_err(bad)?;
     let known = contacts::by_account(cx.db, inside.account)?;
-    if known.as_ref().is_some_and(|contact| contact.standing == Standing::Blocked) || inside.account == cx.keys.account {
+    if known.as_ref().is_some_and(|contact| contact.standing == Standing::Blocked) || inside.account == cx.keys.account
+    {
         return Err(Dropped::Unwanted);
     }
     let sender = sender(cx, known, &inside)?;
@@ -157,16 +158,20 @@ fn decrypt<R: CryptoRng>(
     let outcome = match message {
         CiphertextMessage::Signal(bytes) => {
             let message = SignalMessage::parse(bytes).map_err(bad)?;
-            before
-                .decrypt(&local, &message, cx.rng)
-                .map(|opened| Opened { plaintext: opened.plaintext, sessions: opened.sessions, used: None })
+            before.decrypt(&local, &message, cx.rng).map(|opened| Opened {
+                plaintext: opened.plaintext,
+                sessions: opened.sessions,
+                used: None,
+            })
         }
         CiphertextMessage::PreKey(bytes) => {
             let message = PreKeySignalMessage::parse(bytes).map_err(bad)?;
             let ours = if before.matches(&message) { None } else { Some(our_prekeys(cx, &message)?) };
-            before
-                .decrypt_first(&local, &message, ours.as_ref().map(Ours::borrow), cx.rng)
-                .map(|opened| Opened { plaintext: opened.plaintext, sessions: opened.sessions, used: opened.used })
+            before.decrypt_first(&local, &message, ours.as_ref().map(Ours::borrow), cx.rng).map(|opened| Opened {
+                plaintext: opened.plaintext,
+                sessions: opened.sessions,
+                used: opened.used,
+            })
         }
     };
     outcome.map_err(|error| match error {
@@ -217,9 +222,7 @@ fn keep_sender<R: CryptoRng>(cx: &mut Cx<'_, R>, sender: Sender, opened: &Opened
         // A repeat under a last-resort key whose session is gone; nothing else would tell.
         let base_key = used.base_key.to_pub33();
         let is_one_time = prekeys::load(cx.db, Kind::OneTimeKyber, used.kyber_id)?.is_some();
-        if !is_one_time
-            && !prekeys::note_last_resort_use(cx.db, used.kyber_id, used.signed_id, &base_key, cx.now)?
-        {
+        if !is_one_time && !prekeys::note_last_resort_use(cx.db, used.kyber_id, used.signed_id, &base_key, cx.now)? {
             return Err(Dropped::Repeated);
         }
     }

@@ -168,7 +168,8 @@ fn seal<R: CryptoRng>(
     device: &Device,
     unsealed: &outbox::Unsealed,
 ) -> Result<(), StoreError> {
-    let (Ok(identity), Some(relay)) = (PublicKey::from_pub33(&device.identity_key), relay_address(&device.relay)) else {
+    let (Ok(identity), Some(relay)) = (PublicKey::from_pub33(&device.identity_key), relay_address(&device.relay))
+    else {
         return undeliverable(cx, contact.id, "their device list names no usable relay or key");
     };
     let introduction = introduction(cx, contact.id)?;

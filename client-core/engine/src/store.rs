@@ -51,7 +51,9 @@ pub enum StoreError {
     #[error("the database is damaged ({0}); restore it from a backup")]
     Damaged(String),
     /// A later program wrote it.
-    #[error("the database was written by a later version of this program (schema {found}, this one knows {known}); update")]
+    #[error(
+        "the database was written by a later version of this program (schema {found}, this one knows {known}); update"
+    )]
     Newer {
         /// Schema in the file.
         found: i64,
@@ -197,7 +199,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("db");
         let store = Store::open(&path, &DatabaseKey::new([1; 32])).unwrap();
-        store.read().execute_batch("CREATE TABLE t (x); INSERT INTO t VALUES ('a marker that is easy to find')").unwrap();
+        store
+            .read()
+            .execute_batch("CREATE TABLE t (x); INSERT INTO t VALUES ('a marker that is easy to find')")
+            .unwrap();
         drop(store);
         for entry in std::fs::read_dir(dir.path()).unwrap() {
             let bytes = std::fs::read(entry.unwrap().path()).unwrap();

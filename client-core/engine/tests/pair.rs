@@ -328,8 +328,7 @@ fn a_handle_that_moves_to_another_account_is_told_and_held_back() {
     let mut world = World::seeded(16);
     let (mut alice, bob) = world.friends();
     let mallory = world.person("mallory");
-    let (bobs, mallorys) =
-        (bob.engine().profile().unwrap().account, mallory.engine().profile().unwrap().account);
+    let (bobs, mallorys) = (bob.engine().profile().unwrap().account, mallory.engine().profile().unwrap().account);
     world.accounts.get_mut(&bobs).unwrap().handle = None;
     world.accounts.get_mut(&mallorys).unwrap().handle = Some("bob".into());
     world.add(&mut alice, "bob");
@@ -436,10 +435,9 @@ fn a_taken_handle_is_told_and_another_one_can_be_chosen() {
     };
     let reply = Err(hushwire_engine::CallFailed::Keyserver(refused));
     let outputs = engine.handle(Input::Replied { call: *id, reply }, world.now, &mut world.rng).unwrap();
-    assert!(outputs.iter().any(|output| matches!(
-        output,
-        hushwire_engine::Output::Event(Event::RegistrationFailed(_))
-    )));
+    assert!(
+        outputs.iter().any(|output| matches!(output, hushwire_engine::Output::Event(Event::RegistrationFailed(_))))
+    );
     let choose = Input::Command(Command::SetHandleName(Some("bobby".into())));
     let outputs = engine.handle(choose, world.now, &mut world.rng).unwrap();
     assert!(outputs.iter().any(|output| matches!(
@@ -448,7 +446,9 @@ fn a_taken_handle_is_told_and_another_one_can_be_chosen() {
     )));
 }
 
-fn deposit_ids(calls: &std::collections::VecDeque<(hushwire_engine::CallId, Call)>) -> Vec<hushwire_proto::ids::DepositId> {
+fn deposit_ids(
+    calls: &std::collections::VecDeque<(hushwire_engine::CallId, Call)>,
+) -> Vec<hushwire_proto::ids::DepositId> {
     calls
         .iter()
         .filter_map(|(_, call)| match call {

@@ -260,7 +260,8 @@ impl Session {
             .and_then(|(bytes, _)| self.connection.start(bytes).map_err(speak::unreachable));
         match started {
             Ok(pending) => {
-                self.under_way.spawn(async move { (Question::Engine(id, through), pending.answer(CALL_DEADLINE).await) });
+                self.under_way
+                    .spawn(async move { (Question::Engine(id, through), pending.answer(CALL_DEADLINE).await) });
             }
             Err(error) => own.reply(id, Err(error)).await,
         }

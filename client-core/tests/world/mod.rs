@@ -53,6 +53,14 @@ impl<Q: Queue> World<Q> {
         Self { folder, keyserver, relay: Some(relay), relay_address, queue }
     }
 
+    /// Without it a test's process may end while RocksDB is being closed, which RocksDB does not survive.
+    pub async fn end(mut self) {
+        if let Some(relay) = self.relay.take() {
+            relay.shutdown().await;
+        }
+        self.keyserver.shutdown().await;
+    }
+
     pub async fn stop_relay(&mut self) {
         self.relay.take().unwrap().shutdown().await;
     }
@@ -120,7 +128,8 @@ impl Person {
             }
         })
         .await;
-        found.unwrap_or_else(|_| panic!("{} heard only {heard:?}; {:?}", self.name, self.client.connectivity().borrow()))
+        found
+            .unwrap_or_else(|_| panic!("{} heard only {heard:?}; {:?}", self.name, self.client.connectivity().borrow()))
     }
 
     pub async fn add(&mut self, who: NewContact) -> Contact {
@@ -152,8 +161,11 @@ impl Person {
     pub async fn reached(&mut self, id: LocalId, wanted: State) {
         let now = self.client.query(move |engine| engine.message(id)).await.unwrap().unwrap().state;
         if now < wanted {
-            self.hear(|event| matches!(event, Event::StateChanged { id: which, state, .. } if *which == id && *state >= wanted).then_some(()))
-                .await;
+            self.hear(|event| {
+                matches!(event, Event::StateChanged { id: which, state, .. } if *which == id && *state >= wanted)
+                    .then_some(())
+            })
+            .await;
         }
     }
 

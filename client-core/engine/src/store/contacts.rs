@@ -1,6 +1,6 @@
 //! Contacts: who we write with, where they stand, what they gave us.
 
-use hushwire_proto::account::{encode_links, parse_links, Chain, SignedLink};
+use hushwire_proto::account::{Chain, SignedLink, encode_links, parse_links};
 use hushwire_proto::ids::{AccountId, Token, UnixMillis};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -68,9 +68,8 @@ pub(crate) fn count(db: &Connection, standing: Standing) -> Result<u32, StoreErr
 
 /// The links of a contact's chain, verified when they were stored.
 pub(crate) fn links(db: &Connection, id: ContactId) -> Result<Vec<SignedLink>, StoreError> {
-    let bytes: Vec<u8> = db
-        .prepare_cached("SELECT links FROM contacts WHERE id = ?1")?
-        .query_row([id.0], |row| row.get(0))?;
+    let bytes: Vec<u8> =
+        db.prepare_cached("SELECT links FROM contacts WHERE id = ?1")?.query_row([id.0], |row| row.get(0))?;
     parse_links(&bytes).map_err(|_| damaged("links"))
 }
 
@@ -119,9 +118,8 @@ pub(crate) fn keyserver(db: &Connection, id: ContactId) -> Result<Option<String>
 
 /// The contact token that they gave us.
 pub(crate) fn their_token(db: &Connection, id: ContactId) -> Result<Option<Token>, StoreError> {
-    let token: Option<Vec<u8>> = db
-        .prepare_cached("SELECT their_token FROM contacts WHERE id = ?1")?
-        .query_row([id.0], |row| row.get(0))?;
+    let token: Option<Vec<u8>> =
+        db.prepare_cached("SELECT their_token FROM contacts WHERE id = ?1")?.query_row([id.0], |row| row.get(0))?;
     token.map(|token| Token::from_slice(&token).ok_or_else(|| damaged("their_token"))).transpose()
 }
 
@@ -132,9 +130,7 @@ pub(crate) fn set_their_token(db: &Connection, id: ContactId, token: Option<&Tok
 
 /// Whether they have our token already.
 pub(crate) fn introduced(db: &Connection, id: ContactId) -> Result<bool, StoreError> {
-    Ok(db
-        .prepare_cached("SELECT introduced FROM contacts WHERE id = ?1")?
-        .query_row([id.0], |row| row.get(0))?)
+    Ok(db.prepare_cached("SELECT introduced FROM contacts WHERE id = ?1")?.query_row([id.0], |row| row.get(0))?)
 }
 
 /// The text with this counter carries our token.
@@ -161,9 +157,17 @@ pub(crate) fn out_position(db: &Connection, id: ContactId) -> Result<(u64, Optio
     Ok((from_sql(counter).saturating_add(1), hash))
 }
 
-pub(crate) fn set_out_position(db: &Connection, id: ContactId, counter: u64, hash: &[u8; 32]) -> Result<(), StoreError> {
-    db.prepare_cached("UPDATE contacts SET out_counter = ?2, out_hash = ?3 WHERE id = ?1")?
-        .execute(params![id.0, to_sql(counter), hash])?;
+pub(crate) fn set_out_position(
+    db: &Connection,
+    id: ContactId,
+    counter: u64,
+    hash: &[u8; 32],
+) -> Result<(), StoreError> {
+    db.prepare_cached("UPDATE contacts SET out_counter = ?2, out_hash = ?3 WHERE id = ?1")?.execute(params![
+        id.0,
+        to_sql(counter),
+        hash
+    ])?;
     Ok(())
 }
 

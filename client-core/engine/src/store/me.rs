@@ -146,9 +146,8 @@ const LAMPORT_STEP_MAX: i64 = 1 << 20;
 
 /// The Lamport clock after one step: the place of a message of ours.
 pub(crate) fn next_lamport(db: &Connection) -> Result<u64, StoreError> {
-    let next: i64 = db
-        .prepare_cached("UPDATE me SET lamport = lamport + 1 RETURNING lamport")?
-        .query_row([], |row| row.get(0))?;
+    let next: i64 =
+        db.prepare_cached("UPDATE me SET lamport = lamport + 1 RETURNING lamport")?.query_row([], |row| row.get(0))?;
     Ok(from_sql(next))
 }
 
@@ -181,7 +180,8 @@ pub(crate) fn add_token(
 pub(crate) fn ungranted_tokens(db: &Connection, limit: usize) -> Result<Vec<(TokenHash, TokenClass)>, StoreError> {
     let mut statement =
         db.prepare_cached("SELECT token, class FROM tokens WHERE granted = 0 AND revoked = 0 LIMIT ?1")?;
-    let rows = statement.query_map([to_sql(limit as u64)], |row| Ok((row.get::<_, [u8; 32]>(0)?, row.get::<_, i64>(1)?)))?;
+    let rows =
+        statement.query_map([to_sql(limit as u64)], |row| Ok((row.get::<_, [u8; 32]>(0)?, row.get::<_, i64>(1)?)))?;
     rows.map(|row| {
         let (token, class) = row?;
         let token = Token::from_slice(&token).ok_or_else(|| damaged("token"))?;

@@ -117,8 +117,9 @@ pub(crate) fn advance_ours_through(
         "UPDATE messages SET state = ?4
          WHERE contact = ?1 AND outgoing = 1 AND device = ?2 AND counter <= ?3 AND state < ?4 RETURNING id",
     )?;
-    let rows = statement
-        .query_map(params![contact.0, device.get(), to_sql(counter), state_code(state)], |row| row.get(0).map(LocalId))?;
+    let rows = statement.query_map(params![contact.0, device.get(), to_sql(counter), state_code(state)], |row| {
+        row.get(0).map(LocalId)
+    })?;
     let mut ids: Vec<LocalId> = rows.collect::<Result<_, _>>()?;
     ids.sort_unstable();
     Ok(ids)
@@ -134,8 +135,8 @@ pub(crate) fn mark_read(
         "SELECT device, max(counter) FROM messages
          WHERE contact = ?1 AND outgoing = 0 AND state < 4 AND id <= ?2 GROUP BY device",
     )?;
-    let rows = statement
-        .query_map(params![contact.0, through.0], |row| Ok((row.get::<_, u32>(0)?, row.get::<_, i64>(1)?)))?;
+    let rows =
+        statement.query_map(params![contact.0, through.0], |row| Ok((row.get::<_, u32>(0)?, row.get::<_, i64>(1)?)))?;
     let read = rows
         .map(|row| {
             let (device, counter) = row?;

@@ -39,8 +39,11 @@ pub(crate) fn add_unsealed(
     message: Option<LocalId>,
     content: &[u8],
 ) -> Result<(), StoreError> {
-    db.prepare_cached("INSERT INTO unsealed (contact, message, content) VALUES (?1, ?2, ?3)")?
-        .execute(params![contact.0, message.map(|m| m.0), content])?;
+    db.prepare_cached("INSERT INTO unsealed (contact, message, content) VALUES (?1, ?2, ?3)")?.execute(params![
+        contact.0,
+        message.map(|m| m.0),
+        content
+    ])?;
     Ok(())
 }
 
@@ -185,11 +188,9 @@ pub(crate) fn hurry(db: &Connection) -> Result<(), StoreError> {
 }
 
 pub(crate) fn is_empty(db: &Connection) -> Result<bool, StoreError> {
-    Ok(db.query_row(
-        "SELECT NOT EXISTS (SELECT 1 FROM outbox) AND NOT EXISTS (SELECT 1 FROM unsealed)",
-        [],
-        |row| row.get(0),
-    )?)
+    Ok(db.query_row("SELECT NOT EXISTS (SELECT 1 FROM outbox) AND NOT EXISTS (SELECT 1 FROM unsealed)", [], |row| {
+        row.get(0)
+    })?)
 }
 
 /// Messages of ours that are not sent, oldest first.

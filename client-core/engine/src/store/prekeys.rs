@@ -16,8 +16,12 @@ pub(crate) enum Kind {
 }
 
 pub(crate) fn insert(db: &Connection, kind: Kind, id: u32, key: &[u8], now: UnixMillis) -> Result<(), StoreError> {
-    db.prepare_cached("INSERT INTO prekeys (kind, id, key, created_at) VALUES (?1, ?2, ?3, ?4)")?
-        .execute(params![kind as i64, id, key, to_sql(now.0)])?;
+    db.prepare_cached("INSERT INTO prekeys (kind, id, key, created_at) VALUES (?1, ?2, ?3, ?4)")?.execute(params![
+        kind as i64,
+        id,
+        key,
+        to_sql(now.0)
+    ])?;
     Ok(())
 }
 
@@ -62,10 +66,7 @@ pub(crate) fn forget_older(db: &Connection, before: UnixMillis) -> Result<(), St
          AND id < (SELECT max(p.id) FROM prekeys p WHERE p.kind = prekeys.kind)",
         [to_sql(before.0)],
     )?;
-    db.execute(
-        "DELETE FROM kyber_uses WHERE kyber_id NOT IN (SELECT id FROM prekeys WHERE kind = 2)",
-        [],
-    )?;
+    db.execute("DELETE FROM kyber_uses WHERE kyber_id NOT IN (SELECT id FROM prekeys WHERE kind = 2)", [])?;
     Ok(())
 }
 

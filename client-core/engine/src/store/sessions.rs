@@ -31,7 +31,11 @@ pub(crate) fn save(
 }
 
 /// The counter and hash of the last text from this device.
-pub(crate) fn author(db: &Connection, contact: ContactId, device: DeviceId) -> Result<Option<(u64, [u8; 32])>, StoreError> {
+pub(crate) fn author(
+    db: &Connection,
+    contact: ContactId,
+    device: DeviceId,
+) -> Result<Option<(u64, [u8; 32])>, StoreError> {
     let row = db
         .prepare_cached("SELECT counter, hash FROM authors WHERE contact = ?1 AND device = ?2")?
         .query_row(params![contact.0, device.get()], |row| Ok((row.get::<_, i64>(0)?, row.get(1)?)))

@@ -1,6 +1,15 @@
 //! A world without a network: a clock, a keyserver and a relay as plain values, and people with their engines. What
 //! they ask of servers is answered when [`World::settle`] says so; what a relay holds can be looked at and altered.
-#![allow(dead_code, unreachable_pub, missing_docs, clippy::cast_possible_truncation, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    missing_docs,
+    clippy::cast_possible_truncation,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
