@@ -136,10 +136,10 @@ pub(crate) enum Command {
 /// `hush register`
 #[derive(Args, Debug)]
 pub(crate) struct Register {
-    /// The relay that keeps messages for you: hush://FINGERPRINT@HOST[:PORT]
+    /// The relay that keeps messages for you: `hush://FINGERPRINT@HOST[:PORT]`
     #[arg(long, env = "HUSHWIRE_RELAY", value_name = "ADDRESS", value_parser = relay, hide_env = true)]
     pub(crate) relay: ServerAddress,
-    /// The keyserver where others find your keys: hush://FINGERPRINT@HOST[:PORT]
+    /// The keyserver where others find your keys: `hush://FINGERPRINT@HOST[:PORT]`
     #[arg(long, env = "HUSHWIRE_KEYSERVER", value_name = "ADDRESS", value_parser = keyserver, hide_env = true)]
     pub(crate) keyserver: ServerAddress,
     /// A name at the keyserver, so that others can add you as NAME@keyserver
@@ -183,7 +183,7 @@ pub(crate) enum Contact {
         /// What to call them here
         #[arg(long)]
         name: Option<String>,
-        /// Their keyserver, if it is not yours: hush://FINGERPRINT@HOST[:PORT]
+        /// Their keyserver, if it is not yours: `hush://FINGERPRINT@HOST[:PORT]`
         #[arg(long, value_name = "ADDRESS", value_parser = keyserver)]
         keyserver: Option<ServerAddress>,
     },

@@ -38,8 +38,8 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return not_understood(&error),
     };
-    log(cli.global.verbose, cli.global.no_color);
     let out = Out::new(&cli.global);
+    log(cli.global.verbose, out.stderr_has_colours());
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -106,15 +106,15 @@ fn not_understood(error: &clap::Error) -> ExitCode {
 }
 
 /// To stderr. `RUST_LOG` wins over `-v`.
-fn log(verbose: u8, no_color: bool) {
+fn log(verbose: u8, colours: bool) {
     let level = match verbose {
         0 => "off",
-        1 => "hushwire=info,hushwire_client=info",
-        2 => "hushwire_client=debug,hushwire_engine=debug,hushwire_proto=debug",
+        1 => "hush=info,hushwire_client=info",
+        2 => "hush=debug,hushwire_client=debug,hushwire_engine=debug,hushwire_proto=debug",
         _ => "trace",
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
-    let logger = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(!no_color);
+    let logger = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours);
     // A second logger in one process would be a defect; without one the program works all the same.
     let _ = logger.try_init();
 }

@@ -58,6 +58,11 @@ impl Out {
         self.json
     }
 
+    /// Whether lines on stderr may be coloured.
+    pub(crate) fn stderr_has_colours(&self) -> bool {
+        self.paint_errors.is_on()
+    }
+
     /// How lines on stdout are coloured.
     pub(crate) fn paint(&self) -> Paint {
         self.paint

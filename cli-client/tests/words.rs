@@ -195,6 +195,33 @@ fn scripts_and_manuals_are_made_from_the_same_definition() {
     assert_eq!(person.json(["version"]).len(), 1);
 }
 
+#[test]
+fn the_data_directory_is_where_the_desktop_puts_data_unless_one_is_named() {
+    let person = Person::new();
+    let (relay, keyserver) = Servers::nowhere();
+    let mut command = person.command();
+    command.env_remove("HUSHWIRE_DATA_DIR").env("XDG_DATA_HOME", person.path().join("xdg"));
+    command.args(["-a", "work", "register", "--timeout", "0.1", "--protect", "key-file"]);
+    command.args(["--relay", &relay, "--keyserver", &keyserver]);
+    assert_eq!(ended(command.output().unwrap()).code, 3);
+    assert!(person.path().join("xdg/hushwire/work/vault.json").exists());
+}
+
+#[test]
+fn colours_are_for_terminals_unless_they_are_forced_and_no_color_wins() {
+    let person = Person::new();
+    begun(&person, &["--protect", "key-file"]);
+    let shown = |variables: &[(&str, &str)]| {
+        let mut command = person.command();
+        command.envs(variables.iter().copied()).args(["-vv", "whoami"]);
+        let ended = ended(command.output().unwrap());
+        (ended.out + &ended.err).contains('\u{1b}')
+    };
+    assert!(!shown(&[("TERM", "xterm")]), "a pipe is no terminal");
+    assert!(shown(&[("CLICOLOR_FORCE", "1")]));
+    assert!(!shown(&[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")]));
+}
+
 #[cfg(unix)]
 #[test]
 fn a_reader_that_goes_away_ends_the_program_quietly() {

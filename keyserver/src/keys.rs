@@ -193,6 +193,13 @@ impl Keys {
     }
 }
 
+impl Drop for Keys {
+    /// RocksDB must not be torn down by the exit of the process while the writer still has it.
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
 fn register(
     view: &mut View<'_>,
     chain: &Chain,

@@ -106,7 +106,8 @@ fn address(path: &Path) -> Done {
 
 fn serve(path: &Path) -> Done {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,hushwire_keyserver=info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
+    let ansi = io::IsTerminal::is_terminal(&io::stderr());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(ansi).init();
     let parts = Config::load(path)?.parts()?;
     let runtime = Builder::new_multi_thread().enable_all().max_blocking_threads(CHECKERS_MAX).build()?;
     let code = run(&runtime, parts)?;

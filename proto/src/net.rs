@@ -19,6 +19,7 @@ pub mod call;
 mod connect;
 mod identity;
 pub mod quic;
+mod reset;
 pub mod serve;
 pub mod stream;
 pub mod tls;

@@ -25,11 +25,15 @@ pub enum Label {
     MessageChain,
     /// Checksum of a contact link.
     ContactLink,
+    /// Hash of a server's private key: the key of its reset tokens.
+    ResetKey,
+    /// Keyed hash of a connection id: its reset token.
+    ResetToken,
 }
 
 impl Label {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Link,
         Self::LinkSignature,
         Self::DeviceIdentity,
@@ -39,6 +43,8 @@ impl Label {
         Self::Register,
         Self::MessageChain,
         Self::ContactLink,
+        Self::ResetKey,
+        Self::ResetToken,
     ];
 
     /// The text that stands first in the transcript.
@@ -54,6 +60,8 @@ impl Label {
             Self::Register => "hushwire/1 register",
             Self::MessageChain => "hushwire/1 message chain",
             Self::ContactLink => "hushwire/1 contact link",
+            Self::ResetKey => "hushwire/1 reset key",
+            Self::ResetToken => "hushwire/1 reset token",
         }
     }
 }

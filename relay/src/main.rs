@@ -113,7 +113,8 @@ fn address(path: &Path) -> Done {
 
 fn serve(path: &Path) -> Done {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,hushwire_relay=info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
+    let ansi = io::IsTerminal::is_terminal(&io::stderr());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(ansi).init();
     let config = Config::load(path)?;
     let identity = config.identity()?;
     let queue = RocksQueue::open(&config.data_dir, config.rules)?;

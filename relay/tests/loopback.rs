@@ -46,7 +46,25 @@ async fn an_envelope_goes_from_a_sender_to_its_owner_and_is_forgotten_once_ackno
     assert_eq!(device.ask(bob.acknowledge(second[0].seq.0)).await, Answer::Acknowledged, "again");
     let mut again = relay.owner(&bob).await;
     assert_eq!(again.ask(bob.drain(0)).await, Answer::Draining);
+    assert!(again.push().await.deliveries.is_empty(), "there is nothing more, and that is told");
     again.silence().await;
+}
+
+#[tokio::test]
+async fn a_drain_tells_once_when_it_has_given_all_that_was_there() {
+    let relay = TestRelay::memory(Rules::default());
+    let bob = Owner::new(1);
+    let mut device = relay.owner(&bob).await;
+    let sender = relay.connect().await;
+    for mark in 1..=3 {
+        assert_eq!(sender.ask(bob.deposit(mark)).await, Answer::Stored);
+    }
+    assert_eq!(device.ask(bob.drain(0)).await, Answer::Draining);
+    assert_eq!(device.deliveries(3).await.len(), 3);
+    assert!(device.push().await.deliveries.is_empty());
+    assert_eq!(sender.ask(bob.deposit(4)).await, Answer::Stored);
+    assert_eq!(mark_of(&device.push().await.deliveries[0]), 4);
+    device.silence().await;
 }
 
 #[tokio::test]

@@ -220,3 +220,19 @@ fn millis(time: Duration) -> String {
         ms => format!("{ms:.0} ms"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_history_with_a_message_lost_doubled_or_swapped_is_not_the_same() {
+        let texts = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        let sent = texts(&["a", "b", "c"]);
+        assert_eq!(same(&sent, &sent), Ok(()));
+        for wrong in [&["a", "b"][..], &["a", "c"], &["a", "b", "b", "c"], &["a", "b", "c", "c"], &["b", "a", "c"], &[]]
+        {
+            assert!(same(&texts(wrong), &sent).is_err(), "{wrong:?}");
+        }
+    }
+}

@@ -12,12 +12,14 @@
 //! | §1.2 Curve25519 keys | [`curve`] | keys.json |
 //! | §1.3 Kyber-1024 | [`kem`] | keys.json, prekey_sessions.json |
 //! | §1.4 XEdDSA | `xeddsa` | keys.json |
+//! | §1.5 service ids | [`service_id`] | keys.json |
 //! | §2.1 prekeys and bundles | [`prekey`] | negative.json |
 //! | §2.2, §2.3 PQXDH | `pqxdh` | prekey_sessions.json |
 //! | §3.1, §3.6 chains, Double Ratchet | `chain`, `double_ratchet` | two_way.json |
 //! | §3.3 to §3.5 messages | [`message`] | two_way.json, negative.json |
 //! | §3.2, §3.6 sending, receiving | [`session`], `triple` | two_way.json |
 //! | §4 SPQR | `spqr` | two_way.json |
+//! | §5 sender keys | [`sender_key`] | groups.json |
 //! | §6 sealed sender | [`sealed`] | sealed_sender.json |
 //! | §7 safety numbers | [`fingerprint`] | fingerprints.json |
 //! | §8.2 to §8.4 several sessions | [`sessions`] | negative.json, misc.json |
@@ -39,6 +41,8 @@ pub mod prekey;
 #[cfg(test)]
 mod replay;
 pub mod sealed;
+pub mod sender_key;
+pub mod service_id;
 pub mod session;
 pub mod sessions;
 mod spqr;
@@ -48,7 +52,8 @@ mod xeddsa;
 
 pub use curve::{IdentityKeyPair, KeyPair, PrivateKey, PublicKey};
 pub use error::{
-    BadBundle, BadKey, BadStored, BundleKey, DecryptError, EncryptError, MalformedMessage, NotContributory, StartError,
+    BadBundle, BadKey, BadStored, BundleKey, DecryptError, EncryptError, GroupDecryptError, MalformedMessage,
+    NotContributory, SenderKeyError, StartError,
 };
 pub use kem::{KemCiphertext, KemPublicKey, KemSecretKey};
 pub use message::{PreKeySignalMessage, SignalMessage};
@@ -56,5 +61,9 @@ pub use prekey::{
     KyberPreKey, KyberPreKeyPublic, OneTimePreKey, OneTimePreKeyPublic, OurPreKeys, PreKeyBundle, SignedPreKey,
     SignedPreKeyPublic, UsedPreKeys, VerifiedBundle,
 };
+pub use sender_key::{
+    DistributionId, GroupOpened, GroupSealed, OurSenderKey, SenderKeyDistributionMessage, SenderKeyMessage, SenderKeys,
+};
+pub use service_id::{BadServiceId, ServiceId, ServiceIdKind};
 pub use session::{Addresses, CiphertextMessage, Local};
 pub use sessions::{Opened, OpenedFirst, Sealed, Sessions};

@@ -50,6 +50,11 @@ pub const MESSAGE_BYTES_MAX: usize = 256 * 1024;
 /// The largest text that is encrypted, in bytes: what is left of a message after the wrapper, its keys and the padding.
 pub const PLAINTEXT_BYTES_MAX: usize = MESSAGE_BYTES_MAX - MESSAGE_HEAD_BYTES_MAX;
 
+/// The largest sealed message to many that is read or made, in bytes: the longest content and over ten thousand devices.
+///
+/// Spec: signal-wire §6.4.
+pub const SENT_MESSAGE_BYTES_MAX: usize = 4 * MESSAGE_BYTES_MAX;
+
 /// The highest device id; the lowest is 1. Spec: signal-wire §1.5.
 pub const DEVICE_ID_MAX: u8 = 127;
 

@@ -1,8 +1,8 @@
 //! Sessions and our prekeys as bytes on disk.
 //!
-//! Owns their layout, and the writer and reader that `sender_key` stores with too: a version byte, then the fields in order, numbers big-endian, what varies in length behind its
+//! Owns their layout: a version byte, then the fields in order, numbers big-endian, what varies in length behind its
 //! length. It is ours alone and never leaves the device; the store around it encrypts. Buffers are sized before they are
-//! filled, so that no copy of a secret is left behind by growing.
+//! filled, so that no copy of a secret is left behind by growing. `sender_key` stores with the same writer and reader.
 //!
 //! Spec: signal-wire §8.2 (what a record holds; the bytes are ours).
 
@@ -312,11 +312,18 @@ impl<'a> Reader<'a> {
         Ok(skipped)
     }
 
-    pub(crate) fn list<T>(&mut self, most: usize, read: impl Fn(&mut Self) -> Result<T, BadStored>) -> Result<Vec<T>, BadStored> {
+    pub(crate) fn list<T>(
+        &mut self,
+        most: usize,
+        read: impl Fn(&mut Self) -> Result<T, BadStored>,
+    ) -> Result<Vec<T>, BadStored> {
         (0..self.count(most)?).map(|_| read(self)).collect()
     }
 
-    pub(crate) fn maybe<T>(&mut self, read: impl Fn(&mut Self) -> Result<T, BadStored>) -> Result<Option<T>, BadStored> {
+    pub(crate) fn maybe<T>(
+        &mut self,
+        read: impl Fn(&mut Self) -> Result<T, BadStored>,
+    ) -> Result<Option<T>, BadStored> {
         match self.array()? {
             [0] => Ok(None),
             [1] => read(self).map(Some),

@@ -1,38 +1,21 @@
 //! Contacts and commands: whom we write with, how they came here, what a person may do with them.
 
-use hushwire_proto::account::Chain;
-use hushwire_proto::address::ServerAddress;
 use hushwire_proto::ids::{AccountId, Token};
-use hushwire_proto::keyserver::{Found, RefusedReason, Who};
+use hushwire_proto::keyserver::Who;
 use hushwire_proto::relay::TokenClass;
 use rand_core::CryptoRng;
 
-use crate::account::verify_links;
+use crate::content::RECEIPTS_MAX;
 use crate::engine::{Cx, Engine, Pending};
-use crate::input::{Answer, Call, CallFailed, Command, CommandError, NewContact, Output, Reply};
+use crate::input::{Answer, Call, Command, CommandError, NewContact, Output};
+use crate::lookup::Wanted;
 use crate::store::me::{self, Flag};
-use crate::store::{StoreError, contacts, messages, outbox, receipts};
-use crate::types::{Contact, ContactId, Event, LocalId, Standing};
+use crate::store::{StoreError, contacts, messages, receipts};
+use crate::types::{Contact, ContactId, LocalId, Standing};
 use crate::{receipts as due_receipts, send};
 
 /// The longest name of a contact, in characters.
 const NAME_CHARS_MAX: usize = 64;
-
-/// A contact that a keyserver is asked for.
-#[derive(Clone, Debug)]
-pub(crate) struct Wanted {
-    who: NewContact,
-    name: Option<String>,
-}
-
-impl Wanted {
-    fn asked(&self) -> String {
-        match &self.who {
-            NewContact::Handle(handle, _) => handle.to_string(),
-            NewContact::Link(link) => link.to_string(),
-        }
-    }
-}
 
 /// Carries out a command.
 pub(crate) fn command<R: CryptoRng>(cx: &mut Cx<'_, R>, command: Command) -> Result<(), StoreError> {
@@ -43,6 +26,7 @@ pub(crate) fn command<R: CryptoRng>(cx: &mut Cx<'_, R>, command: Command) -> Res
         Command::Accept(contact) => with_contact(cx, contact, |cx, contact| accept(cx, contact.id))?,
         Command::Block(contact) => with_contact(cx, contact, |cx, contact| {
             contacts::set_standing(cx.db, contact.id, Standing::Blocked)?;
+            receipts::forget(cx.db, contact.id)?;
             me::revoke_token_of(cx.db, contact.id)
         })?,
         Command::SetVerified(contact, verified) => {
@@ -55,106 +39,21 @@ pub(crate) fn command<R: CryptoRng>(cx: &mut Cx<'_, R>, command: Command) -> Res
     Ok(())
 }
 
-/// A contact becomes one that gets receipts and a token of their own.
+/// A contact becomes one that gets receipts, also for what they wrote as a stranger, and a token of their own.
 pub(crate) fn accept<R: CryptoRng>(cx: &mut Cx<'_, R>, contact: ContactId) -> Result<(), StoreError> {
+    if contacts::get(cx.db, contact)?.is_some_and(|contact| contact.standing == Standing::Request) {
+        for (device, counter) in messages::newest_from(cx.db, contact, RECEIPTS_MAX)? {
+            let due = due_receipts::hold_back(cx.now, cx.rng);
+            receipts::add(cx.db, contact, receipts::Kind::Delivered, device, counter, due)?;
+        }
+    }
     contacts::set_standing(cx.db, contact, Standing::Accepted)?;
     if me::token_of(cx.db, contact)?.is_none() {
         let token = Token::generate(cx.rng);
         me::add_token(cx.db, &token, TokenClass::Contact, Some(contact))?;
+        contacts::forget_introduction(cx.db, contact)?;
     }
     Ok(())
-}
-
-/// The keyserver answered a search.
-pub(crate) fn found<R: CryptoRng>(
-    cx: &mut Cx<'_, R>,
-    wanted: Wanted,
-    reply: Result<Reply, CallFailed>,
-) -> Result<(), StoreError> {
-    let outcome = match reply {
-        Ok(Reply::Found(found)) => keep(cx, &wanted, found)?,
-        Ok(_) => Err((CallFailed::OutOfProtocol.to_string(), false)),
-        Err(CallFailed::Keyserver(refused)) if refused.reason == RefusedReason::Unknown => Err((
-            "the keyserver knows nobody of that name; check the spelling and the server, or ask for a contact link"
-                .into(),
-            false,
-        )),
-        Err(CallFailed::Keyserver(refused)) => Err((refused.to_string(), refused.retry_after_ms > 0)),
-        Err(failure) => Err((failure.to_string(), true)),
-    };
-    let event = match outcome {
-        Ok(contact) => Event::ContactAdded(contact),
-        Err((reason, retryable)) => Event::ContactNotFound { asked: wanted.asked(), reason, retryable },
-    };
-    cx.event(event);
-    Ok(())
-}
-
-/// Their relay does not know the token or mailbox any more: stop using the token, and look for newer device lists.
-pub(crate) fn door_closed<R: CryptoRng>(cx: &mut Cx<'_, R>, about: &outbox::About) -> Result<(), StoreError> {
-    let links = contacts::links(cx.db, about.contact)?;
-    let device =
-        links.last().and_then(|link| link.link().devices.iter().find(|device| device.mailbox == about.mailbox));
-    if let Some(device) = device
-        && device.request_token != about.token
-    {
-        outbox::change_token(cx.db, about.mailbox, &about.token, &device.request_token)?;
-        contacts::set_their_token(cx.db, about.contact, None)?;
-    }
-    let refreshing = cx.flight.calls.values().any(|p| matches!(p, Pending::Refresh(id) if *id == about.contact));
-    if let (Some(keyserver), Some(contact), false) =
-        (keyserver_of(cx, about.contact)?, contacts::get(cx.db, about.contact)?, refreshing)
-    {
-        let who = Who::Account(contact.account);
-        cx.call(Call::Lookup { keyserver, who }, Pending::Refresh(contact.id));
-    }
-    Ok(())
-}
-
-/// The keyserver answered a search for newer device lists.
-pub(crate) fn refreshed<R: CryptoRng>(
-    cx: &mut Cx<'_, R>,
-    contact: ContactId,
-    reply: Result<Reply, CallFailed>,
-) -> Result<(), StoreError> {
-    if let Ok(Reply::Found(found)) = reply
-        && let Ok(chain) = verify_links(found.links)
-    {
-        learn_chain(cx, contact, &chain)?;
-    }
-    Ok(())
-}
-
-/// Keeps newer device lists of a contact; a list that does not follow from the one we know is held back and told.
-pub(crate) fn learn_chain<R: CryptoRng>(
-    cx: &mut Cx<'_, R>,
-    contact: ContactId,
-    chain: &Chain,
-) -> Result<bool, StoreError> {
-    let known = contacts::links(cx.db, contact)?;
-    if chain.links().starts_with(&known) {
-        if chain.links().len() > known.len() {
-            contacts::set_links(cx.db, contact, chain)?;
-        }
-        return Ok(true);
-    }
-    if !known.starts_with(chain.links()) {
-        cx.event(Event::IdentityChanged { contact });
-        return Ok(false);
-    }
-    Ok(true)
-}
-
-/// Where a contact's prekeys are: where they were found, else at our own keyserver.
-pub(crate) fn keyserver_of<R: CryptoRng>(
-    cx: &Cx<'_, R>,
-    contact: ContactId,
-) -> Result<Option<ServerAddress>, StoreError> {
-    let stored = contacts::keyserver(cx.db, contact)?;
-    Ok(match stored {
-        None => Some(cx.keys.keyserver.clone()),
-        Some(text) => ServerAddress::parse(&text, hushwire_proto::address::KEYSERVER_PORT).ok(),
-    })
 }
 
 /// A name for an account that has none.
@@ -187,86 +86,6 @@ fn add<R: CryptoRng>(cx: &mut Cx<'_, R>, wanted: Wanted) -> Result<Answer, Store
     };
     cx.call(Call::Lookup { keyserver, who }, Pending::AddContact(Box::new(wanted)));
     Ok(Answer::Done)
-}
-
-/// Keeps a contact that a keyserver named, if what it says holds.
-fn keep<R: CryptoRng>(
-    cx: &mut Cx<'_, R>,
-    wanted: &Wanted,
-    found: Found,
-) -> Result<Result<Contact, (String, bool)>, StoreError> {
-    let refuse = |reason: &str| Ok(Err((reason.to_owned(), false)));
-    let chain = match verify_links(found.links) {
-        Ok(chain) if chain.account() == found.account => chain,
-        Ok(_) => return refuse("the keyserver's answer contradicts itself; do not trust it"),
-        Err(error) => {
-            return Ok(Err((format!("the keyserver's answer does not verify ({error}); do not trust it"), false)));
-        }
-    };
-    if chain.account() == cx.keys.account {
-        return refuse("that is your own account");
-    }
-    let (keyserver, handle, verified) = match &wanted.who {
-        NewContact::Link(link) if link.account != chain.account() => {
-            return refuse("the keyserver answered with another account than the link names; do not trust it");
-        }
-        NewContact::Link(link) => (link.keyserver.to_string(), None, true),
-        NewContact::Handle(handle, keyserver) => {
-            if found.handle_name.as_deref() != Some(handle.name()) {
-                return refuse("the keyserver answered with another handle than was asked for; do not trust it");
-            }
-            (keyserver.to_string(), Some(handle.to_string()), false)
-        }
-    };
-    if let Some(handle) = &handle
-        && let Some(known) = contacts::by_handle(cx.db, handle)?
-        && known.account != chain.account()
-    {
-        cx.event(Event::IdentityChanged { contact: known.id });
-        return refuse(
-            "the keyserver now names another account under a handle that you know; compare safety numbers with them before you trust it",
-        );
-    }
-    let id = match contacts::by_account(cx.db, chain.account())? {
-        Some(known) => {
-            if !learn_chain(cx, known.id, &chain)? {
-                return refuse(
-                    "their device list does not follow from the one you know; compare safety numbers with them",
-                );
-            }
-            contacts::set_found(cx.db, known.id, handle.as_deref(), &keyserver)?;
-            if verified {
-                contacts::set_verified(cx.db, known.id, true)?;
-            }
-            if let Some(name) = &wanted.name
-                && contacts::by_name(cx.db, name)?.is_none()
-            {
-                contacts::rename(cx.db, known.id, name)?;
-            }
-            known.id
-        }
-        None => {
-            let proposed = match (&wanted.name, &wanted.who, &found.handle_name) {
-                (Some(name), _, _) => name.clone(),
-                (None, NewContact::Handle(handle, _), _) => handle.name().to_owned(),
-                (None, NewContact::Link(_), Some(name)) => name.clone(),
-                (None, NewContact::Link(_), None) => unnamed(chain.account()),
-            };
-            let name = free_name(cx, &proposed)?;
-            let row = contacts::NewRow {
-                chain: &chain,
-                name: &name,
-                handle: handle.as_deref(),
-                claimed_handle: None,
-                keyserver: Some(&keyserver),
-                standing: Standing::Accepted,
-                verified,
-            };
-            contacts::insert(cx.db, &row, cx.now)?
-        }
-    };
-    accept(cx, id)?;
-    Ok(contacts::get(cx.db, id)?.ok_or_else(|| ("the contact vanished".to_owned(), true)))
 }
 
 fn mark_read<R: CryptoRng>(cx: &mut Cx<'_, R>, contact: ContactId, through: LocalId) -> Result<Answer, StoreError> {

@@ -7,10 +7,13 @@ use hushwire_proto::limits::TEXT_BYTES_MAX;
 use hushwire_proto::signing::{Label, Transcript};
 use prost::Message as _;
 use sha2::{Digest, Sha256};
-use zeroize::Zeroizing;
+use zeroize::{Zeroize as _, Zeroizing};
 
 /// Receipts of one kind that one content carries.
 pub(crate) const RECEIPTS_MAX: usize = 256;
+
+/// The largest counter and Lamport time: what the database can hold. No conversation comes near it.
+const NUMBER_MAX: u64 = i64::MAX as u64;
 
 /// The longest claimed handle, in bytes.
 const CLAIMED_HANDLE_BYTES_MAX: usize = 300;
@@ -19,7 +22,7 @@ const CLAIMED_HANDLE_BYTES_MAX: usize = 300;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Plain {
     /// Encoded [`Content`]; kept apart because its hash is chained.
-    pub(crate) content: Vec<u8>,
+    pub(crate) content: Zeroizing<Vec<u8>>,
     /// Sent along until the peer is known to have it.
     pub(crate) introduction: Option<Introduction>,
 }
@@ -152,7 +155,13 @@ impl Plain {
             token: introduction.token.expose().to_vec(),
             handle: introduction.handle.clone().unwrap_or_default(),
         });
-        Zeroizing::new(PlainWire { content: self.content.clone(), introduction }.encode_to_vec())
+        let mut wire = PlainWire { content: self.content.to_vec(), introduction };
+        let bytes = Zeroizing::new(wire.encode_to_vec());
+        wire.content.zeroize();
+        if let Some(introduction) = &mut wire.introduction {
+            introduction.token.zeroize();
+        }
+        bytes
     }
 
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self, BadContent> {
@@ -169,7 +178,7 @@ impl Plain {
                 })
             })
             .transpose()?;
-        Ok(Self { content: plain.content, introduction })
+        Ok(Self { content: Zeroizing::new(plain.content), introduction })
     }
 }
 
@@ -196,7 +205,9 @@ impl Content {
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self, BadContent> {
         match ContentWire::decode(bytes).map_err(|_| BadContent)?.body.ok_or(BadContent)? {
             BodyWire::Text(text) => {
-                let fits = (1..=TEXT_BYTES_MAX).contains(&text.text.len()) && text.counter > 0;
+                let fits = (1..=TEXT_BYTES_MAX).contains(&text.text.len())
+                    && (1..=NUMBER_MAX).contains(&text.counter)
+                    && text.lamport <= NUMBER_MAX;
                 let previous = match text.previous.as_slice() {
                     [] => None,
                     hash => Some(hash.try_into().map_err(|_| BadContent)?),
@@ -267,7 +278,7 @@ mod tests {
         for content in [text(), receipt()] {
             assert_eq!(Content::parse(&content.encode()), Ok(content.clone()));
             let plain = Plain {
-                content: content.encode(),
+                content: Zeroizing::new(content.encode()),
                 introduction: Some(Introduction {
                     token: Token::from_slice(&[5; 32]).unwrap(),
                     handle: Some("alice@example.org".into()),

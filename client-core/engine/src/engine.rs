@@ -1,9 +1,9 @@
 //! The one door: an input, one transaction, then outputs. What is outstanding after any input is found by looking at
 //! the database, never kept in a queue of its own, so a crash at any moment forgets nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use hushwire_proto::ids::{Seq, UnixMillis};
+use hushwire_proto::ids::{DepositId, Seq, Token, TokenHash, UnixMillis};
 use rand_core::CryptoRng;
 use rusqlite::Connection;
 
@@ -13,8 +13,8 @@ use crate::input::{Call, CallFailed, CallId, Input, Output, Reply};
 use crate::outbox::Backoff;
 use crate::store::me::{self, Flag};
 use crate::store::{Store, StoreError};
-use crate::types::{Event, Profile};
-use crate::{contacts, outbox, prekeys, receipts, receive, send};
+use crate::types::{ContactId, Event, Profile};
+use crate::{contacts, lookup, outbox, prekeys, receipts, receive, send};
 
 /// The messenger of one device.
 ///
@@ -183,6 +183,8 @@ pub(crate) struct Flight {
     begun: bool,
     next: u64,
     pub(crate) calls: BTreeMap<CallId, Pending>,
+    /// Deposits among them.
+    pub(crate) deposits: BTreeSet<DepositId>,
     /// Chores that failed: how often, and when the next try is due.
     pub(crate) chores: BTreeMap<Chore, Backoff>,
     /// Whether the keyserver was asked for the stock since the program began.
@@ -204,13 +206,14 @@ pub(crate) enum Pending {
     Register,
     Publish(Vec<(crate::store::prekeys::Kind, u32)>),
     GetStock,
-    AddContact(Box<contacts::Wanted>),
-    Refresh(crate::types::ContactId),
-    Fetch(crate::types::ContactId),
-    Grant(Vec<hushwire_proto::ids::TokenHash>),
-    Revoke(Vec<hushwire_proto::ids::TokenHash>),
+    AddContact(Box<lookup::Wanted>),
+    Refresh(ContactId),
+    Fetch(ContactId),
+    Grant(Vec<TokenHash>),
+    Revoke(Vec<TokenHash>),
     Acknowledge,
-    Deposit(hushwire_proto::ids::DepositId),
+    /// Under this token.
+    Deposit(DepositId, Token),
 }
 
 fn replied<R: CryptoRng>(
@@ -222,14 +225,14 @@ fn replied<R: CryptoRng>(
         Pending::Register => prekeys::registered(cx, reply),
         Pending::Publish(keys) => prekeys::published(cx, &keys, reply),
         Pending::GetStock => prekeys::stock(cx, reply),
-        Pending::AddContact(wanted) => contacts::found(cx, *wanted, reply),
-        Pending::Refresh(contact) => contacts::refreshed(cx, contact, reply),
+        Pending::AddContact(wanted) => lookup::found(cx, *wanted, reply),
+        Pending::Refresh(contact) => lookup::refreshed(cx, contact, reply),
         Pending::Fetch(contact) => send::fetched(cx, contact, reply),
         Pending::Grant(hashes) => prekeys::granted(cx, &hashes, reply),
         Pending::Revoke(hashes) => prekeys::revoked(cx, &hashes, reply),
         // If it was lost, the relay delivers again and we acknowledge again.
         Pending::Acknowledge => Ok(()),
-        Pending::Deposit(id) => outbox::deposited(cx, id, reply),
+        Pending::Deposit(id, token) => outbox::deposited(cx, id, &token, reply),
     }
 }
 

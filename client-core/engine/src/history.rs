@@ -19,7 +19,8 @@ pub struct Page {
 }
 
 impl Engine {
-    /// A part of the history, oldest first, in the order in which both sides see it; of one contact or of all.
+    /// A part of the history, oldest first: of one contact, in the order in which both sides see it, or of all, in the
+    /// order in which it was kept here.
     ///
     /// # Errors
     /// [`StoreError`].

@@ -8,7 +8,8 @@
 //! |---|---|
 //! | what goes in and out | [`input`](Input), [`types`](Event) |
 //! | how a text gets out | `send`, `outbox` |
-//! | what happens to an envelope that comes | `receive`, `seal`, `content` |
+//! | what happens to an envelope that comes | `receive`, `seal`, `content`, `keep` |
+//! | what is believed of a keyserver's answers | `lookup`, `send` |
 //! | who may send what | `content::allowed` |
 //! | what lies in the database | `store/schema` |
 
@@ -19,6 +20,8 @@ mod content;
 mod engine;
 mod history;
 mod input;
+mod keep;
+mod lookup;
 mod outbox;
 mod prekeys;
 mod receipts;

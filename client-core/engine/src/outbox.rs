@@ -2,14 +2,14 @@
 //! deposit id until the relay has them.
 
 use hushwire_proto::address::ServerAddress;
-use hushwire_proto::ids::{DepositId, UnixMillis};
+use hushwire_proto::ids::{DepositId, Token, UnixMillis};
 use hushwire_proto::relay::{Refused, RefusedReason};
 use rand_core::CryptoRng;
 
-use crate::contacts;
 use crate::engine::{Cx, Pending};
 use crate::input::{Call, CallFailed, Reply};
-use crate::store::{StoreError, messages, outbox};
+use crate::lookup;
+use crate::store::{StoreError, contacts as people, messages, outbox};
 use crate::types::{Event, State};
 
 /// Deposits under way to one mailbox. Enough to fill a relay's group commit; each is a size class in memory.
@@ -42,32 +42,32 @@ pub(crate) fn backoff(attempts: u32, now: UnixMillis, rng: &mut impl CryptoRng) 
 pub(crate) fn outstanding<R: CryptoRng>(cx: &mut Cx<'_, R>) -> Result<Option<UnixMillis>, StoreError> {
     let mut wake: Option<UnixMillis> = None;
     for mailbox in outbox::mailboxes(cx.db)? {
-        let rows = outbox::first_for(cx.db, mailbox, WINDOW)?;
-        let under_way = |id: DepositId, cx: &Cx<'_, R>| {
-            cx.flight.calls.values().any(|pending| matches!(pending, Pending::Deposit(other) if *other == id))
-        };
-        // The head decides: nothing overtakes an envelope that waits for its next try.
-        let Some(head) = rows.first() else { continue };
-        if head.due > cx.now && !under_way(head.deposit.id, cx) {
-            wake = wake.into_iter().chain([head.due]).min();
-            continue;
-        }
-        for row in rows {
-            if !under_way(row.deposit.id, cx) {
-                let id = row.deposit.id;
-                cx.call(Call::Deposit { relay: row.relay, deposit: row.deposit }, Pending::Deposit(id));
+        for (id, due) in outbox::first_for(cx.db, mailbox, WINDOW)? {
+            if cx.flight.deposits.contains(&id) {
+                continue;
             }
+            // Nothing overtakes an envelope that waits for its next try.
+            if due > cx.now {
+                wake = wake.into_iter().chain([due]).min();
+                break;
+            }
+            let (relay, deposit) = outbox::load(cx.db, id)?;
+            let token = deposit.token.clone();
+            cx.flight.deposits.insert(id);
+            cx.call(Call::Deposit { relay, deposit }, Pending::Deposit(id, token));
         }
     }
     Ok(wake)
 }
 
-/// A deposit has its reply.
+/// A deposit under this token has its reply.
 pub(crate) fn deposited<R: CryptoRng>(
     cx: &mut Cx<'_, R>,
     id: DepositId,
+    token: &Token,
     reply: Result<Reply, CallFailed>,
 ) -> Result<(), StoreError> {
+    cx.flight.deposits.remove(&id);
     let Some(about) = outbox::about(cx.db, id)? else { return Ok(()) };
     let failure = match reply {
         Ok(Reply::Stored) => {
@@ -83,8 +83,10 @@ pub(crate) fn deposited<R: CryptoRng>(
         Ok(_) => CallFailed::OutOfProtocol,
         Err(failure) => failure,
     };
-    if let CallFailed::Relay(Refused { reason: RefusedReason::NoSuchDoor, .. }) = &failure {
-        contacts::door_closed(cx, &about)?;
+    if matches!(&failure, CallFailed::Relay(Refused { reason: RefusedReason::NoSuchDoor, .. }))
+        && door_closed(cx, &about, token)?
+    {
+        return Ok(());
     }
     let due = match &failure {
         CallFailed::Relay(refused) => cx.now.plus(wait_after(refused)),
@@ -95,6 +97,26 @@ pub(crate) fn deposited<R: CryptoRng>(
         cx.event(Event::Retrying { contact: about.contact, reason: failure.to_string(), next_try: due });
     }
     Ok(())
+}
+
+/// Their relay does not know this token or the mailbox any more: stop using the token, and look for newer device lists.
+/// Whether there is another token to try at once.
+fn door_closed<R: CryptoRng>(cx: &mut Cx<'_, R>, about: &outbox::About, tried: &Token) -> Result<bool, StoreError> {
+    if about.token != *tried {
+        return Ok(true);
+    }
+    let links = people::links(cx.db, about.contact)?;
+    let device =
+        links.last().and_then(|link| link.link().devices.iter().find(|device| device.mailbox == about.mailbox));
+    if let Some(device) = device
+        && device.request_token != *tried
+    {
+        outbox::change_token(cx.db, about.mailbox, tried, &device.request_token)?;
+        people::set_their_token(cx.db, about.contact, None)?;
+        return Ok(true);
+    }
+    lookup::refresh(cx, about.contact)?;
+    Ok(false)
 }
 
 /// The relay that a device list names, if the address is one.

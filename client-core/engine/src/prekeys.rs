@@ -5,7 +5,7 @@ use bytes::Bytes;
 use hushwire_crypto::{BadStored, KyberPreKey, OneTimePreKey, SignedPreKey};
 use hushwire_proto::ids::{TokenHash, UnixMillis};
 use hushwire_proto::keyserver::{CurveKey, Publish, RefusedReason, SignedCurveKey, SignedKyberKey, Stock};
-use hushwire_proto::limits::{PREKEYS_PER_PUBLISH_MAX, TOKENS_PER_GRANT_MAX};
+use hushwire_proto::limits::{PREKEYS_PER_DEVICE_MAX, PREKEYS_PER_PUBLISH_MAX, TOKENS_PER_GRANT_MAX};
 use rand_core::CryptoRng;
 use rusqlite::Connection;
 
@@ -28,8 +28,13 @@ const LOW: u32 = 20;
 /// How long a signed prekey is given out, in milliseconds.
 const SIGNED_LIFETIME_MS: u64 = 7 * 24 * 3600 * 1000;
 
-/// How long a signed prekey that was replaced still opens first messages: as long as a relay keeps them, and a week.
-const SIGNED_KEPT_MS: u64 = 37 * 24 * 3600 * 1000;
+/// How long a prekey that is not given out any more still opens first messages: 30 days in which a session may be written
+/// in without an answer, 30 days in which a relay keeps what was written, and a week.
+const KEPT_MS: u64 = 67 * 24 * 3600 * 1000;
+
+/// One-time prekeys of each kind that wait to be used. Whoever asks for our prekeys and never writes fills the database
+/// no further than this; the last-resort key does then.
+const ONE_TIME_HELD_MAX: u32 = 1_000;
 
 /// The prekeys of a new account.
 pub(crate) fn make_first(
@@ -45,8 +50,8 @@ pub(crate) fn make_first(
 /// Calls what the servers do not have yet. When to look again.
 pub(crate) fn outstanding<R: CryptoRng>(cx: &mut Cx<'_, R>) -> Result<Option<UnixMillis>, StoreError> {
     let keyserver = cx.keys.keyserver.clone();
-    let mut wake = None;
     if !me::flag(cx.db, Flag::Registered)? {
+        let mut wake = None;
         if due(cx, Chore::Register, &mut wake, |pending| matches!(pending, Pending::Register))
             && let Some(link) = cx.keys.links.first().cloned()
         {
@@ -55,7 +60,7 @@ pub(crate) fn outstanding<R: CryptoRng>(cx: &mut Cx<'_, R>) -> Result<Option<Uni
         }
         return Ok(wake);
     }
-    renew(cx)?;
+    let mut wake = Some(renew(cx)?);
     let (publish, made_of) = unpublished(cx.db)?;
     let publishing = !made_of.is_empty();
     if publishing && due(cx, Chore::Publish, &mut wake, |pending| matches!(pending, Pending::Publish(_))) {
@@ -111,7 +116,8 @@ pub(crate) fn published<R: CryptoRng>(
                 prekeys::mark_published(cx.db, *kind, *id)?;
             }
             done(cx, Chore::Publish);
-            note_stock(cx, stock)
+            note_stock(cx, stock)?;
+            Ok(())
         }
         Ok(_) | Err(_) => {
             failed(cx, Chore::Publish);
@@ -125,7 +131,15 @@ pub(crate) fn stock<R: CryptoRng>(cx: &mut Cx<'_, R>, reply: Result<Reply, CallF
     match reply {
         Ok(Reply::Stock(stock)) => {
             done(cx, Chore::GetStock);
-            note_stock(cx, stock)
+            // Only here: a keyserver that always says it has none is not published to again and again.
+            let least = note_stock(cx, stock)?;
+            if least < LOW
+                && unpublished(cx.db)?.1.is_empty()
+                && prekeys::count(cx.db, Kind::OneTimeKyber)? < ONE_TIME_HELD_MAX
+            {
+                make_batch(cx.db, cx.keys, cx.now, cx.rng)?;
+            }
+            Ok(())
         }
         Ok(_) | Err(_) => {
             failed(cx, Chore::GetStock);
@@ -226,14 +240,11 @@ fn announce<R: CryptoRng>(cx: &mut Cx<'_, R>, publishing: bool) -> Result<(), St
     Ok(())
 }
 
-fn note_stock<R: CryptoRng>(cx: &mut Cx<'_, R>, stock: Stock) -> Result<(), StoreError> {
+fn note_stock<R: CryptoRng>(cx: &mut Cx<'_, R>, stock: Stock) -> Result<u32, StoreError> {
     cx.flight.stock_asked = true;
     let least = stock.one_time.min(stock.one_time_kyber);
     me::set_stock(cx.db, least)?;
-    if least < LOW && unpublished(cx.db)?.1.is_empty() {
-        make_batch(cx.db, cx.keys, cx.now, cx.rng)?;
-    }
-    Ok(())
+    Ok(least)
 }
 
 /// A first message used one of our keys up: look how many are left.
@@ -241,13 +252,17 @@ pub(crate) fn used<R: CryptoRng>(cx: &mut Cx<'_, R>) {
     cx.flight.stock_asked = false;
 }
 
-fn renew<R: CryptoRng>(cx: &mut Cx<'_, R>) -> Result<(), StoreError> {
+/// Makes new signed prekeys when it is time, and forgets what nobody can name any more. When it is time again.
+fn renew<R: CryptoRng>(cx: &mut Cx<'_, R>) -> Result<UnixMillis, StoreError> {
     let newest = prekeys::newest(cx.db, Kind::Signed)?;
-    if newest.is_none_or(|made| cx.now.since(made) > SIGNED_LIFETIME_MS) {
-        make_signed(cx.db, cx.keys, cx.now, cx.rng)?;
-        prekeys::forget_older(cx.db, UnixMillis(cx.now.0.saturating_sub(SIGNED_KEPT_MS)))?;
+    if let Some(made) = newest
+        && cx.now.since(made) <= SIGNED_LIFETIME_MS
+    {
+        return Ok(made.plus(SIGNED_LIFETIME_MS + 1));
     }
-    Ok(())
+    prekeys::forget_replaced(cx.db, UnixMillis(cx.now.0.saturating_sub(KEPT_MS)), PREKEYS_PER_DEVICE_MAX)?;
+    make_signed(cx.db, cx.keys, cx.now, cx.rng)?;
+    Ok(cx.now.plus(SIGNED_LIFETIME_MS + 1))
 }
 
 fn make_signed(db: &Connection, keys: &Keys, now: UnixMillis, rng: &mut impl CryptoRng) -> Result<(), StoreError> {

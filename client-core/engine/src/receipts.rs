@@ -25,7 +25,11 @@ pub(crate) fn outstanding<R: CryptoRng>(cx: &mut Cx<'_, R>) -> Result<Option<Uni
     for contact in receipts::contacts_due(cx.db, cx.now)? {
         let accepted = contacts::get(cx.db, contact)?.is_some_and(|contact| contact.standing == Standing::Accepted);
         let delivered = receipts::take(cx.db, contact, receipts::Kind::Delivered, RECEIPTS_MAX)?;
-        let read = receipts::take(cx.db, contact, receipts::Kind::Read, RECEIPTS_MAX)?;
+        // What was read is told no sooner than that it came: nobody can have read what did not.
+        let read = match delivered.len() < RECEIPTS_MAX {
+            true => receipts::take(cx.db, contact, receipts::Kind::Read, RECEIPTS_MAX)?,
+            false => Vec::new(),
+        };
         if !accepted {
             continue;
         }

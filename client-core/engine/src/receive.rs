@@ -7,24 +7,27 @@ use hushwire_crypto::{
     Sessions, SignalMessage, SignedPreKey, UsedPreKeys,
 };
 use hushwire_proto::account::Device;
-use hushwire_proto::ids::{AccountId, DeviceId, Seq};
+use hushwire_proto::ids::{AccountId, Seq};
 use hushwire_proto::relay::{Deliveries, Delivery};
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
 use crate::account::verify_links;
 use crate::contacts as people;
-use crate::content::{self, Content, Introduction, Origin, Plain, Receipt, Text};
+use crate::content::{self, BadContent, Content, Origin, Plain};
 use crate::engine::{Cx, Pending};
 use crate::input::Call;
 use crate::seal::Inside;
 use crate::store::prekeys::Kind;
-use crate::store::{StoreError, contacts, damaged, me, messages, prekeys, receipts, sessions};
-use crate::types::{Contact, ContactId, Event, Standing, State};
-use crate::{prekeys as own_prekeys, receipts as due_receipts};
+use crate::store::{StoreError, contacts, damaged, me, prekeys, sessions};
+use crate::types::{Contact, Event, Standing};
+use crate::{keep, prekeys as own_prekeys};
 
 /// Strangers whose requests are kept. Further ones are dropped until a person has looked at those.
 const REQUESTS_MAX: u32 = 256;
+
+/// Texts of one stranger that are kept unread. Enough to say who one is.
+const REQUEST_TEXTS_MAX: u32 = 64;
 
 /// Why an envelope leaves no trace.
 enum Dropped {
@@ -52,29 +55,25 @@ pub(crate) fn run<R: CryptoRng>(cx: &mut Cx<'_, R>, deliveries: Deliveries) -> R
     if deliveries.expired_through > Seq(0) && me::note_expired(cx.db, deliveries.expired_through)? {
         cx.event(Event::Expired);
     }
-    let mut kept = me::drained_to(cx.db)?;
+    let Some(last) = deliveries.deliveries.last().map(|delivery| delivery.seq) else { return Ok(()) };
+    // The relay's numbers are only for talking to the relay: what came before is known by its ratchet, not by its number.
     for delivery in deliveries.deliveries {
-        if delivery.seq <= kept {
-            continue;
-        }
-        kept = delivery.seq;
         match envelope(cx, &delivery) {
             Ok(()) | Err(Dropped::Repeated | Dropped::Unwanted) => {}
             Err(Dropped::Bad(reason)) => cx.event(Event::Undecryptable { reason }),
             Err(Dropped::Store(error)) => return Err(error),
         }
     }
-    me::set_drained_to(cx.db, kept)?;
-    cx.call(Call::Acknowledge { through: kept }, Pending::Acknowledge);
+    me::set_drained_to(cx.db, last)?;
+    cx.call(Call::Acknowledge { through: last }, Pending::Acknowledge);
     Ok(())
 }
 
 /// Everything up to the decryption only reads; everything after it writes.
 fn envelope<R: CryptoRng>(cx: &mut Cx<'_, R>, delivery: &Delivery) -> Result<(), Dropped> {
-    let (sealed_by, inside) = Inside::open(&delivery.envelope, &cx.keys.identity).map_err(bad)?;
+    let (sealed_by, inside) = Inside::open(&delivery.envelope, &cx.keys.identity, cx.keys.account).map_err(bad)?;
     let known = contacts::by_account(cx.db, inside.account)?;
-    if known.as_ref().is_some_and(|contact| contact.standing == Standing::Blocked) || inside.account == cx.keys.account
-    {
+    if inside.account == cx.keys.account || !is_wanted(cx, known.as_ref())? {
         return Err(Dropped::Unwanted);
     }
     let sender = sender(cx, known, &inside)?;
@@ -82,28 +81,49 @@ fn envelope<R: CryptoRng>(cx: &mut Cx<'_, R>, delivery: &Delivery) -> Result<(),
         return Err(Dropped::Bad("sealed by another key than the sender's device list has".into()));
     }
     let opened = decrypt(cx, &sender, sealed_by, &inside.message)?;
-    let contact = keep_sender(cx, sender, &opened)?;
-    let Ok(plain) = Plain::parse(&opened.plaintext) else {
-        return Err(Dropped::Bad("authentic, but not a content that this version knows".into()));
-    };
-    let Ok(content) = Content::parse(&plain.content) else {
-        return Err(Dropped::Bad("authentic, but not a content that this version knows".into()));
-    };
-    let origin = match contact.standing {
-        Standing::Accepted => Origin::Contact,
-        Standing::Request | Standing::Blocked => Origin::Stranger,
-    };
-    if !content::allowed(&content, origin) {
-        return Err(Dropped::Bad("a content that is not accepted from this sender".into()));
+    let said = said(&opened.plaintext, sender.contact.as_ref());
+    if let (Err(dropped), None) = (&said, &sender.contact) {
+        // Nobody becomes a contact by what cannot be shown.
+        return Err(Dropped::Bad((*dropped).into()));
     }
-    if let Some(introduction) = plain.introduction {
-        introduced(cx, &contact, &introduction)?;
+    let contact = keep_sender(cx, sender, &opened)?;
+    // The ratchet has moved, whatever was said.
+    let (plain, content) = said.map_err(|dropped| Dropped::Bad(dropped.into()))?;
+    if let Some(introduction) = &plain.introduction {
+        keep::introduction(cx, &contact, introduction)?;
     }
     match content {
-        Content::Text(text) => keep_text(cx, &contact, inside.device, text, &plain.content)?,
-        Content::Receipt(receipt) => keep_receipt(cx, &contact, &receipt)?,
+        Content::Text(text) => match keep::text(cx, &contact, inside.device, text, &plain.content)? {
+            true => Ok(()),
+            false => Err(Dropped::Bad("a second text under a number that its author has used".into())),
+        },
+        Content::Receipt(receipt) => Ok(keep::receipt(cx, &contact, &receipt)?),
     }
-    Ok(())
+}
+
+/// Whether there is room for what they write: nobody fills the database without a person's consent.
+fn is_wanted<R: CryptoRng>(cx: &Cx<'_, R>, known: Option<&Contact>) -> Result<bool, StoreError> {
+    Ok(match known.map(|contact| (contact.standing, contact.unread)) {
+        Some((Standing::Accepted, _)) => true,
+        Some((Standing::Blocked, _)) => false,
+        Some((Standing::Request, unread)) => unread < REQUEST_TEXTS_MAX,
+        None => contacts::count(cx.db, Standing::Request)? < REQUESTS_MAX,
+    })
+}
+
+/// What an authentic plaintext says, if it is known and accepted from there.
+fn said(plaintext: &[u8], contact: Option<&Contact>) -> Result<(Plain, Content), &'static str> {
+    const UNKNOWN: &str = "authentic, but not a content that this version knows";
+    let plain = Plain::parse(plaintext).map_err(|BadContent| UNKNOWN)?;
+    let content = Content::parse(&plain.content).map_err(|BadContent| UNKNOWN)?;
+    let origin = match contact.map(|contact| contact.standing) {
+        Some(Standing::Accepted) => Origin::Contact,
+        Some(Standing::Request | Standing::Blocked) | None => Origin::Stranger,
+    };
+    match content::allowed(&content, origin) {
+        true => Ok((plain, content)),
+        false => Err("a content that is not accepted from this sender"),
+    }
 }
 
 /// Who an envelope says it is from, with the device list that proves it.
@@ -233,9 +253,6 @@ fn keep_sender<R: CryptoRng>(cx: &mut Cx<'_, R>, sender: Sender, opened: &Opened
             contact
         }
         (None, Some(chain)) => {
-            if contacts::count(cx.db, Standing::Request)? >= REQUESTS_MAX {
-                return Err(Dropped::Unwanted);
-            }
             let name = people::free_name(cx, &people::unnamed(sender.account))?;
             let row = contacts::NewRow {
                 chain,
@@ -262,94 +279,6 @@ fn keep_sender<R: CryptoRng>(cx: &mut Cx<'_, R>, sender: Sender, opened: &Opened
         own_prekeys::used(cx);
     }
     Ok(contact)
-}
-
-fn introduced<R: CryptoRng>(
-    cx: &mut Cx<'_, R>,
-    contact: &Contact,
-    introduction: &Introduction,
-) -> Result<(), StoreError> {
-    contacts::set_their_token(cx.db, contact.id, Some(&introduction.token))?;
-    if contact.claimed_handle.is_none()
-        && let Some(handle) = &introduction.handle
-    {
-        contacts::set_claimed_handle(cx.db, contact.id, handle)?;
-    }
-    Ok(())
-}
-
-fn keep_text<R: CryptoRng>(
-    cx: &mut Cx<'_, R>,
-    contact: &Contact,
-    device: DeviceId,
-    text: Text,
-    content: &[u8],
-) -> Result<(), StoreError> {
-    missing(cx, contact.id, device, &text, content)?;
-    let lamport = me::note_lamport(cx.db, text.lamport)?;
-    let row = messages::NewRow {
-        contact: contact.id,
-        outgoing: false,
-        device,
-        counter: text.counter,
-        message_id: text.message_id,
-        lamport,
-        sent_at: text.sent_at,
-        text: &text.text,
-        state: State::Delivered,
-    };
-    let Some(id) = messages::insert(cx.db, &row, cx.now)? else { return Ok(()) };
-    if contact.standing == Standing::Accepted {
-        let due = due_receipts::hold_back(cx.now, cx.rng);
-        receipts::add(cx.db, contact.id, receipts::Kind::Delivered, device, text.counter, due)?;
-    }
-    let message = messages::get(cx.db, id)?.ok_or_else(|| damaged("messages"))?;
-    cx.event(Event::Received(message));
-    Ok(())
-}
-
-/// Notes how far this author has come, and tells of texts that are missing before this one.
-fn missing<R: CryptoRng>(
-    cx: &mut Cx<'_, R>,
-    contact: ContactId,
-    device: DeviceId,
-    text: &Text,
-    content: &[u8],
-) -> Result<(), StoreError> {
-    let (last, hash) = match sessions::author(cx.db, contact, device)? {
-        Some((last, hash)) => (last, Some(hash)),
-        None => (0, None),
-    };
-    if text.counter <= last {
-        // One that was missed comes late; what was told stays told.
-        return Ok(());
-    }
-    let skipped = text.counter - last - 1;
-    if skipped > 0 || text.previous != hash {
-        cx.event(Event::Gap { contact, missing: skipped });
-    }
-    sessions::set_author(cx.db, contact, device, text.counter, &content::hash(content))
-}
-
-fn keep_receipt<R: CryptoRng>(cx: &mut Cx<'_, R>, contact: &Contact, receipt: &Receipt) -> Result<(), StoreError> {
-    if receipt.author != cx.keys.device {
-        return Ok(());
-    }
-    let mut moved = Vec::new();
-    for counter in &receipt.delivered {
-        contacts::note_delivered(cx.db, contact.id, *counter)?;
-        let id = messages::advance_ours(cx.db, contact.id, receipt.author, *counter, State::Delivered)?;
-        moved.extend(id.map(|id| (id, State::Delivered)));
-    }
-    if receipt.read_through > 0 {
-        let read =
-            messages::advance_ours_through(cx.db, contact.id, receipt.author, receipt.read_through, State::Read)?;
-        moved.extend(read.into_iter().map(|id| (id, State::Read)));
-    }
-    for (id, state) in moved {
-        cx.event(Event::StateChanged { id, contact: contact.id, state });
-    }
-    Ok(())
 }
 
 fn bad(error: impl std::fmt::Display) -> Dropped {

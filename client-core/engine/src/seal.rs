@@ -1,8 +1,9 @@
 //! From a ratchet message to a sealed envelope of a size class, and back.
 //!
 //! The relay sees a sealed envelope: no sender, no account, one of eight sizes. Inside the seal stand who sent it (the
-//! account and device; proven by the seal's identity key, which the device list must have), the ratchet message and
-//! padding. The seal is Signal's sealed sender, version 1, without a server's certificate: accounts certify
+//! account and device; proven by the seal's identity key, which the device list must have), which account it is meant
+//! for (or whoever lists somebody else's device in an account of their own would have our words said to that somebody),
+//! the ratchet message and padding. The seal is Signal's sealed sender, version 1, without a server's certificate: accounts certify
 //! themselves.
 //!
 //! Spec: envelope §2.
@@ -26,6 +27,8 @@ const PADDING_MARK: u8 = 0x80;
 pub(crate) struct Inside {
     pub(crate) account: AccountId,
     pub(crate) device: DeviceId,
+    /// Whom the sender means.
+    pub(crate) recipient: AccountId,
     pub(crate) message: CiphertextMessage,
     /// The sender's device lists, with first messages only: whoever gets one may never have heard of them.
     pub(crate) links: Vec<SignedLink>,
@@ -36,6 +39,8 @@ pub(crate) struct Inside {
 pub(crate) enum BadSeal {
     #[error("not sealed for this device")]
     NotForUs,
+    #[error("meant for another account that lists this device as its own")]
+    OtherAccount,
     #[error("the seal holds no message")]
     Malformed,
     #[error("too long for the largest envelope")]
@@ -57,6 +62,8 @@ struct InsideWire {
     message: Vec<u8>,
     #[prost(bytes = "vec", tag = "5")]
     links: Vec<u8>,
+    #[prost(bytes = "vec", tag = "6")]
+    recipient: Vec<u8>,
 }
 
 impl Inside {
@@ -77,22 +84,31 @@ impl Inside {
             device: self.device.get().into(),
             message,
             links: if self.links.is_empty() { Vec::new() } else { encode_links(&self.links) },
+            recipient: self.recipient.as_bytes().to_vec(),
         };
         let padded = pad(inside.encode_to_vec()).ok_or(BadSeal::TooLong)?;
         let sealed = sealed::seal(&padded, sender, recipient, rng).map_err(|_| BadSeal::WeakKey)?;
         Envelope::new(sealed.into()).map_err(|_| BadSeal::TooLong)
     }
 
-    /// Opens an envelope: who sealed it, and what it holds. The caller checks that the device list of
-    /// [`Inside::account`] has that key.
-    pub(crate) fn open(envelope: &Envelope, recipient: &IdentityKeyPair) -> Result<(PublicKey, Self), BadSeal> {
+    /// Opens an envelope for this device of this account: who sealed it, and what it holds. The caller checks that the
+    /// device list of [`Inside::account`] has that key.
+    pub(crate) fn open(
+        envelope: &Envelope,
+        identity: &IdentityKeyPair,
+        account: AccountId,
+    ) -> Result<(PublicKey, Self), BadSeal> {
         // The official library reads more first bytes as version 1; an envelope of ours has one form only.
         if envelope.bytes().first() != Some(&SEAL_VERSION) {
             return Err(BadSeal::NotForUs);
         }
-        let unsealed = sealed::open(envelope.bytes(), recipient).map_err(|_| BadSeal::NotForUs)?;
+        let unsealed = sealed::open(envelope.bytes(), identity).map_err(|_| BadSeal::NotForUs)?;
         let bytes = unpad(&unsealed.content).ok_or(BadSeal::Malformed)?;
         let inside = InsideWire::decode(bytes).map_err(|_| BadSeal::Malformed)?;
+        let recipient = AccountId::from_slice(&inside.recipient).ok_or(BadSeal::Malformed)?;
+        if recipient != account {
+            return Err(BadSeal::OtherAccount);
+        }
         let message = match inside.kind {
             1 => CiphertextMessage::PreKey(inside.message),
             2 => CiphertextMessage::Signal(inside.message),
@@ -107,6 +123,7 @@ impl Inside {
             Self {
                 account: AccountId::from_slice(&inside.account).ok_or(BadSeal::Malformed)?,
                 device: DeviceId::new(inside.device).ok_or(BadSeal::Malformed)?,
+                recipient,
                 message,
                 links,
             },
@@ -168,17 +185,24 @@ mod tests {
         let inside = Inside {
             account: AccountId([1; 32]),
             device: DeviceId::FIRST,
+            recipient: AccountId([2; 32]),
             message: CiphertextMessage::Signal(vec![1; 80]),
             links: Vec::new(),
         };
         let envelope = inside.seal(&alice, &bob.public(), &mut rng).unwrap();
-        assert_eq!(Inside::open(&envelope, &bob), Ok((alice.public(), inside.clone())));
-        assert_eq!(Inside::open(&envelope, &alice), Err(BadSeal::NotForUs));
+        let bobs = AccountId([2; 32]);
+        assert_eq!(Inside::open(&envelope, &bob, bobs), Ok((alice.public(), inside.clone())));
+        assert_eq!(Inside::open(&envelope, &bob, AccountId([3; 32])), Err(BadSeal::OtherAccount));
+        assert_eq!(Inside::open(&envelope, &alice, bobs), Err(BadSeal::NotForUs));
         for place in 0..envelope.len() {
             let mut bytes = envelope.bytes().to_vec();
             *bytes.get_mut(place).unwrap() ^= 0x10;
             let altered = Envelope::new(bytes.into()).unwrap();
-            assert_ne!(Inside::open(&altered, &bob).map(|(_, inside)| inside), Ok(inside.clone()), "byte {place}");
+            assert_ne!(
+                Inside::open(&altered, &bob, bobs).map(|(_, inside)| inside),
+                Ok(inside.clone()),
+                "byte {place}"
+            );
         }
     }
 }

@@ -3,12 +3,13 @@
 
 use hushwire_crypto::{
     CiphertextMessage, EncryptError, KemPublicKey, KyberPreKeyPublic, Local, OneTimePreKeyPublic, PreKeyBundle,
-    PublicKey, SignedPreKeyPublic,
+    PublicKey, Sessions, SignedPreKeyPublic,
 };
-use hushwire_proto::account::Device;
+use hushwire_proto::account::{Device, SignedLink};
+use hushwire_proto::address::ServerAddress;
 use hushwire_proto::ids::{DepositId, DeviceId, MessageId, UnixMillis};
 use hushwire_proto::keyserver::Bundle;
-use hushwire_proto::limits::TEXT_BYTES_MAX;
+use hushwire_proto::limits::{ENVELOPE_BYTES_MAX, TEXT_BYTES_MAX};
 use hushwire_proto::relay::Deposit;
 use rand_core::CryptoRng;
 
@@ -16,6 +17,7 @@ use crate::contacts as people;
 use crate::content::{self, Content, Introduction, Plain, Text};
 use crate::engine::{Cx, Pending};
 use crate::input::{Answer, Call, CallFailed, CommandError, Reply};
+use crate::lookup;
 use crate::outbox::{backoff, relay_address};
 use crate::seal::Inside;
 use crate::store::{StoreError, contacts, me, messages, outbox, sessions};
@@ -38,7 +40,7 @@ pub(crate) fn command<R: CryptoRng>(cx: &mut Cx<'_, R>, to: ContactId, text: &st
     let (counter, previous) = contacts::out_position(cx.db, to)?;
     let mut message_id = MessageId([0; 16]);
     cx.rng.fill_bytes(&mut message_id.0);
-    let lamport = me::next_lamport(cx.db)?;
+    let lamport = contacts::next_lamport(cx.db, to)?;
     let row = messages::NewRow {
         contact: to,
         outgoing: true,
@@ -65,22 +67,19 @@ pub(crate) fn outstanding<R: CryptoRng>(cx: &mut Cx<'_, R>) -> Result<Option<Uni
     let mut sealed = 0;
     for id in outbox::contacts_unsealed(cx.db)? {
         let Some(contact) = contacts::get(cx.db, id)? else { continue };
+        let links = contacts::links(cx.db, id)?;
+        let mut targets = targets(cx, id, &links)?;
         while let Some(unsealed) = outbox::next_unsealed(cx.db, id)? {
             if sealed == SEALED_AT_ONCE_MAX {
                 return Ok(Some(cx.now));
             }
-            let links = contacts::links(cx.db, id)?;
-            let devices = links.last().map_or(&[][..], |link| &link.link().devices);
-            let missing = without_session(cx, id, devices)?;
-            if !missing.is_empty() {
-                wake = wake.into_iter().chain(fetch(cx, &contact, missing)?).min();
-                break;
+            match seal(cx, &contact, &mut targets, &unsealed)? {
+                Ok(()) => sealed += 1,
+                Err(why) => {
+                    wake = wake.into_iter().chain(held(cx, &contact, &why)?).min();
+                    break;
+                }
             }
-            for device in devices {
-                seal(cx, &contact, device, &unsealed)?;
-            }
-            outbox::remove_unsealed(cx.db, unsealed.id)?;
-            sealed += 1;
         }
     }
     Ok(wake)
@@ -93,26 +92,61 @@ pub(crate) fn fetched<R: CryptoRng>(
     reply: Result<Reply, CallFailed>,
 ) -> Result<(), StoreError> {
     let failure = match reply {
-        Ok(Reply::Bundles(bundles)) => match begin(cx, id, bundles)? {
+        Ok(Reply::Bundles(bundles)) => match begin(cx, id, &bundles)? {
             None => return contacts::set_fetch_state(cx.db, id, 0, UnixMillis(0), None),
             Some(failure) => failure,
         },
         Ok(_) => CallFailed::OutOfProtocol.to_string(),
         Err(failure) => failure.to_string(),
     };
-    let (attempts, _) = contacts::fetch_state(cx.db, id)?;
-    let next = backoff(attempts, cx.now, cx.rng);
-    contacts::set_fetch_state(cx.db, id, next.attempts, next.due, Some(&failure))?;
-    cx.event(Event::Retrying { contact: id, reason: failure, next_try: next.due });
+    postpone(cx, id, failure)?;
     Ok(())
 }
 
+/// A device of a contact that can be written to.
+struct Target<'a> {
+    device: &'a Device,
+    identity: PublicKey,
+    relay: ServerAddress,
+    sessions: Sessions,
+}
+
+impl Target<'_> {
+    /// Whether there is a session with the device as the list has it today, and not with one that had its number before.
+    fn is_ready(&self, now: UnixMillis) -> bool {
+        self.sessions.has_usable_session(now.0) && self.sessions.remote_identity() == Some(self.identity)
+    }
+}
+
+/// The devices of a contact. One whose relay's address is none cannot be written to, and is left out.
+fn targets<'a, R: CryptoRng>(
+    cx: &Cx<'_, R>,
+    contact: ContactId,
+    links: &'a [SignedLink],
+) -> Result<Vec<Target<'a>>, StoreError> {
+    let mut targets = Vec::new();
+    for device in links.last().map_or(&[][..], |link| &link.link().devices) {
+        if let (Ok(identity), Some(relay)) = (PublicKey::from_pub33(&device.identity_key), relay_address(&device.relay))
+        {
+            let sessions = sessions::load(cx.db, contact, device.id)?;
+            targets.push(Target { device, identity, relay, sessions });
+        }
+    }
+    Ok(targets)
+}
+
+/// Why a content stays where it is for now.
+enum Held {
+    /// These devices have no session.
+    NoSession(Vec<DeviceId>),
+    /// It cannot be sent as things are; newer device lists may help.
+    Cannot(String),
+}
+
 /// Begins a session with each device that has a bundle; what is wrong with the first that has none or a bad one.
-fn begin<R: CryptoRng>(cx: &mut Cx<'_, R>, id: ContactId, bundles: Vec<Bundle>) -> Result<Option<String>, StoreError> {
+fn begin<R: CryptoRng>(cx: &mut Cx<'_, R>, id: ContactId, bundles: &[Bundle]) -> Result<Option<String>, StoreError> {
     let links = contacts::links(cx.db, id)?;
-    let devices = links.last().map_or(&[][..], |link| &link.link().devices);
-    for device in without_session(cx, id, devices)? {
-        let Some(device) = devices.iter().find(|known| known.id == device) else { continue };
+    for Target { device, sessions, .. } in targets(cx, id, &links)?.iter().filter(|target| !target.is_ready(cx.now)) {
         let Some(bundle) = bundles.iter().find(|bundle| bundle.device == device.id) else {
             return Ok(Some("the keyserver has no prekeys of theirs yet".into()));
         };
@@ -121,7 +155,7 @@ fn begin<R: CryptoRng>(cx: &mut Cx<'_, R>, id: ContactId, bundles: Vec<Bundle>) 
             Err(reason) => return Ok(Some(format!("the keyserver gave prekeys that do not verify ({reason})"))),
         };
         let local = Local::new(&cx.keys.identity, cx.keys.registration_id.into()).with_peer(verified.identity());
-        match sessions::load(cx.db, id, device.id)?.start(&local, &verified, cx.now.0, cx.rng) {
+        match sessions.start(&local, &verified, cx.now.0, cx.rng) {
             Ok(begun) => sessions::save(cx.db, id, device.id, &begun)?,
             Err(error) => return Ok(Some(format!("the keyserver gave prekeys that cannot be used ({error})"))),
         }
@@ -129,25 +163,8 @@ fn begin<R: CryptoRng>(cx: &mut Cx<'_, R>, id: ContactId, bundles: Vec<Bundle>) 
     Ok(None)
 }
 
-fn without_session<R: CryptoRng>(
-    cx: &Cx<'_, R>,
-    contact: ContactId,
-    devices: &[Device],
-) -> Result<Vec<DeviceId>, StoreError> {
-    let mut missing = Vec::new();
-    for device in devices {
-        if !sessions::load(cx.db, contact, device.id)?.has_usable_session(cx.now.0) {
-            missing.push(device.id);
-        }
-    }
-    Ok(missing)
-}
-
-fn fetch<R: CryptoRng>(
-    cx: &mut Cx<'_, R>,
-    contact: &Contact,
-    devices: Vec<DeviceId>,
-) -> Result<Option<UnixMillis>, StoreError> {
+/// Gets what is missing, or waits until it may be there. When to look again.
+fn held<R: CryptoRng>(cx: &mut Cx<'_, R>, contact: &Contact, why: &Held) -> Result<Option<UnixMillis>, StoreError> {
     if cx.flight.calls.values().any(|pending| matches!(pending, Pending::Fetch(id) if *id == contact.id)) {
         return Ok(None);
     }
@@ -155,56 +172,101 @@ fn fetch<R: CryptoRng>(
     if due > cx.now {
         return Ok(Some(due));
     }
-    if let Some(keyserver) = people::keyserver_of(cx, contact.id)? {
-        cx.call(Call::Fetch { keyserver, account: contact.account, devices }, Pending::Fetch(contact.id));
+    match why {
+        Held::NoSession(devices) => {
+            let keyserver = lookup::keyserver_of(cx, contact.id)?;
+            let fetch = Call::Fetch { keyserver, account: contact.account, devices: devices.clone() };
+            cx.call(fetch, Pending::Fetch(contact.id));
+            Ok(None)
+        }
+        Held::Cannot(reason) => {
+            lookup::refresh(cx, contact.id)?;
+            postpone(cx, contact.id, reason.clone()).map(Some)
+        }
     }
-    Ok(None)
 }
 
-/// Encrypts and seals one content for one device, and puts it into the outbox.
+/// What waits for this contact is looked at again later.
+fn postpone<R: CryptoRng>(cx: &mut Cx<'_, R>, contact: ContactId, reason: String) -> Result<UnixMillis, StoreError> {
+    let (attempts, _) = contacts::fetch_state(cx.db, contact)?;
+    let next = backoff(attempts, cx.now, cx.rng);
+    contacts::set_fetch_state(cx.db, contact, next.attempts, next.due, Some(&reason))?;
+    cx.event(Event::Retrying { contact, reason, next_try: next.due });
+    Ok(next.due)
+}
+
+/// Encrypts and seals one content for every device and puts it into the outbox: for all of them, or nothing is sent.
 fn seal<R: CryptoRng>(
     cx: &mut Cx<'_, R>,
     contact: &Contact,
-    device: &Device,
+    targets: &mut [Target<'_>],
     unsealed: &outbox::Unsealed,
-) -> Result<(), StoreError> {
-    let (Ok(identity), Some(relay)) = (PublicKey::from_pub33(&device.identity_key), relay_address(&device.relay))
-    else {
-        return undeliverable(cx, contact.id, "their device list names no usable relay or key");
-    };
+) -> Result<Result<(), Held>, StoreError> {
+    if targets.is_empty() {
+        return Ok(Err(Held::Cannot("their device list names no relay that can be used".into())));
+    }
+    let missing: Vec<DeviceId> =
+        targets.iter().filter(|target| !target.is_ready(cx.now)).map(|target| target.device.id).collect();
+    if !missing.is_empty() {
+        return Ok(Err(Held::NoSession(missing)));
+    }
     let introduction = introduction(cx, contact.id)?;
-    if introduction.is_some()
-        && let Ok(Content::Text(text)) = Content::parse(&unsealed.content)
-    {
+    let introduces = introduction.is_some();
+    let plain = Plain { content: unsealed.content.clone(), introduction }.encode();
+    let mut made = Vec::new();
+    for target in &*targets {
+        match seal_for(cx, contact, target, &plain)? {
+            Ok(one) => made.push(one),
+            Err(EncryptError::UsedUp) => {
+                sessions::save(cx.db, contact.id, target.device.id, &target.sessions.archive_current())?;
+                return Ok(Err(Held::NoSession(vec![target.device.id])));
+            }
+            Err(error) => return Ok(Err(Held::Cannot(error.to_string()))),
+        }
+    }
+    for (target, (sessions, deposit)) in targets.iter_mut().zip(made) {
+        sessions::save(cx.db, contact.id, target.device.id, &sessions)?;
+        outbox::insert(cx.db, contact.id, unsealed.message, &target.relay, &deposit)?;
+        target.sessions = sessions;
+    }
+    if introduces && let Ok(Content::Text(text)) = Content::parse(&unsealed.content) {
         contacts::note_introduction(cx.db, contact.id, text.counter)?;
     }
-    let plain = Plain { content: unsealed.content.clone(), introduction }.encode();
-    let local = Local::new(&cx.keys.identity, cx.keys.registration_id.into()).with_peer(identity);
-    let before = sessions::load(cx.db, contact.id, device.id)?;
-    let encrypted = match before.encrypt(&local, &plain, cx.now.0, cx.rng) {
+    outbox::remove_unsealed(cx.db, unsealed.id)?;
+    Ok(Ok(()))
+}
+
+/// The sealed envelope for one device, and its session behind that.
+fn seal_for<R: CryptoRng>(
+    cx: &mut Cx<'_, R>,
+    contact: &Contact,
+    target: &Target<'_>,
+    plain: &[u8],
+) -> Result<Result<(Sessions, Deposit), EncryptError>, StoreError> {
+    let local = Local::new(&cx.keys.identity, cx.keys.registration_id.into()).with_peer(target.identity);
+    let encrypted = match target.sessions.encrypt(&local, plain, cx.now.0, cx.rng) {
         Ok(encrypted) => encrypted,
-        // Looked at just before, in the same transaction: only a peer whose identity key is not the list's gets here.
-        Err(EncryptError::UntrustedIdentity) => {
-            cx.event(Event::IdentityChanged { contact: contact.id });
-            return Ok(());
-        }
-        Err(error) => return undeliverable(cx, contact.id, &error.to_string()),
+        Err(error) => return Ok(Err(error)),
     };
-    sessions::save(cx.db, contact.id, device.id, &encrypted.sessions)?;
     let links = match encrypted.message {
         CiphertextMessage::PreKey(_) => cx.keys.links.clone(),
         CiphertextMessage::Signal(_) => Vec::new(),
     };
-    let inside = Inside { account: cx.keys.account, device: cx.keys.device, message: encrypted.message, links };
-    let envelope = match inside.seal(&cx.keys.identity, &identity, cx.rng) {
-        Ok(envelope) => envelope,
-        Err(error) => return undeliverable(cx, contact.id, &error.to_string()),
+    let inside = Inside {
+        account: cx.keys.account,
+        device: cx.keys.device,
+        recipient: contact.account,
+        message: encrypted.message,
+        links,
+    };
+    // What may stand in a device list, and how long a text may be, leave no other way to fail than too long a list.
+    let Ok(envelope) = inside.seal(&cx.keys.identity, &target.identity, cx.rng) else {
+        return Ok(Err(EncryptError::TooLong { length: plain.len(), limit: ENVELOPE_BYTES_MAX }));
     };
     let mut id = DepositId([0; 16]);
     cx.rng.fill_bytes(&mut id.0);
-    let token = contacts::their_token(cx.db, contact.id)?.unwrap_or_else(|| device.request_token.clone());
-    let deposit = Deposit { mailbox: device.mailbox, token, id, envelope };
-    outbox::insert(cx.db, contact.id, unsealed.message, &relay, &deposit)
+    let token = contacts::their_token(cx.db, contact.id)?.unwrap_or_else(|| target.device.request_token.clone());
+    Ok(Ok((encrypted.sessions, Deposit { mailbox: target.device.mailbox, token, id, envelope })))
 }
 
 /// Our token for them, until they are known to have it; not before our relay accepts it.
@@ -215,11 +277,6 @@ fn introduction<R: CryptoRng>(cx: &Cx<'_, R>, contact: ContactId) -> Result<Opti
     let Some((token, true)) = me::token_of(cx.db, contact)? else { return Ok(None) };
     let handle = cx.keys.handle(cx.db)?.map(|handle| handle.to_string());
     Ok(Some(Introduction { token, handle }))
-}
-
-fn undeliverable<R: CryptoRng>(cx: &mut Cx<'_, R>, contact: ContactId, reason: &str) -> Result<(), StoreError> {
-    cx.event(Event::Retrying { contact, reason: reason.to_owned(), next_try: cx.now });
-    Ok(())
 }
 
 fn from_wire(device: &Device, bundle: &Bundle) -> Result<PreKeyBundle, String> {

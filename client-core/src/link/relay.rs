@@ -7,16 +7,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use hushwire_engine::{Call, CallFailed, CallId, Input, Reply};
+use hushwire_engine::{CallFailed, CallId, Input, Reply};
 use hushwire_proto::auth::prove_mailbox;
-use hushwire_proto::ids::{MailboxId, Seq};
+use hushwire_proto::ids::MailboxId;
 use hushwire_proto::limits::{CALL_DEADLINE, CONNECT_DEADLINE};
 use hushwire_proto::net::RELAY_ALPN;
 use hushwire_proto::net::call::{CallError, Connection, Pushes};
 use hushwire_proto::relay::{Answer, Push, Request};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::backoff::Backoff;
 use super::line::{Around, Outgoing, told};
@@ -24,10 +24,6 @@ use super::speak;
 use crate::client::now;
 use crate::connectivity::{ClockOff, Connectivity, Reach};
 use crate::engine_thread::EngineThread;
-
-/// Once all that came is acknowledged and nothing came for this long, the relay is asked whether it has nothing more to
-/// say. Longer than it takes to read on in a mailbox.
-const QUIET: Duration = Duration::from_millis(150);
 
 /// A connection that stood this long worked; one that breaks sooner counts as a failed try, so that a relay that takes
 /// connections and drops them is not hammered.
@@ -143,16 +139,7 @@ impl OwnRelay {
             shown.last_error = None;
             shown.clock_off = ClockOff::between(now(), welcome.now);
         });
-        Ok(Session {
-            connection,
-            pushes,
-            mailbox,
-            delivered: after,
-            acknowledged: after,
-            since: Instant::now(),
-            caught_up: CaughtUp::NotYet,
-            under_way: JoinSet::new(),
-        })
+        Ok(Session { connection, pushes, mailbox, caught_up: false, under_way: JoinSet::new() })
     }
 
     async fn reply(&self, call: CallId, reply: Result<Reply, CallFailed>) {
@@ -165,28 +152,9 @@ struct Session {
     connection: Connection,
     pushes: Pushes,
     mailbox: MailboxId,
-    /// The last that came, and the last that the relay knows we have.
-    delivered: Seq,
-    acknowledged: Seq,
-    /// When one of these changed.
-    since: Instant,
-    caught_up: CaughtUp,
-    under_way: JoinSet<(Question, Result<Bytes, CallError>)>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum CaughtUp {
-    NotYet,
-    /// Asked when the last that came was this one.
-    Asked(Seq),
-    Yes,
-}
-
-/// What was asked over the connection.
-#[derive(Clone, Copy, Debug)]
-enum Question {
-    Engine(CallId, Option<Seq>),
-    AnythingMore,
+    /// The relay said that it has nothing more.
+    caught_up: bool,
+    under_way: JoinSet<(CallId, Result<Bytes, CallError>)>,
 }
 
 impl Session {
@@ -194,23 +162,20 @@ impl Session {
         let mut closing = own.around.closing.clone();
         let _ = own.heard.send(Heard::Input(Input::Online)).await; // the driver may have ended
         let ended = loop {
-            let quiet = self.caught_up == CaughtUp::NotYet && self.acknowledged >= self.delivered;
             tokio::select! {
-                biased; // a push that came before the answer to a question is taken before it
                 () = told(&mut closing) => break Ended::Closing,
                 push = self.pushes.next() => match push {
                     Some(push) => if let Err(why) = self.pushed(&push, own).await { break Ended::Lost(why) },
                     None => break Ended::Lost(self.connection.closed().await.to_string()),
                 },
                 Some(answered) = self.under_way.join_next() => {
-                    if let Ok((question, answer)) = answered
-                        && let Err(why) = self.answered(question, answer, own).await { break Ended::Lost(why) }
+                    if let Ok((id, answer)) = answered
+                        && let Err(why) = answered_by(id, answer, own).await { break Ended::Lost(why) }
                 },
                 call = own.calls.recv() => match call {
                     Some(call) => self.call(call, own).await,
                     None => break Ended::Closing,
                 },
-                () = sleep_until(self.since + QUIET), if quiet => self.ask_for_more(),
             }
         };
         let why = match &ended {
@@ -218,8 +183,8 @@ impl Session {
             Ended::Closing => "closing".to_owned(),
         };
         while let Some(answered) = self.under_way.try_join_next() {
-            if let Ok((question, answer)) = answered {
-                let _ = self.answered(question, answer, own).await; // it ends anyway
+            if let Ok((id, answer)) = answered {
+                let _ = answered_by(id, answer, own).await; // it ends anyway
             }
         }
         match ended {
@@ -227,7 +192,7 @@ impl Session {
             Ended::Lost(_) => drop(self.connection),
         }
         while let Some(answered) = self.under_way.join_next().await {
-            if let Ok((Question::Engine(id, _), _)) = answered {
+            if let Ok((id, _)) = answered {
                 own.reply(id, Err(CallFailed::Unreachable(why.clone()))).await;
             }
         }
@@ -239,79 +204,35 @@ impl Session {
         if deliveries.mailbox != self.mailbox {
             return Err(OUT_OF_PROTOCOL.to_owned());
         }
-        if let Some(last) = deliveries.deliveries.last() {
-            self.delivered = self.delivered.max(last.seq);
-        }
-        self.since = Instant::now();
-        let at_the_end = deliveries.deliveries.is_empty(); // a relay says nothing only when it has nothing
+        let at_the_end = deliveries.deliveries.is_empty(); // a relay says nothing only when it has nothing more
         let _ = own.heard.send(Heard::Input(Input::Delivered(deliveries))).await; // the driver may have ended
-        if at_the_end {
-            self.caught_up(own).await;
+        if at_the_end && !self.caught_up {
+            self.caught_up = true;
+            let _ = own.heard.send(Heard::CaughtUp).await; // the driver may have ended
         }
         Ok(())
     }
 
     async fn call(&mut self, Outgoing { id, call }: Outgoing, own: &OwnRelay) {
-        let through = match call {
-            Call::Acknowledge { through } => Some(through),
-            _ => None,
-        };
         let started = speak::request(call, &self.connection, &own.around.credentials)
             .and_then(|(bytes, _)| self.connection.start(bytes).map_err(speak::unreachable));
         match started {
             Ok(pending) => {
-                self.under_way
-                    .spawn(async move { (Question::Engine(id, through), pending.answer(CALL_DEADLINE).await) });
+                self.under_way.spawn(async move { (id, pending.answer(CALL_DEADLINE).await) });
             }
             Err(error) => own.reply(id, Err(error)).await,
         }
     }
+}
 
-    async fn answered(
-        &mut self,
-        question: Question,
-        answer: Result<Bytes, CallError>,
-        own: &OwnRelay,
-    ) -> Result<(), String> {
-        match question {
-            Question::Engine(id, through) => {
-                let (reply, lost) = match answer {
-                    Ok(answer) => (speak::reply(&answer, speak::Tongue::Relay), Ok(())),
-                    Err(error) => (Err(speak::unreachable(error)), Err(error.to_string())),
-                };
-                if let (Some(through), Ok(Reply::Acknowledged)) = (through, &reply) {
-                    self.acknowledged = self.acknowledged.max(through);
-                    self.since = Instant::now();
-                }
-                own.reply(id, reply).await;
-                lost // a relay that does not answer is not asked again over this connection
-            }
-            Question::AnythingMore => {
-                answer.map_err(said)?;
-                match self.caught_up {
-                    CaughtUp::Asked(then) if then == self.delivered => self.caught_up(own).await,
-                    CaughtUp::Asked(_) => self.caught_up = CaughtUp::NotYet,
-                    CaughtUp::NotYet | CaughtUp::Yes => {}
-                }
-                Ok(())
-            }
-        }
-    }
-
-    async fn caught_up(&mut self, own: &OwnRelay) {
-        if self.caught_up != CaughtUp::Yes {
-            self.caught_up = CaughtUp::Yes;
-            let _ = own.heard.send(Heard::CaughtUp).await; // the driver may have ended
-        }
-    }
-
-    /// The answer comes after everything that the relay had begun to say before.
-    fn ask_for_more(&mut self) {
-        self.caught_up = CaughtUp::Asked(self.delivered);
-        if let Ok(pending) = self.connection.start(Request::Hello.encode()) {
-            self.under_way.spawn(async move { (Question::AnythingMore, pending.answer(CALL_DEADLINE).await) });
-        } // else the connection is lost, which is seen at once
-    }
+/// An error ends the connection: a relay that does not answer is not asked again over it.
+async fn answered_by(id: CallId, answer: Result<Bytes, CallError>, own: &OwnRelay) -> Result<(), String> {
+    let (reply, lost) = match answer {
+        Ok(answer) => (speak::reply(&answer, speak::Tongue::Relay), Ok(())),
+        Err(error) => (Err(speak::unreachable(error)), Err(error.to_string())),
+    };
+    own.reply(id, reply).await;
+    lost
 }
 
 const OUT_OF_PROTOCOL: &str = "the relay answered out of protocol; one of the two programs needs an update";

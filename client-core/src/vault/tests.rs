@@ -1,3 +1,5 @@
+//! What the vault promises, with damaged files and wrong passphrases.
+
 #![allow(clippy::unwrap_used)]
 use std::fs;
 

@@ -54,11 +54,9 @@ impl<Q: Queue> World<Q> {
     }
 
     /// Without it a test's process may end while RocksDB is being closed, which RocksDB does not survive.
-    pub async fn end(mut self) {
-        if let Some(relay) = self.relay.take() {
-            relay.shutdown().await;
-        }
-        self.keyserver.shutdown().await;
+    pub async fn end(self) {
+        drop(self.relay); // kept in memory
+        self.keyserver.kill().await;
     }
 
     pub async fn stop_relay(&mut self) {

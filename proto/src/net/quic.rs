@@ -5,16 +5,19 @@
 
 use std::{
     io,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
     sync::Arc,
 };
 
 use quinn::{
-    ClientConfig, Endpoint, IdleTimeout, NoneTokenStore, ServerConfig, TransportConfig, ValidationTokenConfig, VarInt,
+    ClientConfig, Endpoint, IdleTimeout, NoneTokenStore, ServerConfig, TokioRuntime, TransportConfig, ValidationTokenConfig, VarInt,
     crypto::rustls::{NoInitialCipherSuite, QuicClientConfig, QuicServerConfig},
 };
 
-use super::tls::{self, PinnedKey, ServerIdentity};
+use super::{
+    reset,
+    tls::{self, PinnedKey, ServerIdentity},
+};
 use crate::{
     address::Fingerprint,
     limits::{FRAME_BYTES_MAX, IDLE_TIMEOUT},
@@ -96,8 +99,11 @@ pub fn client_config(expected: Fingerprint, alpn: &[u8]) -> Result<(ClientConfig
 /// # Errors
 /// [`SetupError`].
 pub fn server_endpoint(listen: SocketAddr, identity: &ServerIdentity, alpn: &[u8]) -> Result<Endpoint, SetupError> {
-    Endpoint::server(server_config(identity, alpn)?, listen)
-        .map_err(|cause| SetupError::Socket { address: listen, cause })
+    let config = server_config(identity, alpn)?;
+    let endpoint = UdpSocket::bind(listen).and_then(|socket| {
+        Endpoint::new(reset::endpoint_config(identity), Some(config), socket, Arc::new(TokioRuntime))
+    });
+    endpoint.map_err(|cause| SetupError::Socket { address: listen, cause })
 }
 
 /// A socket of its own for one connection to `remote`: connections that share a port could be told to be one client's.

@@ -45,7 +45,7 @@ pub(super) fn drain<Q: Queue>(
             return Answer::Draining.into(); // a newer one has it already
         };
         let arrivals = relay.queue.arrivals(mailbox);
-        let drain = Drain { relay, mailbox, flow, out, arrivals, cursor: after, told: after };
+        let drain = Drain { relay, mailbox, flow, out, arrivals, cursor: after, told: after, at_end: false };
         Reply { answer: Answer::Draining, then: Some(Box::pin(drain.run(place))) }
     })
 }
@@ -60,6 +60,8 @@ struct Drain<Q> {
     cursor: Seq,
     /// Expiry up to here is known to the client.
     told: Seq,
+    /// The client was told once that it has everything.
+    at_end: bool,
 }
 
 impl<Q: Queue> Drain<Q> {
@@ -80,7 +82,8 @@ impl<Q: Queue> Drain<Q> {
             let Ok(page) = self.relay.queue.read(self.mailbox, self.cursor, room).await else { return Ok(()) };
             if page.envelopes.is_empty() {
                 self.cursor = self.cursor.max(page.last);
-                if page.expired_through > self.told {
+                if !self.at_end || page.expired_through > self.told {
+                    self.at_end = true;
                     self.push(page.expired_through, Vec::new()).await?;
                 }
                 self.hand_over(page.expired_through).await?;

@@ -98,7 +98,8 @@ pub(crate) fn set_claimed_handle(db: &Connection, id: ContactId, handle: &str) -
     Ok(())
 }
 
-/// A contact that a keyserver named to us under this handle.
+/// A contact that a keyserver named to us under this handle. What is known of them stays: any keyserver can name an
+/// account under a handle of its own.
 pub(crate) fn set_found(
     db: &Connection,
     id: ContactId,
@@ -106,9 +107,15 @@ pub(crate) fn set_found(
     keyserver: &str,
 ) -> Result<(), StoreError> {
     db.execute(
-        "UPDATE contacts SET handle = coalesce(?2, handle), keyserver = ?3 WHERE id = ?1",
+        "UPDATE contacts SET handle = coalesce(handle, ?2), keyserver = coalesce(keyserver, ?3) WHERE id = ?1",
         params![id.0, handle, keyserver],
     )?;
+    Ok(())
+}
+
+/// A contact link names this keyserver: it comes from the contact.
+pub(crate) fn set_keyserver(db: &Connection, id: ContactId, keyserver: &str) -> Result<(), StoreError> {
+    db.execute("UPDATE contacts SET keyserver = ?2 WHERE id = ?1", params![id.0, keyserver])?;
     Ok(())
 }
 
@@ -131,6 +138,12 @@ pub(crate) fn set_their_token(db: &Connection, id: ContactId, token: Option<&Tok
 /// Whether they have our token already.
 pub(crate) fn introduced(db: &Connection, id: ContactId) -> Result<bool, StoreError> {
     Ok(db.prepare_cached("SELECT introduced FROM contacts WHERE id = ?1")?.query_row([id.0], |row| row.get(0))?)
+}
+
+/// They have no token of ours, or an old one.
+pub(crate) fn forget_introduction(db: &Connection, id: ContactId) -> Result<(), StoreError> {
+    db.execute("UPDATE contacts SET introduced = 0, introduced_from = NULL WHERE id = ?1", [id.0])?;
+    Ok(())
 }
 
 /// The text with this counter carries our token.
@@ -169,6 +182,27 @@ pub(crate) fn set_out_position(
         hash
     ])?;
     Ok(())
+}
+
+/// How far a message may set the Lamport clock ahead. More than any conversation has, and too little for a peer to
+/// wear the clock out.
+const LAMPORT_STEP_MAX: i64 = 1 << 20;
+
+/// The Lamport clock of this conversation after one step: the place of a message of ours.
+pub(crate) fn next_lamport(db: &Connection, id: ContactId) -> Result<u64, StoreError> {
+    let next: i64 = db
+        .prepare_cached("UPDATE contacts SET lamport = lamport + 1 WHERE id = ?1 RETURNING lamport")?
+        .query_row([id.0], |row| row.get(0))?;
+    Ok(from_sql(next))
+}
+
+/// The clock has seen a message of this place; the place it gets here, which is the same unless it was absurd.
+pub(crate) fn note_lamport(db: &Connection, id: ContactId, seen: u64) -> Result<u64, StoreError> {
+    let mine: i64 =
+        db.prepare_cached("SELECT lamport FROM contacts WHERE id = ?1")?.query_row([id.0], |row| row.get(0))?;
+    let place = to_sql(seen).min(mine.saturating_add(LAMPORT_STEP_MAX));
+    db.prepare_cached("UPDATE contacts SET lamport = max(lamport, ?2) WHERE id = ?1")?.execute([id.0, place])?;
+    Ok(from_sql(place))
 }
 
 /// Tries to fetch prekeys of this contact so far, and when the next is due.

@@ -126,8 +126,9 @@ pub(crate) fn drained_to(db: &Connection) -> Result<Seq, StoreError> {
     Ok(Seq(from_sql(db.query_row("SELECT drained_to FROM me", [], |row| row.get(0))?)))
 }
 
+/// May go back: a relay whose disk was set back begins with lower numbers.
 pub(crate) fn set_drained_to(db: &Connection, seq: Seq) -> Result<(), StoreError> {
-    db.execute("UPDATE me SET drained_to = ?1 WHERE drained_to < ?1", [to_sql(seq.0)])?;
+    db.execute("UPDATE me SET drained_to = ?1", [to_sql(seq.0)])?;
     Ok(())
 }
 
@@ -138,25 +139,6 @@ pub(crate) fn note_expired(db: &Connection, through: Seq) -> Result<bool, StoreE
         [to_sql(through.0)],
     )?;
     Ok(news > 0)
-}
-
-/// How far a message may set the Lamport clock ahead. More than any conversation has, and too little for a peer to
-/// wear the clock out.
-const LAMPORT_STEP_MAX: i64 = 1 << 20;
-
-/// The Lamport clock after one step: the place of a message of ours.
-pub(crate) fn next_lamport(db: &Connection) -> Result<u64, StoreError> {
-    let next: i64 =
-        db.prepare_cached("UPDATE me SET lamport = lamport + 1 RETURNING lamport")?.query_row([], |row| row.get(0))?;
-    Ok(from_sql(next))
-}
-
-/// The clock has seen a message of this place; the place it gets here, which is the same unless it was absurd.
-pub(crate) fn note_lamport(db: &Connection, seen: u64) -> Result<u64, StoreError> {
-    let mine: i64 = db.prepare_cached("SELECT lamport FROM me")?.query_row([], |row| row.get(0))?;
-    let place = to_sql(seen).min(mine.saturating_add(LAMPORT_STEP_MAX));
-    db.prepare_cached("UPDATE me SET lamport = max(lamport, ?1)")?.execute([place])?;
-    Ok(from_sql(place))
 }
 
 pub(crate) fn add_token(

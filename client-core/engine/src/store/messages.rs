@@ -53,6 +53,9 @@ pub(crate) fn get(db: &Connection, id: LocalId) -> Result<Option<Message>, Store
 }
 
 /// Up to `limit` messages, oldest first: the last ones, or those before or after a given one in the order shown.
+///
+/// One conversation stands in its own order; all together in the order in which they came here, because the clocks of
+/// two conversations say nothing about each other.
 pub(crate) fn page(
     db: &Connection,
     contact: Option<ContactId>,
@@ -60,16 +63,24 @@ pub(crate) fn page(
     after: Option<LocalId>,
     limit: u32,
 ) -> Result<Vec<Message>, StoreError> {
-    // Two texts written at once have one Lamport time; the message id puts them in the same order on both sides.
-    let place = "(SELECT lamport, message_id FROM messages WHERE id =";
     let newest_first = after.is_none();
     let direction = if newest_first { "DESC" } else { "ASC" };
-    let sql = format!(
-        "SELECT {COLUMNS} FROM {TABLES} WHERE (?1 IS NULL OR m.contact = ?1)
-         AND (?2 IS NULL OR (m.lamport, m.message_id) < {place} ?2))
-         AND (?3 IS NULL OR (m.lamport, m.message_id) > {place} ?3))
-         ORDER BY m.lamport {direction}, m.message_id {direction} LIMIT ?4"
-    );
+    let sql = match contact {
+        None => format!(
+            "SELECT {COLUMNS} FROM {TABLES} WHERE ?1 IS NULL AND (?2 IS NULL OR m.id < ?2) AND (?3 IS NULL OR m.id > ?3)
+             ORDER BY m.id {direction} LIMIT ?4"
+        ),
+        // Two texts written at once have one Lamport time; the message id puts them in the same order on both sides.
+        Some(_) => {
+            let place = "(SELECT lamport, message_id FROM messages WHERE id =";
+            format!(
+                "SELECT {COLUMNS} FROM {TABLES} WHERE m.contact = ?1
+                 AND (?2 IS NULL OR (m.lamport, m.message_id) < {place} ?2))
+                 AND (?3 IS NULL OR (m.lamport, m.message_id) > {place} ?3))
+                 ORDER BY m.lamport {direction}, m.message_id {direction} LIMIT ?4"
+            )
+        }
+    };
     let mut statement = db.prepare_cached(&sql)?;
     let rows =
         statement.query_map(params![contact.map(|c| c.0), before.map(|b| b.0), after.map(|a| a.0), limit], message)?;
@@ -105,24 +116,41 @@ pub(crate) fn advance_ours(
         .optional()?)
 }
 
-/// Moves all our texts up to this counter on; which they are.
-pub(crate) fn advance_ours_through(
+/// Our texts up to this counter are read; which they are. Only those that are known to have come: one that was lost or
+/// withheld was read by nobody, whatever was read after it.
+pub(crate) fn read_ours_through(
     db: &Connection,
     contact: ContactId,
     device: DeviceId,
     counter: u64,
-    state: State,
 ) -> Result<Vec<LocalId>, StoreError> {
     let mut statement = db.prepare_cached(
-        "UPDATE messages SET state = ?4
-         WHERE contact = ?1 AND outgoing = 1 AND device = ?2 AND counter <= ?3 AND state < ?4 RETURNING id",
+        "UPDATE messages SET state = 4
+         WHERE contact = ?1 AND outgoing = 1 AND device = ?2 AND counter <= ?3 AND state = 3 RETURNING id",
     )?;
-    let rows = statement.query_map(params![contact.0, device.get(), to_sql(counter), state_code(state)], |row| {
-        row.get(0).map(LocalId)
-    })?;
+    let rows = statement.query_map(params![contact.0, device.get(), to_sql(counter)], |row| row.get(0).map(LocalId))?;
     let mut ids: Vec<LocalId> = rows.collect::<Result<_, _>>()?;
     ids.sort_unstable();
     Ok(ids)
+}
+
+/// The newest texts from this contact, at most `limit`: device and counter.
+pub(crate) fn newest_from(
+    db: &Connection,
+    contact: ContactId,
+    limit: usize,
+) -> Result<Vec<(DeviceId, u64)>, StoreError> {
+    let mut statement = db.prepare_cached(
+        "SELECT device, counter FROM messages WHERE contact = ?1 AND outgoing = 0 ORDER BY id DESC LIMIT ?2",
+    )?;
+    let rows = statement.query_map(params![contact.0, to_sql(limit as u64)], |row| {
+        Ok((row.get::<_, u32>(0)?, row.get::<_, i64>(1)?))
+    })?;
+    rows.map(|row| {
+        let (device, counter) = row?;
+        Ok((DeviceId::new(device).ok_or_else(|| super::damaged("device"))?, from_sql(counter)))
+    })
+    .collect()
 }
 
 /// Marks everything from this contact up to `through` as read. Per author's device: the highest counter that is new.

@@ -6,6 +6,7 @@ use hushwire_proto::envelope::Envelope;
 use hushwire_proto::ids::{DepositId, MailboxId, Token, UnixMillis};
 use hushwire_proto::relay::Deposit;
 use rusqlite::{Connection, OptionalExtension, params};
+use zeroize::Zeroizing;
 
 use super::{StoreError, damaged, from_sql, to_sql};
 use crate::types::{ContactId, LocalId, Waiting};
@@ -14,14 +15,7 @@ use crate::types::{ContactId, LocalId, Waiting};
 pub(crate) struct Unsealed {
     pub(crate) id: i64,
     pub(crate) message: Option<LocalId>,
-    pub(crate) content: Vec<u8>,
-}
-
-/// A sealed envelope on its way.
-pub(crate) struct Row {
-    pub(crate) relay: ServerAddress,
-    pub(crate) deposit: Deposit,
-    pub(crate) due: UnixMillis,
+    pub(crate) content: Zeroizing<Vec<u8>>,
 }
 
 /// What a deposit was about.
@@ -52,7 +46,11 @@ pub(crate) fn next_unsealed(db: &Connection, contact: ContactId) -> Result<Optio
     Ok(db
         .prepare_cached("SELECT id, message, content FROM unsealed WHERE contact = ?1 ORDER BY id LIMIT 1")?
         .query_row([contact.0], |row| {
-            Ok(Unsealed { id: row.get(0)?, message: row.get::<_, Option<i64>>(1)?.map(LocalId), content: row.get(2)? })
+            Ok(Unsealed {
+                id: row.get(0)?,
+                message: row.get::<_, Option<i64>>(1)?.map(LocalId),
+                content: Zeroizing::new(row.get(2)?),
+            })
         })
         .optional()?)
 }
@@ -92,41 +90,53 @@ pub(crate) fn insert(
     Ok(())
 }
 
-/// Mailboxes that something waits for.
+/// Mailboxes that something waits for. One step of the index each, however much waits.
 pub(crate) fn mailboxes(db: &Connection) -> Result<Vec<MailboxId>, StoreError> {
-    let mut statement = db.prepare_cached("SELECT DISTINCT mailbox FROM outbox")?;
+    let mut statement = db.prepare_cached(
+        "WITH RECURSIVE each (mailbox) AS (
+             SELECT min(mailbox) FROM outbox
+             UNION ALL
+             SELECT (SELECT min(o.mailbox) FROM outbox o WHERE o.mailbox > each.mailbox) FROM each
+             WHERE each.mailbox IS NOT NULL
+         ) SELECT mailbox FROM each WHERE mailbox IS NOT NULL",
+    )?;
     let rows = statement.query_map([], |row| row.get(0).map(MailboxId))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// The first envelopes for a mailbox, in order.
-pub(crate) fn first_for(db: &Connection, mailbox: MailboxId, limit: usize) -> Result<Vec<Row>, StoreError> {
-    let mut statement = db.prepare_cached(
-        "SELECT relay, deposit_id, token, envelope, due FROM outbox WHERE mailbox = ?1 ORDER BY id LIMIT ?2",
-    )?;
+/// The first envelopes for a mailbox, in order, and when each is due.
+pub(crate) fn first_for(
+    db: &Connection,
+    mailbox: MailboxId,
+    limit: usize,
+) -> Result<Vec<(DepositId, UnixMillis)>, StoreError> {
+    let mut statement =
+        db.prepare_cached("SELECT deposit_id, due FROM outbox WHERE mailbox = ?1 ORDER BY id LIMIT ?2")?;
     let rows = statement.query_map(params![mailbox.as_bytes(), to_sql(limit as u64)], |row| {
-        Ok((
-            row.get::<_, String>(0)?,
-            DepositId(row.get(1)?),
-            row.get::<_, Vec<u8>>(2)?,
-            row.get::<_, Vec<u8>>(3)?,
-            row.get::<_, i64>(4)?,
-        ))
+        Ok((DepositId(row.get(0)?), UnixMillis(from_sql(row.get(1)?))))
     })?;
-    rows.map(|row| {
-        let (relay, id, token, envelope, due) = row?;
-        Ok(Row {
-            relay: ServerAddress::parse(&relay, RELAY_PORT).map_err(|_| damaged("relay"))?,
-            deposit: Deposit {
-                mailbox,
-                token: Token::from_slice(&token).ok_or_else(|| damaged("token"))?,
-                id,
-                envelope: Envelope::new(Bytes::from(envelope)).map_err(|_| damaged("envelope"))?,
-            },
-            due: UnixMillis(from_sql(due)),
-        })
-    })
-    .collect()
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// One envelope, and the relay it goes to.
+pub(crate) fn load(db: &Connection, id: DepositId) -> Result<(ServerAddress, Deposit), StoreError> {
+    let (relay, mailbox, token, envelope) = db
+        .prepare_cached("SELECT relay, mailbox, token, envelope FROM outbox WHERE deposit_id = ?1")?
+        .query_row([id.as_bytes()], |row| {
+            Ok((
+                row.get::<_, String>(0)?,
+                MailboxId(row.get(1)?),
+                Zeroizing::new(row.get::<_, Vec<u8>>(2)?),
+                row.get::<_, Vec<u8>>(3)?,
+            ))
+        })?;
+    let deposit = Deposit {
+        mailbox,
+        token: Token::from_slice(&token).ok_or_else(|| damaged("token"))?,
+        id,
+        envelope: Envelope::new(Bytes::from(envelope)).map_err(|_| damaged("envelope"))?,
+    };
+    Ok((ServerAddress::parse(&relay, RELAY_PORT).map_err(|_| damaged("relay"))?, deposit))
 }
 
 pub(crate) fn about(db: &Connection, id: DepositId) -> Result<Option<About>, StoreError> {
@@ -171,10 +181,10 @@ pub(crate) fn postpone(db: &Connection, id: DepositId, due: UnixMillis, reason: 
     Ok(())
 }
 
-/// Everything that waits for this mailbox goes under another token.
+/// Everything that waits for this mailbox under this token goes under another one, now.
 pub(crate) fn change_token(db: &Connection, mailbox: MailboxId, from: &Token, to: &Token) -> Result<(), StoreError> {
     db.execute(
-        "UPDATE outbox SET token = ?3 WHERE mailbox = ?1 AND token = ?2",
+        "UPDATE outbox SET token = ?3, due = 0 WHERE mailbox = ?1 AND token = ?2",
         params![mailbox.as_bytes(), from.expose(), to.expose()],
     )?;
     Ok(())

@@ -59,12 +59,24 @@ pub(crate) fn newest(db: &Connection, kind: Kind) -> Result<Option<UnixMillis>, 
     Ok(at.map(|at| UnixMillis(super::from_sql(at))))
 }
 
-/// Forgets signed and last-resort keys made before `before`, except the newest of each, and what was noted of them.
-pub(crate) fn forget_older(db: &Connection, before: UnixMillis) -> Result<(), StoreError> {
+pub(crate) fn count(db: &Connection, kind: Kind) -> Result<u32, StoreError> {
+    Ok(db.query_row("SELECT count(*) FROM prekeys WHERE kind = ?1", [kind as i64], |row| row.get(0))?)
+}
+
+/// Forgets keys that the keyserver has not had since `before`, and what was noted of them: signed and last-resort keys in
+/// whose place a newer one was published by then, one-time keys with `stock` newer ones by then (it gives out the oldest
+/// first). Age alone says nothing: a device that was away finds first messages under the key that it left behind.
+pub(crate) fn forget_replaced(db: &Connection, before: UnixMillis, stock: u32) -> Result<(), StoreError> {
     db.execute(
-        "DELETE FROM prekeys WHERE kind IN (1, 2) AND created_at < ?1
-         AND id < (SELECT max(p.id) FROM prekeys p WHERE p.kind = prekeys.kind)",
+        "DELETE FROM prekeys WHERE kind IN (1, 2) AND id < (
+             SELECT max(n.id) FROM prekeys n WHERE n.kind = prekeys.kind AND n.published = 1 AND n.created_at < ?1)",
         [to_sql(before.0)],
+    )?;
+    db.execute(
+        "DELETE FROM prekeys WHERE kind IN (3, 4) AND id < (
+             SELECT n.id FROM prekeys n WHERE n.kind = prekeys.kind AND n.published = 1 AND n.created_at < ?1
+             ORDER BY n.id DESC LIMIT 1 OFFSET ?2)",
+        params![to_sql(before.0), stock],
     )?;
     db.execute("DELETE FROM kyber_uses WHERE kyber_id NOT IN (SELECT id FROM prekeys WHERE kind = 2)", [])?;
     Ok(())

@@ -59,6 +59,13 @@ pub(crate) fn take(
     Ok(taken)
 }
 
+/// Nothing is told to this contact any more.
+pub(crate) fn forget(db: &Connection, contact: ContactId) -> Result<(), StoreError> {
+    db.execute("DELETE FROM receipts WHERE contact = ?1", [contact.0])?;
+    db.execute("DELETE FROM unsealed WHERE contact = ?1 AND message IS NULL", [contact.0])?;
+    Ok(())
+}
+
 pub(crate) fn next_due(db: &Connection) -> Result<Option<UnixMillis>, StoreError> {
     let due: Option<i64> = db.prepare_cached("SELECT min(due) FROM receipts")?.query_row([], |row| row.get(0))?;
     Ok(due.map(|due| UnixMillis(from_sql(due))))

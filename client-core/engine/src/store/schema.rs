@@ -25,8 +25,7 @@ CREATE TABLE me (
     stock INTEGER,                             -- one-time prekeys at the keyserver, when last asked
     next_prekey_id INTEGER NOT NULL,
     drained_to INTEGER NOT NULL DEFAULT 0,     -- last Seq that is kept
-    expired_through INTEGER NOT NULL DEFAULT 0,
-    lamport INTEGER NOT NULL DEFAULT 0
+    expired_through INTEGER NOT NULL DEFAULT 0
 );
 
 -- Deposit tokens of our own mailbox, as the relay knows them.
@@ -71,6 +70,7 @@ CREATE TABLE contacts (
     introduced INTEGER NOT NULL DEFAULT 0,     -- they have our token
     out_counter INTEGER NOT NULL DEFAULT 0,
     out_hash BLOB,
+    lamport INTEGER NOT NULL DEFAULT 0,        -- of this conversation: a common one would tell each about the others
     fetch_attempts INTEGER NOT NULL DEFAULT 0,
     fetch_due INTEGER NOT NULL DEFAULT 0,
     fetch_reason TEXT,
@@ -110,6 +110,8 @@ CREATE TABLE messages (
 );
 CREATE INDEX messages_in_order ON messages (contact, lamport, message_id);
 CREATE INDEX messages_unread ON messages (contact, id) WHERE outgoing = 0 AND state < 4;
+CREATE INDEX messages_queued ON messages (id) WHERE outgoing = 1 AND state = 1;
+CREATE INDEX messages_delivered ON messages (contact, device, counter) WHERE outgoing = 1 AND state = 3;
 
 -- What waits for a session: encrypted and moved to the outbox as soon as there is one with every device.
 CREATE TABLE unsealed (

@@ -11,9 +11,12 @@
     clippy::panic
 )]
 
+pub mod peer;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 
+use hushwire_crypto::PublicKey;
 use hushwire_engine::{
     Answer, Call, CallFailed, CallId, Command, Contact, ContactId, DatabaseKey, Engine, Event, Input, Message,
     NewContact, Output, Page, Reply, Setup, State, Store,
@@ -34,6 +37,7 @@ pub struct Person {
     pub calls: VecDeque<(CallId, Call)>,
     pub events: Vec<Event>,
     pub wake: Option<UnixMillis>,
+    identity: Option<PublicKey>,
     path: PathBuf,
 }
 
@@ -91,9 +95,18 @@ impl World {
         let setup = Setup { relay: server(4431), keyserver: server(4432), handle_name: Some(name.into()) };
         let (engine, recovery) = Engine::create(store(&path), &setup, self.now, &mut self.rng).unwrap();
         assert_eq!(recovery.words().split(' ').count(), 24);
-        let mut person =
-            Person { name, engine: Some(engine), calls: VecDeque::new(), events: Vec::new(), wake: None, path };
+        let mut person = Person {
+            name,
+            engine: Some(engine),
+            calls: VecDeque::new(),
+            events: Vec::new(),
+            wake: None,
+            identity: None,
+            path,
+        };
         self.settle(&mut [&mut person]);
+        let device = &self.accounts[&person.account()].links[0].link().devices[0];
+        person.identity = Some(PublicKey::from_pub33(&device.identity_key).unwrap());
         assert!(person.events.contains(&Event::Registered));
         person
     }
@@ -311,6 +324,15 @@ impl Person {
         MailboxId(self.engine().credentials().mailbox_key.verifying_key().to_bytes())
     }
 
+    pub fn account(&self) -> AccountId {
+        self.engine().profile().unwrap().account
+    }
+
+    /// Its identity key, as its device list shows it.
+    pub fn identity(&self) -> PublicKey {
+        self.identity.clone().expect("registered")
+    }
+
     pub fn contact(&self, name: &str) -> Contact {
         self.engine().find_contact(name).unwrap().unwrap_or_else(|| panic!("{} knows no {name}", self.name))
     }
@@ -320,8 +342,14 @@ impl Person {
         contact
     }
 
+    /// The conversation with the only contact in its order, or with more contacts everything as it came.
     pub fn messages(&self) -> Vec<Message> {
-        self.engine().history(None, Page { limit: 100_000, ..Page::default() }).unwrap()
+        let contacts = self.engine().contacts().unwrap();
+        let only = match contacts.as_slice() {
+            [contact] => Some(contact.id),
+            _ => None,
+        };
+        self.engine().history(only, Page { limit: 100_000, ..Page::default() }).unwrap()
     }
 
     /// What the history says, in its order.

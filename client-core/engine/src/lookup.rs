@@ -1,0 +1,188 @@
+//! What keyservers say of accounts, and what of it is believed: device lists that verify and follow from what is known,
+//! nothing else.
+
+use hushwire_proto::account::Chain;
+use hushwire_proto::address::{Handle, KEYSERVER_PORT, ServerAddress};
+use hushwire_proto::keyserver::{Found, RefusedReason, Who};
+use rand_core::CryptoRng;
+
+use crate::account::verify_links;
+use crate::contacts::{accept, free_name, unnamed};
+use crate::engine::{Cx, Pending};
+use crate::input::{Call, CallFailed, NewContact, Reply};
+use crate::store::{StoreError, contacts, damaged};
+use crate::types::{Contact, ContactId, Event, Standing};
+
+/// A contact that a keyserver is asked for.
+#[derive(Clone, Debug)]
+pub(crate) struct Wanted {
+    pub(crate) who: NewContact,
+    pub(crate) name: Option<String>,
+}
+
+impl Wanted {
+    fn asked(&self) -> String {
+        match &self.who {
+            NewContact::Handle(handle, _) => handle.to_string(),
+            NewContact::Link(link) => link.to_string(),
+        }
+    }
+}
+
+/// The keyserver answered a search.
+pub(crate) fn found<R: CryptoRng>(
+    cx: &mut Cx<'_, R>,
+    wanted: Wanted,
+    reply: Result<Reply, CallFailed>,
+) -> Result<(), StoreError> {
+    let outcome = match reply {
+        Ok(Reply::Found(found)) => keep(cx, &wanted, found)?,
+        Ok(_) => Err((CallFailed::OutOfProtocol.to_string(), false)),
+        Err(CallFailed::Keyserver(refused)) if refused.reason == RefusedReason::Unknown => Err((
+            "the keyserver knows nobody of that name; check the spelling and the server, or ask for a contact link"
+                .into(),
+            false,
+        )),
+        Err(CallFailed::Keyserver(refused)) => Err((refused.to_string(), refused.retry_after_ms > 0)),
+        Err(failure) => Err((failure.to_string(), true)),
+    };
+    let event = match outcome {
+        Ok(contact) => Event::ContactAdded(contact),
+        Err((reason, retryable)) => Event::ContactNotFound { asked: wanted.asked(), reason, retryable },
+    };
+    cx.event(event);
+    Ok(())
+}
+
+/// Asks for newer device lists of a contact, unless that is under way.
+pub(crate) fn refresh<R: CryptoRng>(cx: &mut Cx<'_, R>, contact: ContactId) -> Result<(), StoreError> {
+    if cx.flight.calls.values().any(|pending| matches!(pending, Pending::Refresh(id) if *id == contact)) {
+        return Ok(());
+    }
+    if let Some(known) = contacts::get(cx.db, contact)? {
+        let keyserver = keyserver_of(cx, contact)?;
+        cx.call(Call::Lookup { keyserver, who: Who::Account(known.account) }, Pending::Refresh(contact));
+    }
+    Ok(())
+}
+
+/// The keyserver answered a search for newer device lists.
+pub(crate) fn refreshed<R: CryptoRng>(
+    cx: &mut Cx<'_, R>,
+    contact: ContactId,
+    reply: Result<Reply, CallFailed>,
+) -> Result<(), StoreError> {
+    if let Ok(Reply::Found(found)) = reply
+        && let Ok(chain) = verify_links(found.links)
+    {
+        learn_chain(cx, contact, &chain)?;
+    }
+    Ok(())
+}
+
+/// Keeps newer device lists of a contact; a list that does not follow from the one we know is held back and told.
+fn learn_chain<R: CryptoRng>(cx: &mut Cx<'_, R>, contact: ContactId, chain: &Chain) -> Result<bool, StoreError> {
+    let known = contacts::links(cx.db, contact)?;
+    if chain.links().starts_with(&known) {
+        if chain.links().len() > known.len() {
+            contacts::set_links(cx.db, contact, chain)?;
+        }
+        return Ok(true);
+    }
+    if !known.starts_with(chain.links()) {
+        cx.event(Event::IdentityChanged { contact });
+        return Ok(false);
+    }
+    Ok(true)
+}
+
+/// Where a contact's prekeys are: where they were found, else at our own keyserver.
+pub(crate) fn keyserver_of<R: CryptoRng>(cx: &Cx<'_, R>, contact: ContactId) -> Result<ServerAddress, StoreError> {
+    match contacts::keyserver(cx.db, contact)? {
+        None => Ok(cx.keys.keyserver.clone()),
+        Some(text) => ServerAddress::parse(&text, KEYSERVER_PORT).map_err(|_| damaged("keyserver")),
+    }
+}
+
+/// Keeps a contact that a keyserver named, if what it says holds.
+fn keep<R: CryptoRng>(
+    cx: &mut Cx<'_, R>,
+    wanted: &Wanted,
+    found: Found,
+) -> Result<Result<Contact, (String, bool)>, StoreError> {
+    let refuse = |reason: &str| Ok(Err((reason.to_owned(), false)));
+    let chain = match verify_links(found.links) {
+        Ok(chain) if chain.account() == found.account => chain,
+        Ok(_) => return refuse("the keyserver's answer contradicts itself; do not trust it"),
+        Err(error) => {
+            return Ok(Err((format!("the keyserver's answer does not verify ({error}); do not trust it"), false)));
+        }
+    };
+    if chain.account() == cx.keys.account {
+        return refuse("that is your own account");
+    }
+    let (keyserver, handle, verified) = match &wanted.who {
+        NewContact::Link(link) if link.account != chain.account() => {
+            return refuse("the keyserver answered with another account than the link names; do not trust it");
+        }
+        NewContact::Link(link) => (link.keyserver.to_string(), None, true),
+        NewContact::Handle(handle, keyserver) => {
+            if found.handle_name.as_deref() != Some(handle.name()) {
+                return refuse("the keyserver answered with another handle than was asked for; do not trust it");
+            }
+            (keyserver.to_string(), Some(handle.to_string()), false)
+        }
+    };
+    if let Some(handle) = &handle
+        && let Some(known) = contacts::by_handle(cx.db, handle)?
+        && known.account != chain.account()
+    {
+        cx.event(Event::IdentityChanged { contact: known.id });
+        return refuse(
+            "the keyserver now names another account under a handle that you know; compare safety numbers with them before you trust it",
+        );
+    }
+    let id = match contacts::by_account(cx.db, chain.account())? {
+        Some(known) => {
+            if !learn_chain(cx, known.id, &chain)? {
+                return refuse(
+                    "their device list does not follow from the one you know; compare safety numbers with them",
+                );
+            }
+            contacts::set_found(cx.db, known.id, handle.as_deref(), &keyserver)?;
+            if verified {
+                contacts::set_verified(cx.db, known.id, true)?;
+                contacts::set_keyserver(cx.db, known.id, &keyserver)?;
+            }
+            if let Some(name) = &wanted.name
+                && contacts::by_name(cx.db, name)?.is_none()
+            {
+                contacts::rename(cx.db, known.id, name)?;
+            }
+            known.id
+        }
+        None => {
+            let proposed = match (&wanted.name, &wanted.who) {
+                (Some(name), _) => name.clone(),
+                (None, NewContact::Handle(handle, _)) => handle.name().to_owned(),
+                (None, NewContact::Link(link)) => found
+                    .handle_name
+                    .and_then(|name| Handle::new(&name, link.keyserver.clone()).ok())
+                    .map_or_else(|| unnamed(chain.account()), |handle| handle.name().to_owned()),
+            };
+            let name = free_name(cx, &proposed)?;
+            let row = contacts::NewRow {
+                chain: &chain,
+                name: &name,
+                handle: handle.as_deref(),
+                claimed_handle: None,
+                keyserver: Some(&keyserver),
+                standing: Standing::Accepted,
+                verified,
+            };
+            contacts::insert(cx.db, &row, cx.now)?
+        }
+    };
+    accept(cx, id)?;
+    Ok(contacts::get(cx.db, id)?.ok_or_else(|| ("the contact vanished".to_owned(), true)))
+}
