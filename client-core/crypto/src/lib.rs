@@ -22,6 +22,7 @@
 //! | §5 sender keys | [`sender_key`] | groups.json |
 //! | §6 sealed sender | [`sealed`] | sealed_sender.json |
 //! | §7 safety numbers | [`fingerprint`] | fingerprints.json |
+//! | §8.1 what did not open | [`decryption_error`] | misc.json |
 //! | §8.2 to §8.4 several sessions | [`sessions`] | negative.json, misc.json |
 //! | §8.6 limits | [`limits`] | |
 //! | bytes on disk | `stored` | |
@@ -29,6 +30,7 @@
 mod chain;
 mod cipher;
 pub mod curve;
+pub mod decryption_error;
 mod double_ratchet;
 pub mod error;
 pub mod fingerprint;
@@ -48,9 +50,12 @@ pub mod sessions;
 mod spqr;
 mod stored;
 mod triple;
+#[cfg(test)]
+mod wycheproof;
 mod xeddsa;
 
 pub use curve::{IdentityKeyPair, KeyPair, PrivateKey, PublicKey};
+pub use decryption_error::{DecryptionErrorMessage, PlaintextContent};
 pub use error::{
     BadBundle, BadKey, BadStored, BundleKey, DecryptError, EncryptError, GroupDecryptError, MalformedMessage,
     NotContributory, SenderKeyError, StartError,

@@ -2,7 +2,7 @@
 //!
 //! Inside the crate because it sets session state and a KEM secret that no caller may set.
 //!
-//! Vectors: two_way.json, prekey_sessions.json. Spec: signal-wire §2, §3, §4, §9.
+//! Vectors: two_way.json, prekey_sessions.json. Spec: signal-wire §2.2, §2.3, §3.1 to §3.6, §4.1 to §4.8.
 
 use std::convert::Infallible;
 
@@ -68,6 +68,7 @@ fn every_recorded_message_comes_out_byte_for_byte_from_both_sides() {
     assert_eq!((sent, opened, refused), (1320, 1155, 46));
 }
 
+/// Spec: signal-wire §2.2, §2.3, §3.1.
 #[test]
 fn the_responder_has_the_initiators_root_chain_and_spqr_keys() {
     let vectors: Value = serde_json::from_str(PREKEY_SESSIONS).unwrap();

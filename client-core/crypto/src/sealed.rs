@@ -9,7 +9,7 @@
 //!
 //! Version 1 seals any content; [`seal`] and [`open`] are what Hushwire uses, whose own content has no certificate.
 //! Version 2 has no proof of the sender beside the certificate in its content, so it seals only a
-//! [`SealedContent`](content::SealedContent).
+//! [`SealedContent`].
 //!
 //! Spec: signal-wire §6.1 to §6.5.
 

@@ -30,6 +30,7 @@ fn many(count: usize) -> (Device, Vec<CiphertextMessage>) {
     (bob, sent)
 }
 
+/// Spec: signal-wire §3.6, §4.8, §8.6.
 #[test]
 fn a_fresh_session_jumps_25000_ahead_and_no_further() {
     let (mut bob, sent) = many(25_002);
@@ -48,6 +49,7 @@ fn a_fresh_session_jumps_25000_ahead_and_no_further() {
     assert!(bob.receive(&sent[25_001]).is_err());
 }
 
+/// Spec: signal-wire §8.5.
 #[test]
 fn devices_of_one_account_may_jump_further_when_addresses_and_identity_say_so() {
     let far = |tablet: Device, theirs: [u8; 18]| {
@@ -69,6 +71,7 @@ fn devices_of_one_account_may_jump_further_when_addresses_and_identity_say_so() 
     assert_eq!(far(Device::seeded(73), device_2), Err(too_far), "another key in the same account");
 }
 
+/// Spec: signal-wire §3.6, §4.8, §8.6.
 #[test]
 fn of_more_than_2000_skipped_messages_the_latest_2000_open() {
     let (mut bob, sent) = many(2_002);
@@ -86,6 +89,7 @@ fn of_more_than_2000_skipped_messages_the_latest_2000_open() {
     assert!(bob.sessions.to_bytes().len() < STORED_SESSIONS_BYTES_MAX);
 }
 
+/// Spec: signal-wire §3.6, §8.6.
 #[test]
 fn the_sixth_turn_of_the_conversation_drops_what_was_held_back_in_the_first() {
     let (mut alice, mut bob) = acquainted(62);
@@ -101,6 +105,7 @@ fn the_sixth_turn_of_the_conversation_drops_what_was_held_back_in_the_first() {
     }
 }
 
+/// Spec: signal-wire §3.2, §8.4, §8.6.
 #[test]
 fn an_unanswered_session_sends_for_thirty_days_to_the_millisecond() {
     let (mut alice, bob) = (Device::seeded(64), Device::seeded(65));
@@ -112,6 +117,7 @@ fn an_unanswered_session_sends_for_thirty_days_to_the_millisecond() {
     assert_eq!(alice.try_send(b"late").unwrap_err(), EncryptError::NoSession);
 }
 
+/// Spec: signal-wire §3.3, §3.4.
 #[test]
 fn the_longest_text_fits_into_the_longest_message() {
     let (mut alice, mut bob) = (Device::seeded(66), Device::seeded(67));
@@ -125,6 +131,7 @@ fn the_longest_text_fits_into_the_longest_message() {
     assert_eq!(refused, EncryptError::TooLong { length: limit + 1, limit });
 }
 
+/// Spec: signal-wire §3.3.
 #[test]
 fn messages_too_short_or_too_long_are_not_read() {
     assert_eq!(SignalMessage::parse(&[]).unwrap_err(), MalformedMessage::Length(0));
@@ -133,6 +140,7 @@ fn messages_too_short_or_too_long_are_not_read() {
     assert!(matches!(SignalMessage::parse(&long), Err(MalformedMessage::Length(_))));
 }
 
+/// Spec: signal-wire §3.6, §4.8, §8.2, §8.6.
 #[test]
 fn a_session_full_of_skipped_keys_stays_within_its_bound_and_comes_back_whole() {
     let (mut alice, mut bob) = acquainted(68);
@@ -153,6 +161,7 @@ fn a_session_full_of_skipped_keys_stays_within_its_bound_and_comes_back_whole() 
     assert_eq!(bob.receive(&first_of_turn[3]), Err(Refused::Decrypt(DecryptError::PostQuantum)));
 }
 
+/// Spec: signal-wire §8.2.
 #[test]
 fn stored_bytes_that_are_cut_longer_or_of_another_layout_are_refused() {
     let (alice, _) = acquainted(70);

@@ -183,6 +183,7 @@ fn ratchet_key(message: &CiphertextMessage) -> PublicKey {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 
+    /// Spec: signal-wire §3.2, §3.6, §4.7, §8.3.
     #[test]
     fn in_any_order_each_message_opens_once_and_a_failure_changes_nothing(seed in 0..1000_u64, steps in steps(80)) {
         let mut model = Model::new(seed);
@@ -190,6 +191,7 @@ proptest! {
         model.assert_converges();
     }
 
+    /// Spec: signal-wire §2.2, §2.3, §8.2, §8.3.
     #[test]
     fn both_sides_starting_at_once_get_along_in_any_order(
         seed in 0..1000_u64,
@@ -225,6 +227,7 @@ proptest! {
         }
     }
 
+    /// Spec: signal-wire §3.3, §3.4.
     #[test]
     fn bytes_from_anywhere_are_refused_quietly(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         let _ = SignalMessage::parse(&bytes);
@@ -237,6 +240,7 @@ proptest! {
     }
 }
 
+/// Spec: signal-wire §3.3, §3.5.
 #[test]
 fn no_bit_of_a_message_can_be_changed() {
     let (mut alice, mut bob) = acquainted(30);
@@ -249,6 +253,7 @@ fn no_bit_of_a_message_can_be_changed() {
     assert_eq!(bob.receive(&message).unwrap(), b"");
 }
 
+/// Spec: signal-wire §3.3, §3.5.
 #[test]
 fn a_message_cut_anywhere_is_refused() {
     let (mut alice, mut bob) = acquainted(32);
@@ -258,6 +263,7 @@ fn a_message_cut_anywhere_is_refused() {
     }
 }
 
+/// Spec: signal-wire §3.5.
 #[test]
 fn a_message_comes_back_to_nobody_who_sent_it() {
     let (mut alice, _) = acquainted(34);
@@ -265,6 +271,7 @@ fn a_message_comes_back_to_nobody_who_sent_it() {
     assert!(alice.receive(&message).is_err());
 }
 
+/// Spec: signal-wire §3.5, §8.3.
 #[test]
 fn a_message_is_not_for_a_third_device() {
     let (mut alice, _) = acquainted(36);
@@ -274,6 +281,7 @@ fn a_message_is_not_for_a_third_device() {
     assert_eq!(nobody.receive(&alice.send(b"for Bob")), Err(Refused::Decrypt(DecryptError::NoSession)));
 }
 
+/// Spec: signal-wire §2.3, §8.3.
 #[test]
 fn a_first_message_without_its_session_names_the_same_base_key_again() {
     let (mut alice, mut bob) = (Device::seeded(42), Device::seeded(43));
@@ -288,6 +296,7 @@ fn a_first_message_without_its_session_names_the_same_base_key_again() {
     assert_eq!(bob.used, Some(used), "this is what the engine refuses the repeat by");
 }
 
+/// Spec: signal-wire §2.3, §2.4.
 #[test]
 fn wrong_prekeys_are_named_and_the_right_ones_still_work() {
     let (mut alice, mut bob) = (Device::seeded(44), Device::seeded(45));
@@ -309,6 +318,7 @@ fn wrong_prekeys_are_named_and_the_right_ones_still_work() {
     assert_eq!(bob.receive(&message).unwrap(), b"hello");
 }
 
+/// Spec: signal-wire §8.2, §8.3.
 #[test]
 fn a_repeat_of_a_message_of_an_archived_session_is_known_as_one() {
     let (mut alice, mut bob) = acquainted(57);
@@ -318,6 +328,7 @@ fn a_repeat_of_a_message_of_an_archived_session_is_known_as_one() {
     assert_eq!(bob.receive(&message), Err(Refused::Decrypt(DecryptError::Repeated)));
 }
 
+/// Spec: signal-wire §3.4, §8.3.
 #[test]
 fn a_wrapper_that_claims_another_identity_than_its_session_is_refused() {
     let (mut alice, mut bob) = (Device::seeded(54), Device::seeded(55));
@@ -330,6 +341,7 @@ fn a_wrapper_that_claims_another_identity_than_its_session_is_refused() {
     assert_eq!(bob.receive(&message).unwrap(), b"more");
 }
 
+/// Spec: signal-wire §8.3, §8.4.
 #[test]
 fn another_identity_key_than_the_known_one_is_refused_everywhere() {
     let (mut alice, mut bob) = acquainted(48);
@@ -345,6 +357,7 @@ fn another_identity_key_than_the_known_one_is_refused_everywhere() {
     assert_eq!(alice.receive(&message).unwrap(), b"hello");
 }
 
+/// Spec: signal-wire §8.2, §8.3, §8.6.
 #[test]
 fn messages_of_several_sessions_open_while_the_sessions_are_kept() {
     let (mut alice, mut bob) = (Device::seeded(52), Device::seeded(53));

@@ -37,6 +37,7 @@ fn negative() -> Value {
     vectors(include_str!("vectors/negative.json"))
 }
 
+/// Spec: signal-wire §1.4.
 #[test]
 fn signatures_are_judged_as_the_official_library_does() {
     let mut judged = 0;
@@ -53,6 +54,7 @@ fn signatures_are_judged_as_the_official_library_does() {
     assert_eq!(judged, 126);
 }
 
+/// Spec: signal-wire §1.4.
 #[test]
 fn what_we_sign_verifies_whatever_the_sign_of_the_key_and_in_any_parts() {
     let mut rng = StdRng::seed_from_u64(1);
@@ -67,6 +69,7 @@ fn what_we_sign_verifies_whatever_the_sign_of_the_key_and_in_any_parts() {
     assert!(signs.iter().all(|count| *count > 4), "{signs:?}");
 }
 
+/// Spec: signal-wire §1.4.
 #[test]
 fn a_signature_has_few_writings() {
     let mut rng = StdRng::seed_from_u64(10);
@@ -89,6 +92,7 @@ fn a_signature_has_few_writings() {
     }
 }
 
+/// Spec: signal-wire §1.4.
 #[test]
 fn one_identity_vouches_for_another() {
     for case in list(&keys()["alternateIdentity"]) {
@@ -98,6 +102,7 @@ fn one_identity_vouches_for_another() {
     }
 }
 
+/// Spec: signal-wire §1.2.
 #[test]
 fn agreement_gives_the_recorded_secrets() {
     for case in list(&keys()["agreement"]) {
@@ -111,6 +116,7 @@ fn agreement_gives_the_recorded_secrets() {
     }
 }
 
+/// Spec: signal-wire §1.2.
 #[test]
 fn private_keys_are_clamped_when_they_come_in() {
     for case in list(&keys()["clamping"]) {
@@ -120,6 +126,7 @@ fn private_keys_are_clamped_when_they_come_in() {
     }
 }
 
+/// Spec: signal-wire §1.2.
 #[test]
 fn public_keys_are_read_as_the_official_library_does() {
     for case in list(&keys()["publicKeyParse"]) {
@@ -131,6 +138,7 @@ fn public_keys_are_read_as_the_official_library_does() {
     }
 }
 
+/// Spec: signal-wire §1.3.
 #[test]
 fn only_kyber_1024_keys_of_the_right_length_are_read() {
     let keys = keys();
@@ -147,6 +155,7 @@ fn only_kyber_1024_keys_of_the_right_length_are_read() {
     assert!(KemPublicKey::from_bytes(&[]).is_err());
 }
 
+/// Spec: signal-wire §2.3, §3.3, §3.4, §3.6, §8.3.
 #[test]
 fn recorded_sessions_open_in_the_order_of_delivery() {
     let recorded = vectors(include_str!("vectors/prekey_sessions.json"));
@@ -178,6 +187,7 @@ fn recorded_sessions_open_in_the_order_of_delivery() {
     assert_eq!((opened, repeated), (87, 3));
 }
 
+/// Spec: signal-wire §2.4, §3.3, §3.4, §3.5, §8.3, §8.4.
 #[test]
 fn altered_first_messages_fail_exactly_where_they_did_at_the_official_library() {
     let negative = negative();
@@ -222,6 +232,7 @@ fn altered_first_messages_fail_exactly_where_they_did_at_the_official_library() 
     assert_eq!((opened, refused), (6, 41));
 }
 
+/// Spec: signal-wire §2.3, §2.4, §3.3, §8.3.
 #[test]
 fn an_altered_first_message_is_refused_for_the_right_reason() {
     let negative = negative();
@@ -243,6 +254,7 @@ fn an_altered_first_message_is_refused_for_the_right_reason() {
     assert!(matches!(reason("counter beyond the forward limit"), DecryptError::TooFarAhead { limit: 25_000, .. }));
 }
 
+/// Spec: signal-wire §2.1, §2.2.
 #[test]
 fn bundles_with_other_signatures_are_refused() {
     let negative = negative();
@@ -267,6 +279,7 @@ fn bundles_with_other_signatures_are_refused() {
     }
 }
 
+/// Spec: signal-wire §3.2, §8.2, §8.4.
 #[test]
 fn a_session_is_usable_when_the_official_library_says_so() {
     const DAY_MS: u64 = 24 * 60 * 60 * 1000;
@@ -291,6 +304,7 @@ fn a_session_is_usable_when_the_official_library_says_so() {
     }
 }
 
+/// Spec: signal-wire §1.5, §2.1.
 #[test]
 fn bundles_are_of_devices_that_exist() {
     for case in list(&misc()["devices"]) {
@@ -300,6 +314,7 @@ fn bundles_are_of_devices_that_exist() {
     }
 }
 
+/// Spec: signal-wire §8.1.
 #[test]
 fn a_message_that_did_not_open_tells_its_ratchet_key() {
     for case in list(&misc()["decryptionErrors"]) {

@@ -40,6 +40,7 @@ fn weak_keys() -> Vec<[u8; 32]> {
     keys.into_iter().chain(with_bit_255).collect()
 }
 
+/// Spec: signal-wire §1.2.
 #[test]
 fn agreement_with_a_weak_key_is_refused() {
     let private = PrivateKey::generate(&mut StdRng::seed_from_u64(80));
@@ -50,6 +51,7 @@ fn agreement_with_a_weak_key_is_refused() {
     }
 }
 
+/// Spec: signal-wire §1.2.
 #[test]
 fn the_keys_we_make_are_canonical_and_their_other_writings_are_not() {
     let mut rng = StdRng::seed_from_u64(81);
@@ -68,6 +70,7 @@ fn the_keys_we_make_are_canonical_and_their_other_writings_are_not() {
     assert!(PublicKey::from_bytes(std::array::from_fn(|place| if place == 0 { 9 } else { 0 })).is_canonical());
 }
 
+/// Spec: signal-wire §2.1.
 #[test]
 fn a_bundle_with_a_weak_key_anywhere_is_refused_by_name() {
     let bundle = Device::seeded(82).bundle();
@@ -87,6 +90,7 @@ fn a_bundle_with_a_weak_key_anywhere_is_refused_by_name() {
     assert_eq!(kyber.verify().unwrap_err(), BadBundle::Weak(BundleKey::Kyber));
 }
 
+/// Spec: signal-wire §1.4, §2.1.
 #[test]
 fn a_weak_signed_prekey_is_refused_even_when_its_owner_signed_it() {
     let owner = Device::seeded(83);
@@ -98,6 +102,7 @@ fn a_weak_signed_prekey_is_refused_even_when_its_owner_signed_it() {
     }
 }
 
+/// Spec: signal-wire §1.2, §2.3, §2.4.
 #[test]
 fn a_first_message_with_a_weak_key_anywhere_is_refused() {
     let (mut alice, mut bob) = (Device::seeded(84), Device::seeded(85));
@@ -115,6 +120,7 @@ fn a_first_message_with_a_weak_key_anywhere_is_refused() {
     assert_eq!(bob.receive(&message).unwrap(), b"hello");
 }
 
+/// Spec: signal-wire §1.2, §3.6.
 #[test]
 fn a_message_with_a_weak_ratchet_key_is_refused() {
     let (mut alice, mut bob) = acquainted(86);
@@ -127,6 +133,7 @@ fn a_message_with_a_weak_ratchet_key_is_refused() {
     assert_eq!(bob.receive(&message).unwrap(), b"on");
 }
 
+/// Spec: signal-wire §2.1.
 #[test]
 fn prekeys_come_back_from_disk_as_they_were() {
     let device = Device::seeded(88);

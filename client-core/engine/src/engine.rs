@@ -1,9 +1,9 @@
 //! The one door: an input, one transaction, then outputs. What is outstanding after any input is found by looking at
 //! the database, never kept in a queue of its own, so a crash at any moment forgets nothing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use hushwire_proto::ids::{DepositId, Seq, Token, TokenHash, UnixMillis};
+use hushwire_proto::ids::{DepositId, MailboxId, Seq, Token, TokenHash, UnixMillis};
 use rand_core::CryptoRng;
 use rusqlite::Connection;
 
@@ -183,8 +183,10 @@ pub(crate) struct Flight {
     begun: bool,
     next: u64,
     pub(crate) calls: BTreeMap<CallId, Pending>,
-    /// Deposits among them.
-    pub(crate) deposits: BTreeSet<DepositId>,
+    /// Deposits among them, and how many to the same mailbox had failed when they were called.
+    pub(crate) deposits: BTreeMap<DepositId, u64>,
+    /// Deposits to each mailbox that have failed.
+    pub(crate) failures: BTreeMap<MailboxId, u64>,
     /// Chores that failed: how often, and when the next try is due.
     pub(crate) chores: BTreeMap<Chore, Backoff>,
     /// Whether the keyserver was asked for the stock since the program began.

@@ -42,9 +42,13 @@ pub(crate) fn backoff(attempts: u32, now: UnixMillis, rng: &mut impl CryptoRng) 
 pub(crate) fn outstanding<R: CryptoRng>(cx: &mut Cx<'_, R>) -> Result<Option<UnixMillis>, StoreError> {
     let mut wake: Option<UnixMillis> = None;
     for mailbox in outbox::mailboxes(cx.db)? {
+        let failures = cx.flight.failures.get(&mailbox).copied().unwrap_or_default();
         for (id, due) in outbox::first_for(cx.db, mailbox, WINDOW)? {
-            if cx.flight.deposits.contains(&id) {
-                continue;
+            match cx.flight.deposits.get(&id) {
+                Some(then) if *then == failures => continue,
+                // Called before the last failure: it may not have arrived, and is about to fail as well.
+                Some(_) => break,
+                None => {}
             }
             // Nothing overtakes an envelope that waits for its next try.
             if due > cx.now {
@@ -53,7 +57,7 @@ pub(crate) fn outstanding<R: CryptoRng>(cx: &mut Cx<'_, R>) -> Result<Option<Uni
             }
             let (relay, deposit) = outbox::load(cx.db, id)?;
             let token = deposit.token.clone();
-            cx.flight.deposits.insert(id);
+            cx.flight.deposits.insert(id, failures);
             cx.call(Call::Deposit { relay, deposit }, Pending::Deposit(id, token));
         }
     }
@@ -83,6 +87,7 @@ pub(crate) fn deposited<R: CryptoRng>(
         Ok(_) => CallFailed::OutOfProtocol,
         Err(failure) => failure,
     };
+    *cx.flight.failures.entry(about.mailbox).or_default() += 1;
     if matches!(&failure, CallFailed::Relay(Refused { reason: RefusedReason::NoSuchDoor, .. }))
         && door_closed(cx, &about, token)?
     {

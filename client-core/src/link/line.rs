@@ -2,13 +2,16 @@
 //! to relays and keyservers, and the own one to the keyserver.
 //!
 //! Calls go out in the order in which they came, pipelined; answers come in any order. Every call gets exactly one
-//! reply. The line does not try again by itself: the engine knows when a call is worth repeating.
+//! reply. The line does not try again by itself: the engine knows when a call is worth repeating. Until it has been told
+//! that a deposit failed it may go on calling later ones for the same mailbox; these fail too, and overtake nothing.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use hushwire_engine::{Call, CallFailed, CallId, Credentials, Input, Reply};
 use hushwire_proto::address::ServerAddress;
+use hushwire_proto::ids::MailboxId;
 use hushwire_proto::limits::{CALL_DEADLINE, CONNECT_DEADLINE};
 use hushwire_proto::net::call::{Connection, PendingCall};
 use hushwire_proto::net::{KEYS_ALPN, RELAY_ALPN};
@@ -57,6 +60,27 @@ impl Purpose {
 pub(crate) struct Outgoing {
     pub(crate) id: CallId,
     pub(crate) call: Call,
+    /// For a deposit: the engine has heard of all that became of the earlier ones to this mailbox.
+    pub(crate) first: bool,
+}
+
+impl Outgoing {
+    pub(crate) fn new(id: CallId, call: Call) -> Self {
+        Self { id, call, first: false }
+    }
+
+    /// Deposits to one mailbox arrive in their order or not at all.
+    pub(crate) fn mailbox(&self) -> Option<MailboxId> {
+        match &self.call {
+            Call::Deposit { deposit, .. } => Some(deposit.mailbox),
+            _ => None,
+        }
+    }
+}
+
+/// Said of a deposit that would overtake an earlier one.
+pub(crate) fn overtakes() -> CallFailed {
+    CallFailed::Unreachable("an earlier message did not get through".to_owned())
 }
 
 /// What every line shares.
@@ -85,6 +109,10 @@ pub(crate) struct Line {
     signed_in: bool,
     failed: Option<(Instant, String)>,
     under_way: JoinSet<Ended>,
+    /// Deposits among them.
+    deposits: BTreeMap<CallId, MailboxId>,
+    /// A deposit failed, and the engine has not begun anew.
+    broken: BTreeSet<MailboxId>,
 }
 
 /// A call that has its reply.
@@ -106,6 +134,8 @@ impl Line {
             signed_in: false,
             failed: None,
             under_way: JoinSet::new(),
+            deposits: BTreeMap::new(),
+            broken: BTreeSet::new(),
         }
     }
 
@@ -131,16 +161,24 @@ impl Line {
         }
     }
 
-    async fn start(&mut self, Outgoing { id, call }: Outgoing) {
-        let (connection, pending, tongue) = match self.begin(call).await {
+    async fn start(&mut self, outgoing: Outgoing) {
+        let (id, first, mailbox) = (outgoing.id, outgoing.first, outgoing.mailbox());
+        let begun = match self.connected(&outgoing.call).await {
+            _ if mailbox.is_some_and(|mailbox| self.is_broken(mailbox, first)) => Err(overtakes()),
+            Ok(connection) => self.begin(connection, outgoing.call).inspect_err(|error| self.unusable(error)),
+            Err(error) => {
+                self.unusable(&error);
+                Err(error)
+            }
+        };
+        let (connection, pending, tongue) = match begun {
             Ok(begun) => begun,
             Err(error) => {
-                if matches!(error, CallFailed::Unreachable(_)) {
-                    self.connection = None; // the next call makes a new one
-                }
+                self.broken.extend(mailbox);
                 return self.reply(id, Err(error)).await;
             }
         };
+        self.deposits.extend(mailbox.map(|mailbox| (id, mailbox)));
         let made = self.made;
         self.under_way.spawn(async move {
             let (reply, lost) = match pending.answer(CALL_DEADLINE).await {
@@ -152,11 +190,29 @@ impl Line {
         });
     }
 
-    async fn begin(&mut self, call: Call) -> Result<(Connection, PendingCall, Tongue), CallFailed> {
-        let connection = self.connected(&call).await?;
+    fn begin(
+        &self,
+        connection: Connection,
+        call: Call,
+    ) -> Result<(Connection, PendingCall, Tongue), CallFailed> {
         let (bytes, tongue) = speak::request(call, &connection, &self.around.credentials)?;
         let pending = connection.start(bytes).map_err(unreachable)?;
         Ok((connection, pending, tongue))
+    }
+
+    /// The next call makes a new connection.
+    fn unusable(&mut self, error: &CallFailed) {
+        if matches!(error, CallFailed::Unreachable(_)) {
+            self.connection = None;
+        }
+    }
+
+    /// Whether a deposit to this mailbox would overtake an earlier one.
+    fn is_broken(&mut self, mailbox: MailboxId, first: bool) -> bool {
+        if first {
+            self.broken.remove(&mailbox);
+        }
+        self.broken.contains(&mailbox)
     }
 
     /// The connection, fit for this call.
@@ -180,6 +236,7 @@ impl Line {
         {
             return Err(CallFailed::Unreachable(why.clone()));
         }
+        self.broken.extend(self.deposits.values()); // what is under way over the connection that is gone
         let mut closing = self.around.closing.clone();
         let connecting = Connection::connect(&self.address, self.purpose.alpn(), CONNECT_DEADLINE);
         let connected = tokio::select! {
@@ -210,6 +267,11 @@ impl Line {
 
     async fn ended(&mut self, ended: Result<Ended, JoinError>) {
         let Ok(Ended { id, reply, lost }) = ended else { return }; // only at the end of everything
+        if let Some(mailbox) = self.deposits.remove(&id)
+            && reply.is_err()
+        {
+            self.broken.insert(mailbox);
+        }
         if lost == Some(self.made) {
             self.connection = None; // the next call makes a new one
         } else if reply == Ok(Reply::Registered) {

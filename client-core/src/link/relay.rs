@@ -213,7 +213,7 @@ impl Session {
         Ok(())
     }
 
-    async fn call(&mut self, Outgoing { id, call }: Outgoing, own: &OwnRelay) {
+    async fn call(&mut self, Outgoing { id, call, .. }: Outgoing, own: &OwnRelay) {
         let started = speak::request(call, &self.connection, &own.around.credentials)
             .and_then(|(bytes, _)| self.connection.start(bytes).map_err(speak::unreachable));
         match started {

@@ -16,23 +16,23 @@ use serde_json::Value;
 /// Looks at everyone's processes this often.
 const LOOK: Duration = Duration::from_millis(500);
 
-pub struct People {
+pub(crate) struct People {
     dir: PathBuf,
     relay: String,
     keyserver: String,
     programs: BTreeMap<String, Program>,
     lines: (Sender<(String, String)>, Receiver<(String, String)>),
     deadline: Instant,
-    pub ledger: Ledger,
-    pub links: BTreeMap<String, String>,
-    pub added: usize,
+    pub(crate) ledger: Ledger,
+    pub(crate) links: BTreeMap<String, String>,
+    pub(crate) added: usize,
     histories_ended: usize,
     bad: Vec<String>,
     heard_last: Instant,
 }
 
 impl People {
-    pub fn new(dir: &Path, relay: &Server, keyserver: &Server, deadline: Instant) -> Self {
+    pub(crate) fn new(dir: &Path, relay: &Server, keyserver: &Server, deadline: Instant) -> Self {
         Self {
             dir: dir.to_owned(),
             relay: relay.address().to_string(),
@@ -50,7 +50,7 @@ impl People {
     }
 
     /// Starts their processes. Whoever was here before goes on.
-    pub fn begin(&mut self, names: &[&str]) -> Result<(), Failure> {
+    pub(crate) fn begin(&mut self, names: &[&str]) -> Result<(), Failure> {
         for name in names {
             let mut command = Command::new(beside_us("ledger-peer")?);
             command.arg(name).arg(self.dir.join(name)).args([&self.relay, &self.keyserver]);
@@ -63,7 +63,7 @@ impl People {
     }
 
     /// SIGKILL, and again from the start in the same directory. What it said before is still heard.
-    pub fn kill_and_restart(&mut self, name: &str) -> Result<(), Failure> {
+    pub(crate) fn kill_and_restart(&mut self, name: &str) -> Result<(), Failure> {
         if let Some(program) = self.programs.remove(name) {
             program.kill();
         }
@@ -71,7 +71,7 @@ impl People {
     }
 
     /// Each of these adds each of those as a contact.
-    pub fn introduce(&mut self, these: &[&str], those: &[&str]) -> Result<(), Failure> {
+    pub(crate) fn introduce(&mut self, these: &[&str], those: &[&str]) -> Result<(), Failure> {
         for name in those {
             let link = self.links.get(*name).cloned().unwrap_or_default();
             self.tell(these, &format!("add {name} {link}"))?;
@@ -79,12 +79,12 @@ impl People {
         Ok(())
     }
 
-    pub fn send(&mut self, who: &[&str], numbers: Range<u32>, per_second: u32) -> Result<(), Failure> {
+    pub(crate) fn send(&mut self, who: &[&str], numbers: Range<u32>, per_second: u32) -> Result<(), Failure> {
         self.tell(who, &format!("send {} {} {per_second}", numbers.start, numbers.end))
     }
 
     /// Asks everyone for everything they have.
-    pub fn histories(&mut self, senders: &[&str], receivers: &[&str]) -> Result<(), Failure> {
+    pub(crate) fn histories(&mut self, senders: &[&str], receivers: &[&str]) -> Result<(), Failure> {
         self.tell(senders, "history")?;
         self.tell(receivers, "history")?;
         let all = senders.len() + receivers.len();
@@ -92,7 +92,7 @@ impl People {
     }
 
     /// Nothing was said to be missing, forged or unreadable: here nobody withholds, alters or forges.
-    pub fn nothing_bad(&self) -> Result<(), Failure> {
+    pub(crate) fn nothing_bad(&self) -> Result<(), Failure> {
         match self.bad.as_slice() {
             [] => Ok(()),
             bad => Err(format!("{} complaints; the first: {:?}", bad.len(), bad.first())),
@@ -100,12 +100,12 @@ impl People {
     }
 
     /// Listens until then, or until something else ends the wait.
-    pub fn hear_until(&mut self, then: Instant) -> Result<(), Failure> {
+    pub(crate) fn hear_until(&mut self, then: Instant) -> Result<(), Failure> {
         while self.hear(then.min(self.deadline))? {}
         self.check()
     }
 
-    pub fn until(&mut self, what: &str, done: impl Fn(&Self) -> bool) -> Result<(), Failure> {
+    pub(crate) fn until(&mut self, what: &str, done: impl Fn(&Self) -> bool) -> Result<(), Failure> {
         while !done(self) {
             self.hear(Instant::now() + LOOK)?;
             self.check().map_err(|failure| format!("while waiting for {what}: {failure}"))?;
@@ -114,7 +114,7 @@ impl People {
     }
 
     /// Likewise, but not longer than `stuck` without any news.
-    pub fn until_steady(&mut self, stuck: Duration, done: impl Fn(&Self) -> bool) -> Result<(), Failure> {
+    pub(crate) fn until_steady(&mut self, stuck: Duration, done: impl Fn(&Self) -> bool) -> Result<(), Failure> {
         while !done(self) {
             self.hear(Instant::now() + LOOK)?;
             self.check()?;

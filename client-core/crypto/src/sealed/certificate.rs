@@ -1,10 +1,11 @@
 //! Certificates: a server's word, under a trust root, that an account's device has an identity key.
 //!
-//! Owns their bytes, their signatures and when they hold. Which roots are trusted, and what time it is, the caller says.
-//! Hushwire's own messages have none: its clients know each other's keys from device lists.
+//! Owns what a sender's certificate says and when it holds; the server's is `server`. Which roots are trusted, and what
+//! time it is, the caller says. Hushwire's own messages have none: its clients know each other's keys from device lists.
 //!
 //! Spec: signal-wire §6.1.
 
+mod server;
 mod well_known;
 
 use std::fmt;
@@ -13,13 +14,13 @@ use prost::Message as _;
 use rand_core::CryptoRng;
 
 use crate::curve::{KeyPair, PublicKey};
-use crate::limits::{DEVICE_ID_MAX, MESSAGE_BYTES_MAX};
+use crate::limits::DEVICE_ID_MAX;
 use crate::service_id::{ServiceId, uuid_text};
 
-pub use well_known::server_certificate as well_known_server_certificate;
+use server::{Signed, key, required};
 
-/// Ids of server certificates that hold no longer; the only one is a test value.
-const REVOKED: [u32; 1] = [0xDEAD_C357];
+pub use server::ServerCertificate;
+pub use well_known::server_certificate as well_known_server_certificate;
 
 /// A certificate that says nothing. Refuse what it came with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -42,70 +43,6 @@ pub enum BadCertificate {
     /// It held until then, in milliseconds since 1970.
     #[error("the sender's certificate expired at {0}")]
     Expired(u64),
-}
-
-/// The key that signs certificates of senders, itself signed by a trust root.
-///
-/// Spec: signal-wire §6.1.
-#[derive(Clone, PartialEq, Eq)]
-pub struct ServerCertificate {
-    id: u32,
-    key: PublicKey,
-    signed: Signed,
-}
-
-impl ServerCertificate {
-    /// Reads one. Nothing is verified yet.
-    ///
-    /// # Errors
-    /// [`BadCertificate::Malformed`].
-    /// Spec: signal-wire §6.1.
-    pub fn parse(bytes: &[u8]) -> Result<ServerCertificate, BadCertificate> {
-        let signed = Signed::parse(bytes)?;
-        let fields = ServerFields::decode(signed.certificate.as_slice()).map_err(|_| BadCertificate::Malformed)?;
-        Ok(ServerCertificate { id: required(fields.id)?, key: key(fields.key)?, signed })
-    }
-
-    /// A new one, signed by `root`. Draws 64 bytes.
-    ///
-    /// Spec: signal-wire §6.1.
-    pub fn issue(id: u32, key: PublicKey, root: &KeyPair, rng: &mut impl CryptoRng) -> ServerCertificate {
-        let fields = ServerFields { id: Some(id), key: Some(key.to_pub33().to_vec()) };
-        ServerCertificate { id, key, signed: Signed::by(root, fields.encode_to_vec(), rng) }
-    }
-
-    /// Its bytes, as they were received.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        self.signed.bytes.clone()
-    }
-
-    /// Its id.
-    pub fn id(&self) -> u32 {
-        self.id
-    }
-
-    /// The key that signs.
-    pub fn key(&self) -> PublicKey {
-        self.key
-    }
-
-    /// Not revoked, and signed by one of the roots.
-    ///
-    /// Spec: signal-wire §6.1.
-    fn verify(&self, roots: &[PublicKey]) -> Result<(), BadCertificate> {
-        if REVOKED.contains(&self.id) {
-            return Err(BadCertificate::Revoked(self.id));
-        }
-        let trusted = roots.iter().any(|root| self.signed.is_by(root));
-        if trusted { Ok(()) } else { Err(BadCertificate::UntrustedServer) }
-    }
-}
-
-impl fmt::Debug for ServerCertificate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { id, key, signed: _ } = self;
-        f.debug_struct("ServerCertificate").field("id", id).field("key", key).finish_non_exhaustive()
-    }
 }
 
 /// What a sender's certificate says.
@@ -170,7 +107,7 @@ impl SenderCertificate {
     /// Spec: signal-wire §6.1.
     pub fn parse(bytes: &[u8]) -> Result<SenderCertificate, BadCertificate> {
         let signed = Signed::parse(bytes)?;
-        let fields = SenderFields::decode(signed.certificate.as_slice()).map_err(|_| BadCertificate::Malformed)?;
+        let fields = SenderFields::decode(signed.certificate()).map_err(|_| BadCertificate::Malformed)?;
         let device_id = u8::try_from(required(fields.device_id)?).ok();
         let details = SenderDetails {
             uuid: match required(fields.uuid)? {
@@ -219,7 +156,7 @@ impl SenderCertificate {
 
     /// Its bytes, as they were received.
     pub fn to_bytes(&self) -> Vec<u8> {
-        self.signed.bytes.clone()
+        self.signed.to_bytes()
     }
 
     /// What it claims. What is true is in a [`VerifiedSender`].
@@ -238,7 +175,7 @@ impl SenderCertificate {
             Server::WellKnown(id) => well_known::server_certificate(*id).ok_or(BadCertificate::UnknownServer(*id))?,
         };
         server.verify(roots)?;
-        if !self.signed.is_by(&server.key) {
+        if !self.signed.is_by(&server.key()) {
             return Err(BadCertificate::Signature);
         }
         if now_ms > self.details.expires_ms {
@@ -268,36 +205,6 @@ impl VerifiedSender {
     }
 }
 
-/// A certificate's inner bytes and the signature over them, and the whole as it was received.
-#[derive(Clone, PartialEq, Eq)]
-struct Signed {
-    certificate: Vec<u8>,
-    signature: Vec<u8>,
-    bytes: Vec<u8>,
-}
-
-impl Signed {
-    fn parse(bytes: &[u8]) -> Result<Signed, BadCertificate> {
-        if bytes.len() > MESSAGE_BYTES_MAX {
-            return Err(BadCertificate::Malformed);
-        }
-        let fields = SignedFields::decode(bytes).map_err(|_| BadCertificate::Malformed)?;
-        let (certificate, signature) = (required(fields.certificate)?, required(fields.signature)?);
-        Ok(Signed { certificate, signature, bytes: bytes.to_vec() })
-    }
-
-    fn by(key: &KeyPair, certificate: Vec<u8>, rng: &mut impl CryptoRng) -> Signed {
-        let signature = key.sign(&[&certificate], rng).to_vec();
-        let fields = SignedFields { certificate: Some(certificate.clone()), signature: Some(signature.clone()) };
-        Signed { certificate, signature, bytes: fields.encode_to_vec() }
-    }
-
-    fn is_by(&self, key: &PublicKey) -> bool {
-        let signature = self.signature.as_slice().try_into();
-        signature.is_ok_and(|signature| key.verify(&[&self.certificate], signature))
-    }
-}
-
 fn fields(details: &SenderDetails, server: &Server) -> SenderFields {
     SenderFields {
         e164: details.e164.clone(),
@@ -310,30 +217,6 @@ fn fields(details: &SenderDetails, server: &Server) -> SenderFields {
         }),
         uuid: Some(UuidField::Text(details.uuid.clone())),
     }
-}
-
-fn key(field: Option<Vec<u8>>) -> Result<PublicKey, BadCertificate> {
-    PublicKey::from_pub33(&required(field)?).map_err(|_| BadCertificate::Malformed)
-}
-
-fn required<T>(field: Option<T>) -> Result<T, BadCertificate> {
-    field.ok_or(BadCertificate::Malformed)
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct SignedFields {
-    #[prost(bytes = "vec", optional, tag = "1")]
-    certificate: Option<Vec<u8>>,
-    #[prost(bytes = "vec", optional, tag = "2")]
-    signature: Option<Vec<u8>>,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct ServerFields {
-    #[prost(uint32, optional, tag = "1")]
-    id: Option<u32>,
-    #[prost(bytes = "vec", optional, tag = "2")]
-    key: Option<Vec<u8>>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

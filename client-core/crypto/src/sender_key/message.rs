@@ -55,11 +55,11 @@ impl SenderKeyDistributionMessage {
         if signing.len() != KEY_BYTES {
             return Err(MalformedMessage::Fields);
         }
-        let chain_key = Box::new(*chain_key.as_array().ok_or(MalformedMessage::Fields)?);
+        let chain_key: &[u8; 32] = chain_key.as_slice().try_into().map_err(|_| MalformedMessage::Fields)?;
         Ok(SenderKeyDistributionMessage {
             distribution: distribution(fields.distribution.take())?,
             chain_id: required(fields.chain_id)?,
-            chain: ChainKey::new(chain_key, required(fields.iteration)?),
+            chain: ChainKey::new(Box::new(*chain_key), required(fields.iteration)?),
             signing: PublicKey::from_pub33(&signing)?,
         })
     }
@@ -221,6 +221,7 @@ fn required<T>(field: Option<T>) -> Result<T, MalformedMessage> {
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
+#[prost(skip_debug)]
 struct DistributionFields {
     #[prost(bytes = "vec", optional, tag = "1")]
     distribution: Option<Vec<u8>>,
@@ -232,6 +233,16 @@ struct DistributionFields {
     chain_key: Option<Vec<u8>>,
     #[prost(bytes = "vec", optional, tag = "5")]
     signing: Option<Vec<u8>>,
+}
+
+impl fmt::Debug for DistributionFields {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { distribution: _, chain_id, iteration, chain_key: _, signing: _ } = self;
+        f.debug_struct("DistributionFields")
+            .field("chain_id", chain_id)
+            .field("iteration", iteration)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Drop for DistributionFields {

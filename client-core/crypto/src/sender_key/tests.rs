@@ -64,6 +64,7 @@ fn open(keys: &mut SenderKeys, ciphertext: &Value) -> Result<Vec<u8>, Refused> {
     Ok(opened.plaintext.to_vec())
 }
 
+/// Spec: signal-wire §5.1, §5.3.
 #[test]
 fn every_recorded_group_message_comes_out_byte_for_byte_but_for_its_random_signature() {
     let groups = groups();
@@ -85,6 +86,7 @@ fn every_recorded_group_message_comes_out_byte_for_byte_but_for_its_random_signa
     assert_eq!(messages.len(), 50);
 }
 
+/// Spec: signal-wire §5.2.
 #[test]
 fn the_recorded_distribution_messages_come_out_byte_for_byte() {
     let groups = groups();
@@ -102,6 +104,7 @@ fn the_recorded_distribution_messages_come_out_byte_for_byte() {
     assert_eq!(*key.distribution_message().to_bytes(), bytes(&groups["late"]["skdm"]), "for who joins at 20");
 }
 
+/// Spec: signal-wire §5.1, §5.2, §5.3.
 #[test]
 fn recorded_deliveries_open_and_repeat_as_the_official_library_says_for_bob_and_who_joins_late() {
     let groups = groups();
@@ -127,6 +130,7 @@ fn recorded_deliveries_open_and_repeat_as_the_official_library_says_for_bob_and_
     }
 }
 
+/// Spec: signal-wire §5.3.
 #[test]
 fn altered_group_messages_are_refused_for_the_recorded_reason() {
     let groups = groups();
@@ -153,6 +157,7 @@ fn altered_group_messages_are_refused_for_the_recorded_reason() {
     assert_eq!(groups["tampered"].as_array().unwrap().len(), 8);
 }
 
+/// Spec: signal-wire §5.1.
 #[test]
 fn a_chain_at_its_last_number_gives_no_more_messages() {
     let groups = groups();
@@ -166,6 +171,7 @@ fn a_chain_at_its_last_number_gives_no_more_messages() {
     assert_eq!(*opened.plaintext, b"last");
 }
 
+/// Spec: signal-wire §5.3.
 #[test]
 fn a_signed_message_that_is_no_ciphertext_changes_nothing() {
     let groups = groups();

@@ -1,4 +1,6 @@
 //! Two sides, driven against each other and against what the official library recorded.
+//!
+//! Spec: signal-wire §4.1, §4.3, §4.7, §4.8.
 
 mod replay;
 

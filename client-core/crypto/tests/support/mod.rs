@@ -10,6 +10,7 @@ use hushwire_crypto::{
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
+pub mod group;
 pub mod recorded;
 
 /// One device: its keys, and its sessions with the one peer that it has.

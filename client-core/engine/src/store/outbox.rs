@@ -206,10 +206,12 @@ pub(crate) fn is_empty(db: &Connection) -> Result<bool, StoreError> {
 /// Messages of ours that are not sent, oldest first.
 pub(crate) fn waiting(db: &Connection) -> Result<Vec<Waiting>, StoreError> {
     let mut statement = db.prepare_cached(
-        "SELECT m.id, c.name, m.kept_at, coalesce(max(o.attempts), c.fetch_attempts),
-             coalesce(max(o.reason), CASE WHEN o.id IS NULL THEN c.fetch_reason END),
-             CASE WHEN o.id IS NULL THEN c.fetch_due ELSE min(o.due) END
+        // What the first envelope of a mailbox waits for, those behind it wait for too.
+        "SELECT m.id, c.name, m.kept_at, coalesce(max(max(o.attempts, h.attempts)), c.fetch_attempts),
+             CASE WHEN o.id IS NULL THEN c.fetch_reason ELSE max(coalesce(o.reason, h.reason)) END,
+             CASE WHEN o.id IS NULL THEN c.fetch_due ELSE min(max(o.due, h.due)) END
          FROM messages m JOIN contacts c ON c.id = m.contact LEFT JOIN outbox o ON o.message = m.id
+             LEFT JOIN outbox h ON h.id = (SELECT min(f.id) FROM outbox f WHERE f.mailbox = o.mailbox)
          WHERE m.outgoing = 1 AND m.state = 1 GROUP BY m.id ORDER BY m.id LIMIT 1000",
     )?;
     let rows = statement.query_map([], |row| {

@@ -330,7 +330,7 @@ impl Person {
 
     /// Its identity key, as its device list shows it.
     pub fn identity(&self) -> PublicKey {
-        self.identity.clone().expect("registered")
+        self.identity.expect("registered")
     }
 
     pub fn contact(&self, name: &str) -> Contact {

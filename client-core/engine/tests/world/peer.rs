@@ -81,10 +81,12 @@ pub struct ReceiptWire {
     pub read_through: u64,
 }
 
-/// A text that stands where it should not matter.
+/// A text that stands where it should not matter; its id is made of its number and its first bytes.
 pub fn text(counter: u64, said: &str) -> PlainWire {
+    let mut start = [0; 8];
+    start.iter_mut().zip(said.bytes()).for_each(|(to, byte)| *to = byte);
     let text = TextWire {
-        message_id: [&counter.to_be_bytes()[..], &[7; 8]].concat(),
+        message_id: [&counter.to_be_bytes()[..], &start].concat(),
         counter,
         previous: if counter > 1 { vec![1; 32] } else { Vec::new() },
         lamport: counter,
@@ -181,11 +183,11 @@ impl Peer {
         }
     }
 
-    /// Begins a session with what the keyserver would give for this person, without taking it away.
+    /// Begins a session with what the keyserver gives for this person.
     pub fn begin(&mut self, world: &mut World, with: &Person) {
         let keys = &world.accounts[&with.account()];
         let device = &keys.links.last().unwrap().link().devices[0];
-        let publish = &keys.publish;
+        let publish = keys.publish.clone();
         let key = |bytes: &[u8]| PublicKey::from_pub33(bytes).unwrap();
         let signed = publish.signed_prekey.as_ref().unwrap();
         let kyber = publish.one_time_kyber.first().or(publish.last_resort_kyber.as_ref()).unwrap();
@@ -202,15 +204,11 @@ impl Peer {
             one_time: publish.one_time.first().map(|one| OneTimePreKeyPublic { id: one.id, key: key(&one.key) }),
         };
         let verified = bundle.verify().unwrap();
+        let left = &mut world.accounts.get_mut(&with.account()).unwrap().publish;
+        left.one_time = publish.one_time.into_iter().skip(1).collect();
+        left.one_time_kyber = publish.one_time_kyber.into_iter().skip(1).collect();
         let local = Local::new(&self.identity, 5).with_peer(verified.identity());
         self.sessions = self.sessions.start(&local, &verified, world.now.0, &mut world.rng).unwrap();
-    }
-
-    /// Takes the one-time keys that [`Peer::begin`] used away, as the keyserver would have.
-    pub fn take_keys(world: &mut World, of: &Person) {
-        let publish = &mut world.accounts.get_mut(&of.account()).unwrap().publish;
-        publish.one_time.remove(0);
-        publish.one_time_kyber.remove(0);
     }
 
     /// What goes into the seal, by the rules.

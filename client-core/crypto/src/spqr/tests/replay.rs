@@ -3,6 +3,8 @@
 //! The recorded random values take the place of randomness; then every SPQR message must come out byte for byte, and
 //! every state and epoch as recorded. Keys are not recorded: that they are right shows in `crate::replay`, where they
 //! open the ciphertexts.
+//!
+//! Vectors: two_way.json. Spec: signal-wire §4.2 to §4.8.
 
 use data_encoding::HEXLOWER;
 use serde_json::Value;

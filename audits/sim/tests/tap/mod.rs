@@ -1,0 +1,78 @@
+//! A queue that remembers everything that was ever put into it: all that a relay is given of a message.
+
+use std::future::Future;
+use std::sync::{Arc, Mutex};
+
+use hushwire_proto::ids::{MailboxId, Seq, TokenHash, UnixMillis};
+use hushwire_proto::relay::TokenClass;
+use hushwire_relay::queue::{AppendError, Arrivals, GrantError, Page, Put, Queue, RemoveError, StorageError, Swept};
+use hushwire_relay::quota::Rules;
+
+#[derive(Clone, Debug)]
+pub(crate) struct Tap<Q> {
+    queue: Q,
+    puts: Arc<Mutex<Vec<Put>>>,
+}
+
+impl<Q> Tap<Q> {
+    pub(crate) fn new(queue: Q) -> Self {
+        Self { queue, puts: Arc::default() }
+    }
+
+    /// So far, in order.
+    pub(crate) fn puts(&self) -> Vec<Put> {
+        self.puts.lock().unwrap().clone()
+    }
+}
+
+impl<Q: Queue> Queue for Tap<Q> {
+    fn rules(&self) -> &Rules {
+        self.queue.rules()
+    }
+
+    fn append(&self, put: Put, now: UnixMillis) -> impl Future<Output = Result<Seq, AppendError>> + Send + 'static {
+        self.puts.lock().unwrap().push(put.clone());
+        self.queue.append(put, now)
+    }
+
+    fn read(
+        &self,
+        of: MailboxId,
+        after: Seq,
+        bytes: usize,
+    ) -> impl Future<Output = Result<Page, StorageError>> + Send + 'static {
+        self.queue.read(of, after, bytes)
+    }
+
+    fn arrivals(&self, of: MailboxId) -> Arrivals {
+        self.queue.arrivals(of)
+    }
+
+    fn remove(&self, of: MailboxId, through: Seq) -> impl Future<Output = Result<(), RemoveError>> + Send + 'static {
+        self.queue.remove(of, through)
+    }
+
+    fn grant(
+        &self,
+        of: MailboxId,
+        tokens: Vec<(TokenHash, TokenClass)>,
+    ) -> impl Future<Output = Result<(), GrantError>> + Send + 'static {
+        self.queue.grant(of, tokens)
+    }
+
+    fn revoke(
+        &self,
+        of: MailboxId,
+        hashes: Vec<TokenHash>,
+    ) -> impl Future<Output = Result<(), StorageError>> + Send + 'static {
+        self.queue.revoke(of, hashes)
+    }
+
+    fn expire(&self, now: UnixMillis) -> impl Future<Output = Result<Swept, StorageError>> + Send + 'static {
+        self.queue.expire(now)
+    }
+
+    fn failed(&self) -> impl Future<Output = ()> + Send + 'static {
+        self.queue.failed()
+    }
+}

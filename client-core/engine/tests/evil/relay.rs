@@ -1,0 +1,116 @@
+//! Evil relays: what they answer, withhold, repeat and number anew.
+
+use hushwire_engine::{Call, CallFailed, CallId, Input};
+use hushwire_proto::ids::{DepositId, Seq};
+use hushwire_proto::relay::{Deliveries, Refused, RefusedReason};
+
+use crate::world::{Person, World};
+
+#[test]
+fn a_relay_that_answers_some_deposits_never_is_not_asked_for_others_before_their_time() {
+    let mut world = World::seeded(30);
+    let (mut alice, mut bob) = world.friends();
+    world.send(&mut alice, "bob", "first");
+    world.settle(&mut [&mut alice, &mut bob]);
+    for number in 0..3 {
+        world.send(&mut alice, "bob", &format!("{number}"));
+    }
+    let deposits = take_deposits(&mut alice);
+    assert_eq!(deposits.len(), 3);
+    for (id, _) in &deposits[1..] {
+        world.input(&mut alice, Input::Replied { call: *id, reply: Err(overloaded()) });
+    }
+    for _ in 0..3 {
+        world.input(&mut alice, Input::Tick);
+    }
+    assert_eq!(take_deposits(&mut alice), []);
+    assert!(alice.wake.unwrap() > world.now);
+}
+
+#[test]
+fn a_token_that_is_not_taken_any_more_is_followed_by_the_one_for_strangers_at_once() {
+    let mut world = World::seeded(31);
+    let (mut alice, mut bob) = world.friends();
+    for _ in 0..2 {
+        world.send(&mut alice, "bob", "hello");
+        world.send(&mut bob, "alice", "hello");
+        world.settle(&mut [&mut alice, &mut bob]);
+    }
+    world.mailboxes.get_mut(&bob.mailbox()).unwrap().tokens.truncate(1);
+    let before = world.now;
+    for number in 0..5 {
+        world.send(&mut alice, "bob", &format!("{number}"));
+    }
+    world.settle(&mut [&mut alice, &mut bob]);
+    assert_eq!(bob.shown().len(), 7);
+    assert!(world.now.since(before) < 10_000);
+}
+
+#[test]
+fn a_relay_whose_numbers_were_set_back_is_still_heard() {
+    let mut world = World::seeded(32);
+    let (mut alice, mut bob) = world.friends();
+    for number in 0..3 {
+        world.send(&mut alice, "bob", &format!("{number}"));
+        world.settle(&mut [&mut alice, &mut bob]);
+    }
+    world.mailboxes.get_mut(&bob.mailbox()).unwrap().last = 0;
+    world.send(&mut alice, "bob", "after");
+    world.settle(&mut [&mut alice]);
+    let mailbox = bob.mailbox();
+    let deliveries = world.mailboxes[&mailbox].envelopes.clone();
+    let expired_through = Seq(0);
+    world.input(&mut bob, Input::Delivered(Deliveries { mailbox, expired_through, deliveries }));
+    assert_eq!(bob.shown(), ["0", "1", "2", "after"]);
+    assert_eq!(bob.engine().drained_to().unwrap().0, 1);
+}
+
+#[test]
+fn deliveries_of_another_mailbox_and_empty_ones_change_nothing() {
+    let mut world = World::seeded(33);
+    let (mut alice, mut bob) = world.friends();
+    world.send(&mut alice, "bob", "hello");
+    world.settle(&mut [&mut alice, &mut bob]);
+    let before = bob.engine().drained_to().unwrap();
+    for (mailbox, deliveries) in
+        [(alice.mailbox(), world.mailboxes[&alice.mailbox()].envelopes.clone()), (bob.mailbox(), Vec::new())]
+    {
+        let expired_through = Seq(0);
+        let input = Deliveries { mailbox, expired_through, deliveries };
+        world.input(&mut bob, Input::Delivered(input));
+        assert!(bob.calls.is_empty());
+    }
+    assert_eq!(bob.engine().drained_to().unwrap(), before);
+}
+
+#[test]
+fn whatever_servers_do_not_do_the_next_try_lies_ahead() {
+    for (relay_down, keyserver_down) in [(false, false), (true, false), (false, true), (true, true)] {
+        let mut world = World::seeded(34);
+        let (mut alice, _bob) = world.friends();
+        (world.relay_down, world.keyserver_down) = (relay_down, keyserver_down);
+        for number in 0..70 {
+            world.send(&mut alice, "bob", &format!("{number}"));
+        }
+        world.settle(&mut [&mut alice]);
+        world.input(&mut alice, Input::Tick);
+        assert!(alice.calls.is_empty());
+        assert!(alice.wake.unwrap() > world.now);
+    }
+}
+
+fn take_deposits(person: &mut Person) -> Vec<(CallId, DepositId)> {
+    let mut taken = Vec::new();
+    person.calls.retain(|(id, call)| match call {
+        Call::Deposit { deposit, .. } => {
+            taken.push((*id, deposit.id));
+            false
+        }
+        _ => true,
+    });
+    taken
+}
+
+fn overloaded() -> CallFailed {
+    CallFailed::Relay(Refused { reason: RefusedReason::Overloaded, detail: String::new(), retry_after_ms: 0 })
+}
