@@ -93,6 +93,26 @@ async fn what_is_written_while_the_relay_is_down_arrives_once_it_is_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_relay_that_lost_its_disk_is_used_again() {
+    let mut world = World::new().await;
+    let (mut alice, mut bob) = (world.person("alice").await, world.person("bob").await);
+    let to_bob = alice.add(world.handle("bob")).await;
+    alice.send(to_bob.id, "before").await;
+    assert_eq!(bob.receive().await.text, "before");
+    assert_eq!(bob.client.settle(PATIENCE).await.unwrap(), Settled { done: true });
+
+    world.stop_relay().await;
+    world.start_relay_with(MemoryQueue::new(Rules::default()));
+    let mut reach = bob.client.connectivity();
+    bob.client.connect().await.unwrap();
+    reach.wait_for(|now| now.relay == Reach::Online && now.caught_up).await.unwrap();
+    assert_eq!(bob.client.settle(PATIENCE).await.unwrap(), Settled { done: true });
+    alice.send(to_bob.id, "after").await;
+    assert_eq!(bob.receive().await.text, "after");
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_came_while_nobody_was_there_is_all_kept_once_drained_says_so() {
     let world = World::new().await;
     let (mut alice, bob) = (world.person("alice").await, world.person("bob").await);

@@ -30,7 +30,8 @@ impl Note {
             0 => number.wrapping_mul(2_654_435_761) % FILLING_MAX,
             short => short * 5,
         };
-        let filling: String = (0..length).map(|at| char::from(b'a' + u8::try_from((at + number) % 26).unwrap_or(0))).collect();
+        let filling: String =
+            (0..length).map(|at| char::from(b'a' + u8::try_from((at + number) % 26).unwrap_or(0))).collect();
         format!("{from} to {to}: {number} {filling}")
     }
 
@@ -127,9 +128,7 @@ impl Ledger {
     pub fn check(&self) -> Vec<Violation> {
         let mut found = Vec::new();
         let (mut kept, mut shown) = (BTreeSet::new(), BTreeSet::new());
-        for (place, lists, all) in
-            [(Place::Shown, &self.shown, &mut shown), (Place::History, &self.kept, &mut kept)]
-        {
+        for (place, lists, all) in [(Place::Shown, &self.shown, &mut shown), (Place::History, &self.kept, &mut kept)] {
             for (at, texts) in lists {
                 self.check_list(place, at, texts, all, &mut found);
             }

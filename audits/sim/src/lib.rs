@@ -1,14 +1,14 @@
 //! Everything together, on one machine, under faults: what the checks of this crate share.
 //!
 //! Owns starting and killing the programs of this workspace, the ledger's verdict, and looking for bytes in files.
-//! Leaves what is checked to `tests/`, and what is measured to `src/bin/latency.rs`. Nothing here is part of a release.
+//! Leaves what is checked to `tests/`, and what is measured to `src/bin/latency/`. Nothing here is part of a release.
 //!
 //! | file | what it is about |
 //! |---|---|
 //! | `tests/ledger.rs`, `src/bin/ledger-peer.rs` | 20,000 messages while relay and receivers are killed |
 //! | `tests/seizure.rs` | what whoever takes a disk away finds on it |
 //! | `tests/doors.rs` | bad input at a relay and a keyserver that run |
-//! | `src/bin/latency.rs` | what a relay adds to the time of a message |
+//! | `src/bin/latency/` | what a relay adds to the time of a message |
 //! | [`ledger`] | what was promised against what came |
 //! | [`program`], [`server`] | processes, by handle |
 //! | [`scan`] | bytes in files, in every form they may have there |

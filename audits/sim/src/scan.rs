@@ -72,7 +72,7 @@ impl Secret {
 
 /// The characters of an encoded text that depend on nothing but `bytes`, when these stand behind `before` others.
 fn inside(bytes: &[u8], before: usize, alphabet: &Encoding) -> Vec<u8> {
-    let all = alphabet.encode(&[&[0, 0][..before.min(2)], bytes].concat()).into_bytes();
+    let all = alphabet.encode(&[&vec![0; before], bytes].concat()).into_bytes();
     // Each character is 6 bits: the first may hold bits of what is before, the last bits of what comes behind.
     let (begin, end) = ((before * 8).div_ceil(6), (before + bytes.len()) * 8 / 6);
     all.get(begin..end).unwrap_or_default().to_vec()

@@ -75,7 +75,8 @@ impl Server {
         let Ok(line) = hears.recv_timeout(START_PATIENCE) else {
             return Err(program.failure("did not say where it is"));
         };
-        let address = ServerAddress::parse(line.trim(), kind.default_port()).map_err(|error| program.failure(&error.to_string()))?;
+        let address = ServerAddress::parse(line.trim(), kind.default_port())
+            .map_err(|error| program.failure(&error.to_string()))?;
         listen_at(&config, address.port())?;
         Ok(Self { kind, dir, program, address })
     }
@@ -136,6 +137,7 @@ fn listen_at(config: &Path, port: u16) -> Result<(), Failure> {
     let failed = |error| format!("{}: {error}", config.display());
     let text = fs::read_to_string(config).map_err(failed)?;
     let listen = format!("listen = \"127.0.0.1:{port}\"");
-    let lines: Vec<_> = text.lines().map(|line| if line.starts_with("listen =") { listen.as_str() } else { line }).collect();
+    let lines: Vec<_> =
+        text.lines().map(|line| if line.starts_with("listen =") { listen.as_str() } else { line }).collect();
     fs::write(config, lines.join("\n") + "\n").map_err(failed)
 }

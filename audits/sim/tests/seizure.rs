@@ -182,7 +182,8 @@ async fn a_seized_relay_or_keyserver_has_neither_texts_nor_who_wrote_to_whom() {
     let (alice, bob) = (world.person("alice", &marked("alice")).await, world.person("bob", &marked("bob")).await);
     // Of several sizes. The mark comes first; the rest repeats, so only the mark is looked for.
     let marks: Vec<String> = (0..6).map(|number| marked(&format!("text {number} "))).collect();
-    let texts: Vec<String> = marks.iter().zip(0..).map(|(mark, size)| mark.clone() + &" more".repeat(size * 90)).collect();
+    let texts: Vec<String> =
+        marks.iter().zip(0..).map(|(mark, size)| mark.clone() + &" more".repeat(size * 90)).collect();
     let (bobs_name, alices_name) = (marked("Bob "), marked("Alice "));
     let their = alice.add(&bob.handle, world.keyserver.address(), &bobs_name).await;
     let back = bob.add(&alice.handle, world.keyserver.address(), &alices_name).await;
@@ -213,7 +214,11 @@ async fn a_seized_relay_or_keyserver_has_neither_texts_nor_who_wrote_to_whom() {
         let place = PathBuf::from(format!("envelope {number}"));
         let secrets = if put.mailbox == bobs.0.mailbox { &never[..] } else { &never[..never.len() - 1] };
         assert_eq!(look(secrets, &place, put.envelope.bytes()), []);
-        assert_eq!(look(std::slice::from_ref(&receivers_mailbox), &place, put.envelope.bytes()), [], "told once, outside");
+        assert_eq!(
+            look(std::slice::from_ref(&receivers_mailbox), &place, put.envelope.bytes()),
+            [],
+            "told once, outside"
+        );
         assert_eq!(look(secrets, &place, &[&put.token.0[..], put.id.as_bytes()].concat()), []);
     }
 

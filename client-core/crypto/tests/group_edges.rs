@@ -121,6 +121,8 @@ fn a_member_cannot_speak_for_another() {
 
     // With the same chain id and another signing key it is another chain, in place of the first.
     member.0 = member.0.accept(&impostor.distribution_message()).unwrap();
+    assert_eq!(member.0.to_bytes().len(), Member::told(&sender).0.to_bytes().len(), "the first is gone");
+    member.restart();
     assert_eq!(member.receive(&forged.message).unwrap(), b"not by the sender");
     assert_eq!(member.receive(&sender.send(b"by the first")), Err(GroupDecryptError::Forged));
 }

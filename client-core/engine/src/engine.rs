@@ -79,6 +79,10 @@ impl Engine {
         match input {
             Input::Command(command) => contacts::command(&mut cx, command)?,
             Input::Delivered(deliveries) => receive::run(&mut cx, deliveries)?,
+            Input::RelaySetBack => {
+                me::set_drained_to(cx.db, Seq(0))?;
+                me::grant_anew(cx.db)?;
+            }
             Input::Replied { call, reply } => {
                 if let Some(pending) = cx.flight.calls.remove(&call) {
                     replied(&mut cx, pending, reply)?;

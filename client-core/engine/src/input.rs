@@ -16,6 +16,9 @@ pub enum Input {
     Command(Command),
     /// The own relay delivered. Acknowledged by [`Call::Acknowledge`] once it is kept.
     Delivered(Deliveries),
+    /// The own relay's numbers are behind ours: its disk was lost or set back. It is drained from the beginning, and told
+    /// our tokens anew.
+    RelaySetBack,
     /// A call has its reply.
     Replied {
         /// Which.

@@ -190,11 +190,7 @@ impl Line {
         });
     }
 
-    fn begin(
-        &self,
-        connection: Connection,
-        call: Call,
-    ) -> Result<(Connection, PendingCall, Tongue), CallFailed> {
+    fn begin(&self, connection: Connection, call: Call) -> Result<(Connection, PendingCall, Tongue), CallFailed> {
         let (bytes, tongue) = speak::request(call, &connection, &self.around.credentials)?;
         let pending = connection.start(bytes).map_err(unreachable)?;
         Ok((connection, pending, tongue))

@@ -9,11 +9,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use hushwire_engine::{CallFailed, CallId, Input, Reply};
 use hushwire_proto::auth::prove_mailbox;
-use hushwire_proto::ids::MailboxId;
+use hushwire_proto::ids::{MailboxId, Seq};
 use hushwire_proto::limits::{CALL_DEADLINE, CONNECT_DEADLINE};
 use hushwire_proto::net::RELAY_ALPN;
 use hushwire_proto::net::call::{CallError, Connection, Pushes};
-use hushwire_proto::relay::{Answer, Push, Request};
+use hushwire_proto::relay::{Answer, Push, Refused, RefusedReason, Request};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
@@ -132,8 +132,14 @@ impl OwnRelay {
             return Err(OUT_OF_PROTOCOL.to_owned());
         };
         let after = self.engine.query(|engine| engine.drained_to()).await.map_err(|error| error.to_string())?;
-        let drain = connection.call(Request::Drain { mailbox, after }.encode(), CALL_DEADLINE).await.map_err(said)?;
-        let Answer::Draining = answer(&drain)? else { return Err(OUT_OF_PROTOCOL.to_owned()) };
+        if let Err(refused) = drain(&connection, mailbox, after).await? {
+            if refused.reason != RefusedReason::BadRequest || after == Seq(0) {
+                return Err(format!("the relay refused: {refused}"));
+            }
+            // It never gave a number as high as ours: its disk was lost or set back.
+            let _ = self.heard.send(Heard::Input(Input::RelaySetBack)).await; // the driver may have ended
+            drain(&connection, mailbox, Seq(0)).await?.map_err(|refused| format!("the relay refused: {refused}"))?;
+        }
         self.shown.send_modify(|shown| {
             shown.reach(Reach::Online);
             shown.last_error = None;
@@ -236,6 +242,16 @@ async fn answered_by(id: CallId, answer: Result<Bytes, CallError>, own: &OwnRela
 }
 
 const OUT_OF_PROTOCOL: &str = "the relay answered out of protocol; one of the two programs needs an update";
+
+/// Asks for everything after `after`.
+async fn drain(connection: &Connection, mailbox: MailboxId, after: Seq) -> Result<Result<(), Refused>, String> {
+    let asked = connection.call(Request::Drain { mailbox, after }.encode(), CALL_DEADLINE).await.map_err(said)?;
+    match Answer::parse(&asked) {
+        Ok(Answer::Draining) => Ok(Ok(())),
+        Ok(Answer::Refused(refused)) => Ok(Err(refused)),
+        Ok(_) | Err(_) => Err(OUT_OF_PROTOCOL.to_owned()),
+    }
+}
 
 fn said(error: CallError) -> String {
     error.to_string()

@@ -68,6 +68,12 @@ impl<Q: Queue> World<Q> {
         self.relay = Some(start_relay(self.folder.path(), self.queue.clone(), self.relay_address.port()));
     }
 
+    /// With the same key, on the same port, and with another disk.
+    pub fn start_relay_with(&mut self, queue: Q) {
+        self.queue = queue;
+        self.start_relay();
+    }
+
     pub fn dir(&self, name: &str) -> DataDir {
         DataDir::at(self.folder.path().join("people").join(name))
     }

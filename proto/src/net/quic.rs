@@ -10,7 +10,8 @@ use std::{
 };
 
 use quinn::{
-    ClientConfig, Endpoint, IdleTimeout, NoneTokenStore, ServerConfig, TokioRuntime, TransportConfig, ValidationTokenConfig, VarInt,
+    ClientConfig, Endpoint, IdleTimeout, NoneTokenStore, ServerConfig, TokioRuntime, TransportConfig,
+    ValidationTokenConfig, VarInt,
     crypto::rustls::{NoInitialCipherSuite, QuicClientConfig, QuicServerConfig},
 };
 

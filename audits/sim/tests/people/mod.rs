@@ -16,12 +16,15 @@ use serde_json::Value;
 /// Looks at everyone's processes this often.
 const LOOK: Duration = Duration::from_millis(500);
 
+/// Who said it, and what.
+type Line = (String, String);
+
 pub(crate) struct People {
     dir: PathBuf,
     relay: String,
     keyserver: String,
     programs: BTreeMap<String, Program>,
-    lines: (Sender<(String, String)>, Receiver<(String, String)>),
+    lines: (Sender<Line>, Receiver<Line>),
     deadline: Instant,
     pub(crate) ledger: Ledger,
     pub(crate) links: BTreeMap<String, String>,
@@ -129,7 +132,11 @@ impl People {
         if Instant::now() > self.deadline {
             return Err(format!("out of time; {}", self.so_far()));
         }
-        match self.programs.values_mut().find_map(|program| program.has_ended().then(|| program.failure("ended by itself"))) {
+        match self
+            .programs
+            .values_mut()
+            .find_map(|program| program.has_ended().then(|| program.failure("ended by itself")))
+        {
             Some(failure) => Err(failure),
             None => Ok(()),
         }

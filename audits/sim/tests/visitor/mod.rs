@@ -18,6 +18,9 @@ use tokio::time::{sleep, timeout};
 /// Longer than any answer takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// Long enough for what was written to be read.
+const ARRIVES: Duration = Duration::from_millis(20);
+
 /// The neutral element of Ed25519.
 pub(crate) const IDENTITY: [u8; 32] = with_ends(1, 0);
 
@@ -54,22 +57,34 @@ pub(crate) const SMALL_ORDER: [[u8; 32]; 14] = [
 ];
 
 const ORDER_8: [[u8; 32]; 4] = [
-    order_8([
-        0xC7, 0x17, 0x6A, 0x70, 0x3D, 0x4D, 0xD8, 0x4F, 0xBA, 0x3C, 0x0B, 0x76, 0x0D, 0x10, 0x67, 0x0F, 0x2A, 0x20, 0x53,
-        0xFA, 0x2C, 0x39, 0xCC, 0xC6, 0x4E, 0xC7, 0xFD, 0x77, 0x92, 0xAC, 0x03, 0x7A,
-    ], 0),
-    order_8([
-        0xC7, 0x17, 0x6A, 0x70, 0x3D, 0x4D, 0xD8, 0x4F, 0xBA, 0x3C, 0x0B, 0x76, 0x0D, 0x10, 0x67, 0x0F, 0x2A, 0x20, 0x53,
-        0xFA, 0x2C, 0x39, 0xCC, 0xC6, 0x4E, 0xC7, 0xFD, 0x77, 0x92, 0xAC, 0x03, 0x7A,
-    ], 0x80),
-    order_8([
-        0x26, 0xE8, 0x95, 0x8F, 0xC2, 0xB2, 0x27, 0xB0, 0x45, 0xC3, 0xF4, 0x89, 0xF2, 0xEF, 0x98, 0xF0, 0xD5, 0xDF, 0xAC,
-        0x05, 0xD3, 0xC6, 0x33, 0x39, 0xB1, 0x38, 0x02, 0x88, 0x6D, 0x53, 0xFC, 0x05,
-    ], 0),
-    order_8([
-        0x26, 0xE8, 0x95, 0x8F, 0xC2, 0xB2, 0x27, 0xB0, 0x45, 0xC3, 0xF4, 0x89, 0xF2, 0xEF, 0x98, 0xF0, 0xD5, 0xDF, 0xAC,
-        0x05, 0xD3, 0xC6, 0x33, 0x39, 0xB1, 0x38, 0x02, 0x88, 0x6D, 0x53, 0xFC, 0x05,
-    ], 0x80),
+    order_8(
+        [
+            0xC7, 0x17, 0x6A, 0x70, 0x3D, 0x4D, 0xD8, 0x4F, 0xBA, 0x3C, 0x0B, 0x76, 0x0D, 0x10, 0x67, 0x0F, 0x2A, 0x20,
+            0x53, 0xFA, 0x2C, 0x39, 0xCC, 0xC6, 0x4E, 0xC7, 0xFD, 0x77, 0x92, 0xAC, 0x03, 0x7A,
+        ],
+        0,
+    ),
+    order_8(
+        [
+            0xC7, 0x17, 0x6A, 0x70, 0x3D, 0x4D, 0xD8, 0x4F, 0xBA, 0x3C, 0x0B, 0x76, 0x0D, 0x10, 0x67, 0x0F, 0x2A, 0x20,
+            0x53, 0xFA, 0x2C, 0x39, 0xCC, 0xC6, 0x4E, 0xC7, 0xFD, 0x77, 0x92, 0xAC, 0x03, 0x7A,
+        ],
+        0x80,
+    ),
+    order_8(
+        [
+            0x26, 0xE8, 0x95, 0x8F, 0xC2, 0xB2, 0x27, 0xB0, 0x45, 0xC3, 0xF4, 0x89, 0xF2, 0xEF, 0x98, 0xF0, 0xD5, 0xDF,
+            0xAC, 0x05, 0xD3, 0xC6, 0x33, 0x39, 0xB1, 0x38, 0x02, 0x88, 0x6D, 0x53, 0xFC, 0x05,
+        ],
+        0,
+    ),
+    order_8(
+        [
+            0x26, 0xE8, 0x95, 0x8F, 0xC2, 0xB2, 0x27, 0xB0, 0x45, 0xC3, 0xF4, 0x89, 0xF2, 0xEF, 0x98, 0xF0, 0xD5, 0xDF,
+            0xAC, 0x05, 0xD3, 0xC6, 0x33, 0x39, 0xB1, 0x38, 0x02, 0x88, 0x6D, 0x53, 0xFC, 0x05,
+        ],
+        0x80,
+    ),
 ];
 
 const fn order_8(mut bytes: [u8; 32], sign: u8) -> [u8; 32] {
@@ -78,13 +93,8 @@ const fn order_8(mut bytes: [u8; 32], sign: u8) -> [u8; 32] {
 }
 
 /// X25519 keys whose every agreement is zero: 0, 1, p - 1, p, p + 1.
-pub(crate) const SMALL_ORDER_MONTGOMERY: [[u8; 32]; 5] = [
-    with_ends(0, 0),
-    with_ends(1, 0),
-    nearly_p(0xEC, 0x7F),
-    nearly_p(0xED, 0x7F),
-    nearly_p(0xEE, 0x7F),
-];
+pub(crate) const SMALL_ORDER_MONTGOMERY: [[u8; 32]; 5] =
+    [with_ends(0, 0), with_ends(1, 0), nearly_p(0xEC, 0x7F), nearly_p(0xED, 0x7F), nearly_p(0xEE, 0x7F)];
 
 /// One frame with whatever id.
 pub(crate) fn frame(id: u64, payload: &[u8]) -> Vec<u8> {
@@ -92,27 +102,29 @@ pub(crate) fn frame(id: u64, payload: &[u8]) -> Vec<u8> {
     [&length.to_be_bytes()[..], &id.to_be_bytes(), payload].concat()
 }
 
-/// A stream on which anything may be written. The pieces of quinn are whatever `quic` gives.
+/// A stream on which anything may be written.
 pub(crate) struct Raw {
-    address: ServerAddress,
-    alpn: &'static [u8],
+    endpoint: quinn::Endpoint,
+    connection: quinn::Connection,
+    send: quinn::SendStream,
+    receive: quinn::RecvStream,
 }
 
 impl Raw {
     pub(crate) async fn connect(address: &ServerAddress, alpn: &'static [u8]) -> Self {
-        Self { address: address.clone(), alpn }
+        let at = (std::net::Ipv4Addr::LOCALHOST, address.port()).into();
+        let (config, _) = quic::client_config(address.fingerprint().unwrap(), alpn).unwrap();
+        let endpoint = quic::client_endpoint(at).unwrap();
+        let connection = endpoint.connect_with(config, at, "localhost").unwrap().await.unwrap();
+        let (send, receive) = connection.open_bi().await.unwrap();
+        Self { endpoint, connection, send, receive }
     }
 
     /// Sends, ends the stream, and waits until the server closes; with which code.
-    pub(crate) async fn send_and_finish(self, bytes: &[u8]) -> Option<u32> {
-        let at = (std::net::Ipv4Addr::LOCALHOST, self.address.port()).into();
-        let (config, _) = quic::client_config(self.address.fingerprint().unwrap(), self.alpn).unwrap();
-        let endpoint = quic::client_endpoint(at).unwrap();
-        let connection = endpoint.connect_with(config, at, "localhost").unwrap().await.unwrap();
-        let (mut send, _receive) = connection.open_bi().await.unwrap();
-        send.write_all(bytes).await.unwrap();
-        send.finish().unwrap();
-        let closed = timeout(PATIENCE, connection.closed()).await.expect("the server did not close");
+    pub(crate) async fn send_and_finish(mut self, bytes: &[u8]) -> Option<u32> {
+        self.send.write_all(bytes).await.unwrap();
+        self.send.finish().unwrap();
+        let closed = timeout(PATIENCE, self.connection.closed()).await.expect("the server did not close");
         match Disconnect::from(closed) {
             Disconnect::Closed(code) => Some(code.code()),
             _ => None,
@@ -120,43 +132,28 @@ impl Raw {
     }
 
     /// Sends, lets it arrive, and is gone without a word on the stream.
-    pub(crate) async fn send_and_vanish(self, bytes: &[u8]) {
-        let at = (std::net::Ipv4Addr::LOCALHOST, self.address.port()).into();
-        let (config, _) = quic::client_config(self.address.fingerprint().unwrap(), self.alpn).unwrap();
-        let endpoint = quic::client_endpoint(at).unwrap();
-        let connection = endpoint.connect_with(config, at, "localhost").unwrap().await.unwrap();
-        let (mut send, _receive) = connection.open_bi().await.unwrap();
-        send.write_all(bytes).await.unwrap();
-        sleep(Duration::from_millis(20)).await;
-        connection.close(0_u32.into(), b"");
-        endpoint.wait_idle().await;
+    pub(crate) async fn send_and_vanish(mut self, bytes: &[u8]) {
+        self.send.write_all(bytes).await.unwrap();
+        sleep(ARRIVES).await;
+        self.connection.close(0_u32.into(), b"");
+        self.endpoint.wait_idle().await;
     }
 
     /// Sends, lets it arrive, and takes the stream back.
-    pub(crate) async fn send_and_reset(self, bytes: &[u8]) {
-        let at = (std::net::Ipv4Addr::LOCALHOST, self.address.port()).into();
-        let (config, _) = quic::client_config(self.address.fingerprint().unwrap(), self.alpn).unwrap();
-        let endpoint = quic::client_endpoint(at).unwrap();
-        let connection = endpoint.connect_with(config, at, "localhost").unwrap().await.unwrap();
-        let (mut send, mut receive) = connection.open_bi().await.unwrap();
-        send.write_all(bytes).await.unwrap();
-        sleep(Duration::from_millis(20)).await;
-        let _ = send.reset(7_u32.into());
-        let _ = receive.stop(7_u32.into());
-        sleep(Duration::from_millis(20)).await;
+    pub(crate) async fn send_and_reset(mut self, bytes: &[u8]) {
+        self.send.write_all(bytes).await.unwrap();
+        sleep(ARRIVES).await;
+        let _ = self.send.reset(7_u32.into());
+        let _ = self.receive.stop(7_u32.into());
+        sleep(ARRIVES).await;
     }
 
     /// Sends, and reads so many frames; their ids.
-    pub(crate) async fn send_and_read(self, bytes: &[u8], count: usize) -> Vec<u64> {
-        let at = (std::net::Ipv4Addr::LOCALHOST, self.address.port()).into();
-        let (config, _) = quic::client_config(self.address.fingerprint().unwrap(), self.alpn).unwrap();
-        let endpoint = quic::client_endpoint(at).unwrap();
-        let connection = endpoint.connect_with(config, at, "localhost").unwrap().await.unwrap();
-        let (mut send, mut receive) = connection.open_bi().await.unwrap();
-        send.write_all(bytes).await.unwrap();
+    pub(crate) async fn send_and_read(mut self, bytes: &[u8], count: usize) -> Vec<u64> {
+        self.send.write_all(bytes).await.unwrap();
         let (mut input, mut ids) = (BytesMut::new(), Vec::new());
         while ids.len() < count {
-            let chunk = timeout(PATIENCE, receive.read_chunk(4096, true)).await.expect("no answer came");
+            let chunk = timeout(PATIENCE, self.receive.read_chunk(4096, true)).await.expect("no answer came");
             input.extend_from_slice(&chunk.unwrap().expect("the stream ended").bytes);
             while let Some(frame) = frames::decode(&mut input).unwrap() {
                 ids.push(frame.id.0);
@@ -198,9 +195,12 @@ impl RelayClient {
         while marks.len() < count {
             let push = timeout(PATIENCE, self.pushes.next()).await.expect("too few came").expect("it ended");
             let Push::Deliveries(deliveries) = Push::parse(&push).unwrap();
-            marks.extend(deliveries.deliveries.iter().map(|delivery| {
-                u64::from_be_bytes(*delivery.envelope.bytes().first_chunk().unwrap())
-            }));
+            marks.extend(
+                deliveries
+                    .deliveries
+                    .iter()
+                    .map(|delivery| u64::from_be_bytes(*delivery.envelope.bytes().first_chunk().unwrap())),
+            );
         }
         marks
     }

@@ -182,6 +182,13 @@ pub(crate) fn mark_granted(db: &Connection, hashes: &[TokenHash]) -> Result<(), 
     Ok(())
 }
 
+/// The relay may have forgotten every token.
+pub(crate) fn grant_anew(db: &Connection) -> Result<(), StoreError> {
+    db.execute("UPDATE tokens SET granted = 0 WHERE revoked = 0", [])?;
+    db.execute("UPDATE me SET expired_through = 0", [])?;
+    Ok(())
+}
+
 /// Tokens that the relay shall forget.
 pub(crate) fn revoked_tokens(db: &Connection) -> Result<Vec<TokenHash>, StoreError> {
     Ok(all_tokens(db, "revoked = 1")?.iter().map(Token::hash).collect())

@@ -66,6 +66,21 @@ fn a_relay_whose_numbers_were_set_back_is_still_heard() {
 }
 
 #[test]
+fn a_relay_that_lost_its_disk_is_told_the_tokens_anew_and_drained_from_the_beginning() {
+    let mut world = World::seeded(33);
+    let (mut alice, mut bob) = world.friends();
+    world.send(&mut alice, "bob", "before");
+    world.settle(&mut [&mut alice, &mut bob]);
+    world.mailboxes.clear();
+    world.input(&mut bob, Input::RelaySetBack);
+    assert_eq!(bob.engine().drained_to().unwrap(), Seq(0));
+    world.settle(&mut [&mut bob]);
+    world.send(&mut alice, "bob", "after");
+    world.settle(&mut [&mut alice, &mut bob]);
+    assert_eq!(bob.shown(), ["before", "after"]);
+}
+
+#[test]
 fn deliveries_of_another_mailbox_and_empty_ones_change_nothing() {
     let mut world = World::seeded(33);
     let (mut alice, mut bob) = world.friends();
