@@ -1,7 +1,7 @@
 //! What the network and the disk of this machine take for as many bytes, without a relay.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Seek, Write};
 use std::net::Ipv4Addr;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -50,10 +50,23 @@ pub(crate) async fn echo(count: usize) -> Result<Times, Failure> {
     Ok(times)
 }
 
-/// Appends, each synced, by a thread that is woken for each as a relay's writer is: what waking costs is not counted.
-pub(crate) async fn append(path: &Path, count: usize) -> Result<Times, Failure> {
+/// Where synced bytes go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Into {
+    /// The end of a file: its size is on the disk with them, which takes the file system's journal.
+    Growing,
+    /// A file that has its size already, as the log of a database that takes room ahead.
+    Prepared,
+}
+
+/// Writes, each synced, by a thread that is woken for each as a relay's writer is: what waking costs is not counted.
+pub(crate) async fn synced(path: &Path, into: Into, count: usize) -> Result<Times, Failure> {
     let mut file = File::create(path).map_err(said)?;
     let bytes = vec![0x5A; ENVELOPE_BYTES];
+    if into == Into::Prepared {
+        file.write_all(&vec![0; ENVELOPE_BYTES * count]).and_then(|()| file.sync_all()).map_err(said)?;
+        file.rewind().map_err(said)?;
+    }
     let (ask, asked) = std::sync::mpsc::channel::<oneshot::Sender<io::Result<Duration>>>();
     std::thread::spawn(move || {
         for answer in asked {

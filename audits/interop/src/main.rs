@@ -1,0 +1,134 @@
+//! `hushwire-crypto` and the official Signal library, talking to each other.
+//!
+//! The library runs as a process of its own (`oracle/`) and is a black box. Nothing of it is linked or read here.
+//!
+//! | file | what it is about |
+//! |---|---|
+//! | `oracle` | the process and its lines |
+//! | `device`, `ours`, `theirs` | a device, of either library |
+//! | `kind`, `wire`, `model` | what the specification expects: why refused, what is seen, what opens |
+//! | `conversation` | two devices and a bad line |
+//! | `twins` | one device in both libraries |
+//! | `tally` | what was done |
+
+#![allow(
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "an audit prints, and stops at the first thing that is wrong"
+)]
+
+mod conversation;
+mod device;
+mod kind;
+mod model;
+mod oracle;
+mod ours;
+mod tally;
+mod theirs;
+mod twins;
+mod wire;
+
+use std::cell::RefCell;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::rc::Rc;
+
+use conversation::Style;
+use oracle::Oracle;
+use tally::Tally;
+use theirs::SharedOracle;
+
+/// What was found to be different, or what broke the run, as a sentence.
+type Checked<T> = Result<T, String>;
+
+/// The usual bad line.
+const USUAL: Style = Style {
+    name: "",
+    starters: &[0],
+    burst_max: 12,
+    lost: 60,
+    late: 60,
+    late_turns: 10,
+    repeated: 40,
+    altered: 30,
+    crashes: 30,
+    fresh: 0,
+    archived: 0,
+};
+
+/// The conversations of a run, each with the same number of messages.
+const CONVERSATIONS: [Style; 8] = [
+    Style { name: "we begin", ..USUAL },
+    Style { name: "they begin", starters: &[1], ..USUAL },
+    Style { name: "both begin at once", starters: &[0, 1], ..USUAL },
+    Style { name: "both begin at once, word for word", starters: &[1, 0], burst_max: 2, ..USUAL },
+    Style { name: "long monologues, held back for epochs", burst_max: 80, late: 120, ..USUAL },
+    Style { name: "the same, they begin", starters: &[1], burst_max: 80, late: 120, ..USUAL },
+    Style { name: "a third is lost", lost: 330, repeated: 100, ..USUAL },
+    Style { name: "new and archived sessions", burst_max: 6, late: 150, late_turns: 40, fresh: 120, archived: 80, ..USUAL },
+];
+
+/// What was typed.
+struct Options {
+    seed: u64,
+    messages: u64,
+    oracle: PathBuf,
+    package_dir: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    let options = match options() {
+        Ok(options) => options,
+        Err(why) => {
+            eprintln!("{why}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match run(&options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            let Options { seed, messages, .. } = options;
+            eprintln!("\nDIFFERENT: {why}\nagain: cargo xtask interop --seed {seed} --messages {messages}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(options: &Options) -> Checked<()> {
+    let oracle = Oracle::start(&options.oracle, options.package_dir.as_deref())?;
+    let oracle: SharedOracle = Rc::new(RefCell::new(oracle));
+    let (library, node) = oracle.borrow_mut().versions()?;
+    println!("libsignal {library} in node {node}, seed {}\n\n{}", options.seed, Tally::HEAD);
+    let mut total = Tally::new("all");
+    let mut done = |tally: Tally| {
+        println!("{tally}");
+        total.add(&tally);
+    };
+    let each = options.messages.div_ceil(CONVERSATIONS.len() as u64);
+    for (number, style) in CONVERSATIONS.into_iter().enumerate() {
+        let seed = options.seed.wrapping_mul(1000).wrapping_add(number as u64);
+        done(conversation::run(&oracle, style, each, seed).map_err(|why| format!("{}: {why}", style.name))?);
+    }
+    done(twins::run(&oracle, options.messages / 5, options.seed.wrapping_mul(7919))?);
+    println!("{total}\n\nrefused, as the specification has it: {:?}", total.refused);
+    Ok(())
+}
+
+fn options() -> Checked<Options> {
+    const USAGE: &str = "interop --oracle FILE [--package-dir DIR] [--seed N] [--messages N]";
+    let mut options = Options { seed: 1, messages: 20_000, oracle: PathBuf::new(), package_dir: None };
+    let mut words = std::env::args().skip(1);
+    while let Some(word) = words.next() {
+        let value = words.next().ok_or_else(|| format!("{word} needs a value\n{USAGE}"))?;
+        let number = || value.parse().map_err(|_| format!("{word} needs a number\n{USAGE}"));
+        match word.as_str() {
+            "--seed" => options.seed = number()?,
+            "--messages" => options.messages = number()?,
+            "--oracle" => options.oracle = value.into(),
+            "--package-dir" => options.package_dir = Some(value.into()),
+            _ => return Err(format!("{word} is not known\n{USAGE}")),
+        }
+    }
+    if options.oracle.as_os_str().is_empty() { Err(USAGE.to_owned()) } else { Ok(options) }
+}
