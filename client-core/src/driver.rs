@@ -190,9 +190,6 @@ impl Driver {
     }
 
     async fn input(&mut self, input: Input) -> Result<(), Error> {
-        if let (Input::Replied { call, .. }, Some((link, _))) = (&input, &mut self.online) {
-            link.replied(*call);
-        }
         let handled = self.engine.handle(input).await?;
         self.carry_out(handled, None);
         Ok(())
@@ -222,7 +219,7 @@ impl Driver {
                         let _ = asked.send(Ok(answer)); // nobody may wait any more
                     }
                 }
-                Output::Call { id, call } => self.call(Outgoing::new(id, call)),
+                Output::Call { id, call } => self.call(Outgoing { id, call }),
                 Output::Event(event) => {
                     let _ = self.events.send(event); // nobody may listen
                 }

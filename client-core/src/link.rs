@@ -7,13 +7,13 @@ mod backoff;
 mod line;
 mod relay;
 mod speak;
+mod turns;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use hushwire_engine::{Call, CallFailed, CallId, Input};
+use hushwire_engine::{Call, CallFailed, Input};
 use hushwire_proto::address::ServerAddress;
-use hushwire_proto::ids::MailboxId;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 
@@ -23,6 +23,7 @@ pub(crate) use line::Outgoing;
 use line::{Around, CALLS_WAITING_MAX, Line, Purpose};
 pub(crate) use relay::Heard;
 use relay::OwnRelay;
+use turns::{Turn, Turns};
 
 /// Servers that are spoken to at the same time. People have contacts at a few; a socket each.
 const LINES_MAX: usize = 64;
@@ -37,11 +38,6 @@ pub(crate) struct Link {
     hurry: Arc<Notify>,
     lines: BTreeMap<(Purpose, ServerAddress), mpsc::Sender<Outgoing>>,
     tasks: JoinSet<()>,
-    /// Deposits of which the engine has not heard yet what became of them, and how many for each mailbox.
-    deposits: BTreeMap<CallId, MailboxId>,
-    busy: BTreeMap<MailboxId, usize>,
-    /// A deposit was not even put in line.
-    refused: BTreeSet<MailboxId>,
 }
 
 impl Link {
@@ -56,33 +52,16 @@ impl Link {
         let hurry = Arc::new(Notify::new());
         let mut tasks = JoinSet::new();
         tasks.spawn(OwnRelay { around: around.clone(), engine, calls, heard, shown, hurry: hurry.clone() }.run());
-        let link = Self {
-            around,
-            own_relay,
-            hurry,
-            lines: BTreeMap::new(),
-            tasks,
-            deposits: BTreeMap::new(),
-            busy: BTreeMap::new(),
-            refused: BTreeSet::new(),
-        };
+        let link = Self { around, own_relay, hurry, lines: BTreeMap::new(), tasks };
         (link, hears)
     }
 
     /// Puts a call in line, without waiting. Its reply comes over [`Around::replies`]; or at once, from here.
     #[must_use = "a reply that is there already is the engine's"]
-    pub(crate) fn call(&mut self, mut outgoing: Outgoing) -> Option<Input> {
-        let mailbox = outgoing.mailbox();
-        if let Some(mailbox) = mailbox {
-            let busy = self.busy.entry(mailbox).or_default();
-            outgoing.first = *busy == 0;
-            *busy += 1;
-            self.deposits.insert(outgoing.id, mailbox);
-            if outgoing.first {
-                self.refused.remove(&mailbox);
-            } else if self.refused.contains(&mailbox) {
-                return Some(Input::Replied { call: outgoing.id, reply: Err(line::overtakes()) });
-            }
+    pub(crate) fn call(&mut self, outgoing: Outgoing) -> Option<Input> {
+        let turn = Turn::of(&outgoing.call);
+        if let Some(Err(over)) = turn.map(|turn| self.around.turns.check(turn)) {
+            return Some(Input::Replied { call: outgoing.id, reply: Err(over) });
         }
         let line = match &outgoing.call {
             Call::Grant { .. } | Call::Revoke { .. } | Call::Acknowledge { .. } => None,
@@ -101,20 +80,11 @@ impl Link {
         let outgoing = match refused? {
             mpsc::error::TrySendError::Full(outgoing) | mpsc::error::TrySendError::Closed(outgoing) => outgoing,
         };
-        self.refused.extend(mailbox);
+        if let Some(turn) = turn {
+            self.around.turns.end(turn);
+        }
         let reply = Err(CallFailed::Unreachable("too much waits for this server already".to_owned()));
         Some(Input::Replied { call: outgoing.id, reply })
-    }
-
-    /// The engine is about to hear of this call.
-    pub(crate) fn replied(&mut self, call: CallId) {
-        let Some(mailbox) = self.deposits.remove(&call) else { return };
-        if let Some(busy) = self.busy.get_mut(&mailbox) {
-            *busy = busy.saturating_sub(1);
-            if *busy == 0 {
-                self.busy.remove(&mailbox);
-            }
-        }
     }
 
     fn call_over(
@@ -159,5 +129,5 @@ pub(crate) fn around(
     replies: mpsc::Sender<Input>,
     closing: watch::Receiver<bool>,
 ) -> Around {
-    Around { credentials, replies, closing }
+    Around { credentials, replies, closing, turns: Turns::default() }
 }

@@ -27,6 +27,8 @@ pub(crate) enum Kind {
     NoSenderKey,
     /// The signature of a sender key message.
     BadSignature,
+    /// A sealed message that does not open; both say it in one word here.
+    Sealed,
     /// What this table does not know: it is printed.
     Other,
 }

@@ -9,6 +9,10 @@
 //! | `kind`, `wire`, `model` | what the specification expects: why refused, what is seen, what opens |
 //! | `conversation` | two devices and a bad line |
 //! | `twins` | one device in both libraries |
+//! | `groups` | sender keys, to a member of either library |
+//! | `sealed` | sealed sender, opened by both libraries |
+//! | `numbers` | safety numbers, keys, changed identities |
+//! | `limits` | how far ahead a message may be |
 //! | `tally` | what was done |
 
 #![allow(
@@ -20,10 +24,14 @@
 
 mod conversation;
 mod device;
+mod groups;
 mod kind;
+mod limits;
 mod model;
+mod numbers;
 mod oracle;
 mod ours;
+mod sealed;
 mod tally;
 mod theirs;
 mod twins;
@@ -69,6 +77,9 @@ const CONVERSATIONS: [Style; 8] = [
     Style { name: "new and archived sessions", burst_max: 6, late: 150, late_turns: 40, fresh: 120, archived: 80, ..USUAL },
 ];
 
+/// From this many messages on, the limits are tried too: they alone need 50,000.
+const LIMITS_FROM: u64 = 10_000;
+
 /// What was typed.
 struct Options {
     seed: u64,
@@ -111,6 +122,12 @@ fn run(options: &Options) -> Checked<()> {
         done(conversation::run(&oracle, style, each, seed).map_err(|why| format!("{}: {why}", style.name))?);
     }
     done(twins::run(&oracle, options.messages / 5, options.seed.wrapping_mul(7919))?);
+    done(groups::run(&oracle, options.messages / 5, options.seed.wrapping_mul(104_729))?);
+    done(sealed::run(&oracle, options.messages.div_ceil(800), options.seed.wrapping_mul(15_485_863))?);
+    done(numbers::run(&oracle, options.messages.div_ceil(400), options.seed.wrapping_mul(32_452_843))?);
+    if options.messages >= LIMITS_FROM {
+        done(limits::run(&oracle, options.seed.wrapping_mul(49_979_687))?);
+    }
     println!("{total}\n\nrefused, as the specification has it: {:?}", total.refused);
     Ok(())
 }

@@ -30,7 +30,7 @@ pub(crate) struct Theirs {
     pub(crate) identity: PublicKey,
     pub(crate) identity_private: [u8; 32],
     pub(crate) registration_id: u32,
-    peer: ServiceId,
+    pub(crate) peer: ServiceId,
     /// The private halves of the last bundle.
     pub(crate) secrets: Value,
 }

@@ -3,6 +3,7 @@
 //! Read here once more, apart from the crate that is judged, so that the model of what must open knows chains and epochs
 //! from the wire and not from one of the two parties.
 
+use hushwire_crypto::KemCiphertext;
 use prost::Message as _;
 
 use crate::Checked;
@@ -38,11 +39,12 @@ impl Message {
         Ok(FirstFields::decode(body).map_err(|error| format!("a first message does not read: {error}"))?.message)
     }
 
-    /// Whether it is a first message without a Kyber prekey id or ciphertext.
+    /// Whether it is a first message without what only the making of a session needs: a Kyber prekey id and a ciphertext.
     pub(crate) fn lacks_kyber(&self) -> bool {
         let fields = self.bytes.get(1..).map(FirstFields::decode);
-        let fields = fields.and_then(Result::ok).filter(|_| self.is_first);
-        fields.is_some_and(|fields| fields.kyber_id.is_none() || fields.kyber_ciphertext.is_none())
+        let Some(fields) = fields.and_then(Result::ok).filter(|_| self.is_first) else { return false };
+        let ciphertext = fields.kyber_ciphertext.unwrap_or_default();
+        fields.kyber_id.is_none() || KemCiphertext::from_bytes(&ciphertext).is_err()
     }
 
     /// The same message with another `SignalMessage` of the same length in it.

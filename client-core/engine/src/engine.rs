@@ -187,10 +187,10 @@ pub(crate) struct Flight {
     begun: bool,
     next: u64,
     pub(crate) calls: BTreeMap<CallId, Pending>,
-    /// Deposits among them, and how many to the same mailbox had failed when they were called.
+    /// Deposits among them, each with its turn.
     pub(crate) deposits: BTreeMap<DepositId, u64>,
-    /// Deposits to each mailbox that have failed.
-    pub(crate) failures: BTreeMap<MailboxId, u64>,
+    /// The turn of each mailbox: one more than the last in which a deposit failed.
+    pub(crate) turns: BTreeMap<MailboxId, u64>,
     /// Chores that failed: how often, and when the next try is due.
     pub(crate) chores: BTreeMap<Chore, Backoff>,
     /// Whether the keyserver was asked for the stock since the program began.

@@ -200,12 +200,15 @@ pub enum Call {
         /// Up to here.
         through: Seq,
     },
-    /// Any relay, anonymous connection. Deposits to one relay are put on the wire in the order they come out.
+    /// Any relay, anonymous connection. Deposits to one mailbox are put on the wire in the order in which they come out.
     Deposit {
         /// Which relay.
         relay: ServerAddress,
         /// What.
         deposit: Deposit,
+        /// Once a deposit of a turn has failed, none of that turn to the same mailbox may leave any more: it would
+        /// overtake. What is left is called again, in the next turn. From 1.
+        turn: u64,
     },
 }
 

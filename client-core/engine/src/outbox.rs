@@ -42,11 +42,11 @@ pub(crate) fn backoff(attempts: u32, now: UnixMillis, rng: &mut impl CryptoRng) 
 pub(crate) fn outstanding<R: CryptoRng>(cx: &mut Cx<'_, R>) -> Result<Option<UnixMillis>, StoreError> {
     let mut wake: Option<UnixMillis> = None;
     for mailbox in outbox::mailboxes(cx.db)? {
-        let failures = cx.flight.failures.get(&mailbox).copied().unwrap_or_default();
+        let turn = cx.flight.turns.get(&mailbox).copied().unwrap_or(1);
         for (id, due) in outbox::first_for(cx.db, mailbox, WINDOW)? {
             match cx.flight.deposits.get(&id) {
-                Some(then) if *then == failures => continue,
-                // Called before the last failure: it may not have arrived, and is about to fail as well.
+                Some(of) if *of == turn => continue,
+                // Of a turn that has failed: it may not have arrived, and nothing may overtake it.
                 Some(_) => break,
                 None => {}
             }
@@ -57,8 +57,8 @@ pub(crate) fn outstanding<R: CryptoRng>(cx: &mut Cx<'_, R>) -> Result<Option<Uni
             }
             let (relay, deposit) = outbox::load(cx.db, id)?;
             let token = deposit.token.clone();
-            cx.flight.deposits.insert(id, failures);
-            cx.call(Call::Deposit { relay, deposit }, Pending::Deposit(id, token));
+            cx.flight.deposits.insert(id, turn);
+            cx.call(Call::Deposit { relay, deposit, turn }, Pending::Deposit(id, token));
         }
     }
     Ok(wake)
@@ -71,7 +71,7 @@ pub(crate) fn deposited<R: CryptoRng>(
     token: &Token,
     reply: Result<Reply, CallFailed>,
 ) -> Result<(), StoreError> {
-    cx.flight.deposits.remove(&id);
+    let of = cx.flight.deposits.remove(&id);
     let Some(about) = outbox::about(cx.db, id)? else { return Ok(()) };
     let failure = match reply {
         Ok(Reply::Stored) => {
@@ -87,7 +87,10 @@ pub(crate) fn deposited<R: CryptoRng>(
         Ok(_) => CallFailed::OutOfProtocol,
         Err(failure) => failure,
     };
-    *cx.flight.failures.entry(about.mailbox).or_default() += 1;
+    let turn = cx.flight.turns.entry(about.mailbox).or_insert(1);
+    if of == Some(*turn) {
+        *turn += 1;
+    }
     if matches!(&failure, CallFailed::Relay(Refused { reason: RefusedReason::NoSuchDoor, .. }))
         && door_closed(cx, &about, token)?
     {

@@ -5,13 +5,12 @@
 //! reply. The line does not try again by itself: the engine knows when a call is worth repeating. Until it has been told
 //! that a deposit failed it may go on calling later ones for the same mailbox; these fail too, and overtake nothing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hushwire_engine::{Call, CallFailed, CallId, Credentials, Input, Reply};
 use hushwire_proto::address::ServerAddress;
-use hushwire_proto::ids::MailboxId;
 use hushwire_proto::limits::{CALL_DEADLINE, CONNECT_DEADLINE};
 use hushwire_proto::net::call::{Connection, PendingCall};
 use hushwire_proto::net::{KEYS_ALPN, RELAY_ALPN};
@@ -20,6 +19,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, timeout};
 
 use super::speak::{self, Tongue, unreachable};
+use super::turns::{Turn, Turns};
 
 /// Calls that wait to go out over one line. The engine keeps what is refused for more.
 pub(crate) const CALLS_WAITING_MAX: usize = 1024;
@@ -60,27 +60,6 @@ impl Purpose {
 pub(crate) struct Outgoing {
     pub(crate) id: CallId,
     pub(crate) call: Call,
-    /// For a deposit: the engine has heard of all that became of the earlier ones to this mailbox.
-    pub(crate) first: bool,
-}
-
-impl Outgoing {
-    pub(crate) fn new(id: CallId, call: Call) -> Self {
-        Self { id, call, first: false }
-    }
-
-    /// Deposits to one mailbox arrive in their order or not at all.
-    pub(crate) fn mailbox(&self) -> Option<MailboxId> {
-        match &self.call {
-            Call::Deposit { deposit, .. } => Some(deposit.mailbox),
-            _ => None,
-        }
-    }
-}
-
-/// Said of a deposit that would overtake an earlier one.
-pub(crate) fn overtakes() -> CallFailed {
-    CallFailed::Unreachable("an earlier message did not get through".to_owned())
 }
 
 /// What every line shares.
@@ -91,6 +70,8 @@ pub(crate) struct Around {
     pub(crate) replies: mpsc::Sender<Input>,
     /// True once everything is to end.
     pub(crate) closing: watch::Receiver<bool>,
+    /// What keeps deposits in their order.
+    pub(crate) turns: Turns,
 }
 
 /// Resolves once everything is to end. May be cancelled.
@@ -110,9 +91,7 @@ pub(crate) struct Line {
     failed: Option<(Instant, String)>,
     under_way: JoinSet<Ended>,
     /// Deposits among them.
-    deposits: BTreeMap<CallId, MailboxId>,
-    /// A deposit failed, and the engine has not begun anew.
-    broken: BTreeSet<MailboxId>,
+    deposits: BTreeMap<CallId, Turn>,
 }
 
 /// A call that has its reply.
@@ -135,7 +114,6 @@ impl Line {
             failed: None,
             under_way: JoinSet::new(),
             deposits: BTreeMap::new(),
-            broken: BTreeSet::new(),
         }
     }
 
@@ -162,23 +140,23 @@ impl Line {
     }
 
     async fn start(&mut self, outgoing: Outgoing) {
-        let (id, first, mailbox) = (outgoing.id, outgoing.first, outgoing.mailbox());
-        let begun = match self.connected(&outgoing.call).await {
-            _ if mailbox.is_some_and(|mailbox| self.is_broken(mailbox, first)) => Err(overtakes()),
-            Ok(connection) => self.begin(connection, outgoing.call).inspect_err(|error| self.unusable(error)),
-            Err(error) => {
-                self.unusable(&error);
-                Err(error)
-            }
+        let (id, turn) = (outgoing.id, Turn::of(&outgoing.call));
+        let connected = self.connected(&outgoing.call).await;
+        // Only now: to connect anew ends the turns of what was under way.
+        let begun = match turn.map_or(Ok(()), |turn| self.around.turns.check(turn)) {
+            Err(over) => Err(over),
+            Ok(()) => connected
+                .and_then(|connection| self.begin(connection, outgoing.call))
+                .inspect_err(|error| self.unusable(error)),
         };
         let (connection, pending, tongue) = match begun {
             Ok(begun) => begun,
             Err(error) => {
-                self.broken.extend(mailbox);
+                self.end(turn);
                 return self.reply(id, Err(error)).await;
             }
         };
-        self.deposits.extend(mailbox.map(|mailbox| (id, mailbox)));
+        self.deposits.extend(turn.map(|turn| (id, turn)));
         let made = self.made;
         self.under_way.spawn(async move {
             let (reply, lost) = match pending.answer(CALL_DEADLINE).await {
@@ -203,12 +181,10 @@ impl Line {
         }
     }
 
-    /// Whether a deposit to this mailbox would overtake an earlier one.
-    fn is_broken(&mut self, mailbox: MailboxId, first: bool) -> bool {
-        if first {
-            self.broken.remove(&mailbox);
+    fn end(&self, turn: Option<Turn>) {
+        if let Some(turn) = turn {
+            self.around.turns.end(turn);
         }
-        self.broken.contains(&mailbox)
     }
 
     /// The connection, fit for this call.
@@ -232,7 +208,9 @@ impl Line {
         {
             return Err(CallFailed::Unreachable(why.clone()));
         }
-        self.broken.extend(self.deposits.values()); // what is under way over the connection that is gone
+        for turn in self.deposits.values() {
+            self.around.turns.end(*turn); // it was under way over the connection that is gone
+        }
         let mut closing = self.around.closing.clone();
         let connecting = Connection::connect(&self.address, self.purpose.alpn(), CONNECT_DEADLINE);
         let connected = tokio::select! {
@@ -263,10 +241,9 @@ impl Line {
 
     async fn ended(&mut self, ended: Result<Ended, JoinError>) {
         let Ok(Ended { id, reply, lost }) = ended else { return }; // only at the end of everything
-        if let Some(mailbox) = self.deposits.remove(&id)
-            && reply.is_err()
-        {
-            self.broken.insert(mailbox);
+        let turn = self.deposits.remove(&id);
+        if reply.is_err() {
+            self.end(turn);
         }
         if lost == Some(self.made) {
             self.connection = None; // the next call makes a new one

@@ -81,6 +81,43 @@ fn a_relay_that_lost_its_disk_is_told_the_tokens_anew_and_drained_from_the_begin
 }
 
 #[test]
+fn behind_a_deposit_that_failed_nothing_is_called_in_its_turn_and_all_comes_in_order_in_the_next() {
+    let mut world = World::seeded(34);
+    let (mut alice, mut bob) = world.friends();
+    world.send(&mut alice, "bob", "zero");
+    world.settle(&mut [&mut alice, &mut bob]);
+    for text in ["one", "two", "three"] {
+        world.send(&mut alice, "bob", text);
+    }
+    let mut calls = turns(&mut alice);
+    assert_eq!(calls.iter().map(|(_, turn)| *turn).collect::<Vec<_>>(), [1, 1, 1]);
+    let (first, _) = calls.remove(0);
+    let lost = Err(CallFailed::Unreachable("lost".into()));
+    world.input(&mut alice, Input::Replied { call: first, reply: lost.clone() });
+    world.send(&mut alice, "bob", "four");
+    assert_eq!(turns(&mut alice), [], "the first waits for its next try, and nothing overtakes it");
+    world.wait(1_000);
+    world.input(&mut alice, Input::Tick);
+    let again = turns(&mut alice);
+    assert_eq!(again.iter().map(|(_, turn)| *turn).collect::<Vec<_>>(), [2], "what is still under way is not repeated");
+    for (call, _) in calls.into_iter().chain(again) {
+        world.input(&mut alice, Input::Replied { call, reply: lost.clone() });
+    }
+    world.wait(60_000);
+    world.settle(&mut [&mut alice, &mut bob]);
+    assert_eq!(bob.shown(), ["zero", "one", "two", "three", "four"]);
+}
+
+/// Takes the deposits that were called, with their turns.
+fn turns(person: &mut Person) -> Vec<(CallId, u64)> {
+    let called = person.calls.drain(..).filter_map(|(id, call)| match call {
+        Call::Deposit { turn, .. } => Some((id, turn)),
+        _ => None,
+    });
+    called.collect()
+}
+
+#[test]
 fn deliveries_of_another_mailbox_and_empty_ones_change_nothing() {
     let mut world = World::seeded(33);
     let (mut alice, mut bob) = world.friends();
