@@ -57,7 +57,7 @@ pub const MAILBOX_REQUEST_BYTES_MAX: u64 = MIB;
 pub const RETENTION: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// How long a relay remembers a deposit id whose envelope is already gone, so that a retry stores nothing new. A
-/// client gives up retrying the same deposit before.
+/// retry after that may be stored once more; whoever reads it knows the repeat by its ratchet.
 pub const DEPOSIT_RETRY_WINDOW: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// Devices of one account. What people own, and few enough to encrypt to each.

@@ -9,6 +9,7 @@
 //! | `cargo` | every cargo that is started, and where it builds |
 //! | `demo`, `up` | a relay, a keyserver, Alice and Bob |
 //! | `stack`, `person`, `program`, `workshop`, `guard` | what these two are made of |
+//! | `interop` | `hushwire-crypto` and the official Signal library, talking |
 //! | `scan` | looking for a text in files, in every form it may have |
 //! | `check`, `tidy` | what must hold before a change goes in |
 
@@ -19,6 +20,7 @@ mod cargo;
 mod check;
 mod demo;
 mod guard;
+mod interop;
 mod person;
 mod preflight;
 mod program;
@@ -44,6 +46,9 @@ cargo xtask COMMAND
   test [ARGS]          build and run every test; ARGS go to `cargo test --workspace`
   check                format, clippy, documentation, licences and dependencies, tidiness; warnings are errors
   check tidy           one of them: fmt, clippy, doc, deny, tidy
+  interop [--quick] [--seed N] [--messages N]
+                       fetch the official Signal library into the cache, as a program of its own, and let
+                       hushwire-crypto talk to it: 20,000 messages, or 2,000 with --quick; needs node and npm
   bench [ARGS]         measure latency; ARGS go to the measuring program
   help                 this text
 
@@ -73,6 +78,7 @@ fn run(command: &str, rest: &[String]) -> Result<(), Failure> {
         ("up", ["--dir", dir]) => up::run(Some(PathBuf::from(dir))),
         ("test", args) => test(args),
         ("check", only) => check::run(only),
+        ("interop", args) => interop::run(args),
         ("bench", args) => bench(args),
         ("help" | "--help" | "-h", []) => {
             print!("{HELP}");

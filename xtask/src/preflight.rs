@@ -81,9 +81,29 @@ const TOOLS: &[Tool] = &[
     },
 ];
 
-/// Makes sure that everything is there.
+/// What only `cargo xtask interop` needs.
+const NODE_TOOLS: &[Tool] = &[
+    Tool {
+        name: "node 18 or newer",
+        needed_for: "the official Signal library, which is talked to",
+        package: "nodejs",
+        is_there: node_is_there,
+    },
+    Tool { name: "npm", needed_for: "fetching that library", package: "npm", is_there: || runs("npm", &["--version"]) },
+];
+
+/// Makes sure that everything is there that a build needs.
 pub(crate) fn run() -> Result<(), Failure> {
-    let missing = missing();
+    run_for(TOOLS)
+}
+
+/// Makes sure that everything is there that the official library needs.
+pub(crate) fn run_for_node() -> Result<(), Failure> {
+    run_for(NODE_TOOLS)
+}
+
+fn run_for(tools: &'static [Tool]) -> Result<(), Failure> {
+    let missing = missing(tools);
     if missing.is_empty() {
         return Ok(());
     }
@@ -93,8 +113,8 @@ pub(crate) fn run() -> Result<(), Failure> {
     }
     let Some(installer) = Installer::find() else {
         return Err(format!(
-            "install a C and a C++ compiler, make, perl and libclang with your system's packages, then run this again. \
-             Missing now: {}",
+            "install {} with your system's packages, then run this again. Missing now: {}",
+            names(&tools.iter().collect::<Vec<_>>()),
             names(&missing)
         ));
     };
@@ -107,7 +127,7 @@ pub(crate) fn run() -> Result<(), Failure> {
     }
     println!("  · installing it: {}", installer.as_typed(&packages));
     installer.install(&packages)?;
-    let missing = self::missing();
+    let missing = self::missing(tools);
     if !missing.is_empty() {
         return Err(format!("apt-get has ended, and this is still missing: {}", names(&missing)));
     }
@@ -115,8 +135,8 @@ pub(crate) fn run() -> Result<(), Failure> {
     Ok(())
 }
 
-fn missing() -> Vec<&'static Tool> {
-    TOOLS.iter().filter(|tool| !(tool.is_there)()).collect()
+fn missing(tools: &'static [Tool]) -> Vec<&'static Tool> {
+    tools.iter().filter(|tool| !(tool.is_there)()).collect()
 }
 
 fn names(tools: &[&Tool]) -> String {
@@ -147,6 +167,17 @@ fn compiles(variable: &str, program: &str, language: &str, source: &str) -> bool
     let Ok(mut child) = child else { return false };
     let written = child.stdin.take().is_some_and(|mut stdin| stdin.write_all(source.as_bytes()).is_ok());
     child.wait().is_ok_and(|status| status.success()) && written
+}
+
+/// `v20.1.0` and the like. The official library does not load in older ones.
+fn node_is_there() -> bool {
+    let version = Command::new("node").arg("--version").output().map(|output| output.stdout).unwrap_or_default();
+    is_node_recent(String::from_utf8_lossy(&version).trim())
+}
+
+fn is_node_recent(version: &str) -> bool {
+    let major = version.strip_prefix('v').and_then(|rest| rest.split('.').next()?.parse::<u32>().ok());
+    major.is_some_and(|major| major >= 18)
 }
 
 fn libclang_is_there() -> bool {
@@ -272,6 +303,12 @@ mod tests {
         assert_eq!(matching("/us*"), [PathBuf::from("/usr")]);
         assert_eq!(matching("/us*/bin"), [PathBuf::from("/usr/bin")]);
         assert!(matching("/us*/no-such-*").is_empty());
+    }
+
+    #[test]
+    fn an_old_node_is_none() {
+        assert!(is_node_recent("v18.0.0") && is_node_recent("v22.1.3"));
+        assert!(!is_node_recent("v16.20.2") && !is_node_recent("") && !is_node_recent("node"));
     }
 
     #[test]

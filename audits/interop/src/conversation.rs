@@ -1,7 +1,7 @@
 //! Two devices that talk over a bad line: loss, any order, repeats, alterations, crashes, new and archived sessions.
 //!
-//! Each delivery is judged by the model, which knows only the specification: what must open opens with the right text, and
-//! what must be refused is refused for the right reason and leaves no trace.
+//! Each delivery is judged by the model, which knows only the specification: what must open opens with the right text,
+//! and what must be refused is refused for the right reason and leaves no trace.
 
 use hushwire_crypto::{IdentityKeyPair, ServiceId, ServiceIdKind};
 use rand::rngs::StdRng;
@@ -156,7 +156,8 @@ impl Talk {
             self.tally.lost += 1;
             return Ok(());
         }
-        let due = if self.chance(style.late) { self.turn + self.rng.random_range(1..=style.late_turns) } else { self.turn };
+        let due =
+            if self.chance(style.late) { self.turn + self.rng.random_range(1..=style.late_turns) } else { self.turn };
         let sent = Sent { number, session, is_first: message.is_first, place };
         self.inboxes[1 - side].push(Letter { message, sent, text, due });
         Ok(())

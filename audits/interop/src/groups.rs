@@ -76,7 +76,10 @@ fn group(oracle: &SharedOracle, is_ours: bool, seed: u64, tally: &mut Tally) -> 
             tally.messages += 1;
         }
         tally.sessions += 1;
-        members.receive(&sent[sent.len() - 1].0, tally)?;
+        let early = members.receive(&sent[sent.len() - 1].0, tally)?;
+        if early != Err(Kind::NoSenderKey) {
+            return Err(format!("a message of a chain that was not told: {early:?}"));
+        }
         members.accept(&told)?;
         for _ in 0..2 * CHAIN {
             match rng.random_range(0..20) {
@@ -132,7 +135,8 @@ impl Sender {
 
 impl Members {
     fn accept(&mut self, told: &[u8]) -> Checked<()> {
-        let parsed = SenderKeyDistributionMessage::parse(told).map_err(|error| format!("a key does not read: {error}"))?;
+        let parsed =
+            SenderKeyDistributionMessage::parse(told).map_err(|error| format!("a key does not read: {error}"))?;
         self.ours = self.ours.accept(&parsed).map_err(|error| format!("a key is not taken in: {error}"))?;
         let request = json!({"sender": address(self.sender), "skdm": hex(told)});
         self.theirs.get("skdm_process", request).map(|_| ())

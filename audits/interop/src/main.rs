@@ -74,7 +74,15 @@ const CONVERSATIONS: [Style; 8] = [
     Style { name: "long monologues, held back for epochs", burst_max: 80, late: 120, ..USUAL },
     Style { name: "the same, they begin", starters: &[1], burst_max: 80, late: 120, ..USUAL },
     Style { name: "a third is lost", lost: 330, repeated: 100, ..USUAL },
-    Style { name: "new and archived sessions", burst_max: 6, late: 150, late_turns: 40, fresh: 120, archived: 80, ..USUAL },
+    Style {
+        name: "new and archived sessions",
+        burst_max: 6,
+        late: 150,
+        late_turns: 40,
+        fresh: 120,
+        archived: 80,
+        ..USUAL
+    },
 ];
 
 /// From this many messages on, the limits are tried too: they alone need 50,000.

@@ -6,10 +6,11 @@
 
 use std::collections::BTreeSet;
 
-use hushwire_crypto::limits::RECEIVING_CHAINS_MAX;
-
 use crate::kind::Kind;
 use crate::wire::Place;
+
+/// Receiving chains of a session. Not the crate's constant: that one is judged here. Spec: signal-wire §3.6.
+const CHAINS_MAX: usize = 5;
 
 /// A message that was sent, as the model knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,7 +121,7 @@ impl Side {
         let key = &message.place.ratchet_key;
         if !session.chains.contains(key) {
             session.chains.push(key.clone());
-            if session.chains.len() > RECEIVING_CHAINS_MAX {
+            if session.chains.len() > CHAINS_MAX {
                 session.dropped.insert(session.chains.remove(0));
             }
         }

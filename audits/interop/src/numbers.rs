@@ -37,10 +37,13 @@ fn safety_numbers(oracle: &SharedOracle, rng: &mut StdRng) -> Checked<()> {
     let ours = [Fingerprint::new(party(0), party(1)), Fingerprint::new(party(1), party(0))];
     let mut codes = Vec::new();
     for side in 0..2 {
-        let theirs = oracle.borrow_mut().get("fingerprint", json!({
-            "localId": hex(&ids[side]), "localKey": hex(&keys[side].to_pub33()),
-            "remoteId": hex(&ids[1 - side]), "remoteKey": hex(&keys[1 - side].to_pub33()),
-        }))?;
+        let theirs = oracle.borrow_mut().get(
+            "fingerprint",
+            json!({
+                "localId": hex(&ids[side]), "localKey": hex(&keys[side].to_pub33()),
+                "remoteId": hex(&ids[1 - side]), "remoteKey": hex(&keys[1 - side].to_pub33()),
+            }),
+        )?;
         codes.push(bytes(&theirs, "scannable")?);
         if text(&theirs, "display")? != ours[side].digits() || codes[side] != ours[side].scannable() {
             return Err(format!("another safety number: {theirs}"));
@@ -82,7 +85,8 @@ fn keys(oracle: &SharedOracle, rng: &mut StdRng) -> Checked<()> {
                 "public": hex(&pair.public().to_pub33()), "message": hex(&message), "signature": hex(&signature),
             });
             let they = oracle.borrow_mut().get("verify", request)?["valid"] == true;
-            let we = <&[u8; 64]>::try_from(signature.as_slice()).is_ok_and(|bytes| holds(&pair.public(), &ours, bytes, &identity));
+            let we = <&[u8; 64]>::try_from(signature.as_slice())
+                .is_ok_and(|bytes| holds(&pair.public(), &ours, bytes, &identity));
             if we != they || (!altered && !we) {
                 return Err(format!("a signature holds for us: {we}, for them: {they}: {}", hex(&signature)));
             }
@@ -175,8 +179,7 @@ fn reported(us: &mut Ours, them: &mut Theirs, tally: &mut Tally) -> Checked<()> 
     tally.messages += 1;
     let original = SignalMessage::parse(&message.bytes).map_err(|error| format!("ours does not read: {error}"))?;
     let ours = DecryptionErrorMessage::for_signal(&original, 99, 1);
-    let request =
-        json!({"original": hex(&message.bytes), "type": message.number(), "timestamp": 99, "deviceId": 1});
+    let request = json!({"original": hex(&message.bytes), "type": message.number(), "timestamp": 99, "deviceId": 1});
     let theirs = them.get("decryption_error", request)?;
     let content = PlaintextContent::new(ours.clone()).to_bytes();
     if bytes(&theirs, "message")? != ours.to_bytes() || bytes(&theirs, "plaintextContent")? != content {
@@ -184,5 +187,9 @@ fn reported(us: &mut Ours, them: &mut Theirs, tally: &mut Tally) -> Checked<()> 
     }
     let read = PlaintextContent::parse(&content).map_err(|error| format!("a report does not read: {error}"))?;
     let named = read.error().ratchet_key;
-    if named.is_some() && us.sessions()?.our_ratchet_key() == named { Ok(()) } else { Err("a report names another session".to_owned()) }
+    if named.is_some() && us.sessions()?.our_ratchet_key() == named {
+        Ok(())
+    } else {
+        Err("a report names another session".to_owned())
+    }
 }

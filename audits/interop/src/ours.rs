@@ -48,7 +48,13 @@ pub(crate) struct Disk {
 }
 
 impl Ours {
-    pub(crate) fn new(account: ServiceId, peer: ServiceId, identity: IdentityKeyPair, registration_id: u32, seed: u64) -> Ours {
+    pub(crate) fn new(
+        account: ServiceId,
+        peer: ServiceId,
+        identity: IdentityKeyPair,
+        registration_id: u32,
+        seed: u64,
+    ) -> Ours {
         let disk = Disk {
             sessions: Sessions::empty().to_bytes().to_vec(),
             signed: BTreeMap::new(),

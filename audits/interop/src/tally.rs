@@ -70,8 +70,7 @@ impl Tally {
     }
 
     /// The line above a table of these.
-    pub(crate) const HEAD: &str =
-        "scenario                               messages  opened  refused    lost altered sessions restarts epoch seconds";
+    pub(crate) const HEAD: &str = "scenario                               messages  opened  refused    lost altered sessions restarts epoch seconds";
 }
 
 impl fmt::Display for Tally {

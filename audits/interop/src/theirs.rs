@@ -36,7 +36,13 @@ pub(crate) struct Theirs {
 }
 
 impl Theirs {
-    pub(crate) fn new(oracle: &SharedOracle, device: &str, account: ServiceId, peer: ServiceId, registration_id: u32) -> Checked<Theirs> {
+    pub(crate) fn new(
+        oracle: &SharedOracle,
+        device: &str,
+        account: ServiceId,
+        peer: ServiceId,
+        registration_id: u32,
+    ) -> Checked<Theirs> {
         let request = json!({
             "dev": device, "name": account.to_string(), "deviceId": DEVICE_ID, "registrationId": registration_id,
         });

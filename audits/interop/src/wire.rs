@@ -3,10 +3,12 @@
 //! Read here once more, apart from the crate that is judged, so that the model of what must open knows chains and epochs
 //! from the wire and not from one of the two parties.
 
-use hushwire_crypto::KemCiphertext;
 use prost::Message as _;
 
 use crate::Checked;
+
+/// A Kyber-1024 ciphertext with its type byte, 8. Spec: signal-wire §3.4.
+const CIPHERTEXT_BYTES: usize = 1569;
 
 /// A message between the two devices.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,12 +41,12 @@ impl Message {
         Ok(FirstFields::decode(body).map_err(|error| format!("a first message does not read: {error}"))?.message)
     }
 
-    /// Whether it is a first message without what only the making of a session needs: a Kyber prekey id and a ciphertext.
-    pub(crate) fn lacks_kyber(&self) -> bool {
+    /// Whether it is a first message whose Kyber ciphertext is there, and of no type or length that there is.
+    pub(crate) fn has_odd_ciphertext(&self) -> bool {
         let fields = self.bytes.get(1..).map(FirstFields::decode);
         let Some(fields) = fields.and_then(Result::ok).filter(|_| self.is_first) else { return false };
-        let ciphertext = fields.kyber_ciphertext.unwrap_or_default();
-        fields.kyber_id.is_none() || KemCiphertext::from_bytes(&ciphertext).is_err()
+        fields.kyber_id.is_some()
+            && fields.kyber_ciphertext.is_some_and(|bytes| bytes.len() != CIPHERTEXT_BYTES || bytes.first() != Some(&8))
     }
 
     /// The same message with another `SignalMessage` of the same length in it.
@@ -61,7 +63,8 @@ impl Message {
     pub(crate) fn place(&self) -> Checked<Place> {
         let base_key = if self.is_first {
             let body = self.bytes.get(1..).unwrap_or_default();
-            let fields = FirstFields::decode(body).map_err(|error| format!("a first message does not read: {error}"))?;
+            let fields =
+                FirstFields::decode(body).map_err(|error| format!("a first message does not read: {error}"))?;
             Some(fields.base_key)
         } else {
             None
