@@ -48,14 +48,12 @@ impl Server {
             if !output.status.success() {
                 return Err(format!("{name} init failed: {}", String::from_utf8_lossy(&output.stderr)));
             }
-            listen_at(&config, "127.0.0.1:0")?;
+            listen_at(&config, &format!("127.0.0.1:{}", free_port()?))?;
         }
         let mut program = Program::start(name, Command::new(&binary).args(["run", "--config"]).arg(&config), workshop)?;
         let address = program.wait_for("its hush:// address", START_PATIENCE, |line| {
             line.text.split_whitespace().find(|word| word.starts_with("hush://")).map(str::to_owned)
         })?;
-        let port = address.rsplit(':').next().unwrap_or_default();
-        listen_at(&config, &format!("127.0.0.1:{port}"))?;
         Ok(Self { name, program, address })
     }
 
@@ -92,6 +90,21 @@ impl Killed {
             Err(format!("the {} came back at another address", self.name))
         }
     }
+}
+
+/// A free port outside the range that the system draws from: while a server that was killed is away, no client's socket
+/// takes its port.
+fn free_port() -> Result<u16, Failure> {
+    let seed = u64::from(std::process::id()).wrapping_add(now_nanos());
+    (0..1000u64)
+        .filter_map(|step| u16::try_from(20_000 + (seed.wrapping_add(step * 7)) % 10_000).ok())
+        .find(|port| std::net::UdpSocket::bind(("127.0.0.1", *port)).is_ok())
+        .ok_or_else(|| "no port between 20000 and 30000 is free".to_owned())
+}
+
+fn now_nanos() -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    now.map_or(0, |now| u64::from(now.subsec_nanos()))
 }
 
 /// Changes where a configuration lets its server listen.

@@ -65,7 +65,7 @@ impl Server {
             if !made.status.success() {
                 return Err(format!("{name} init failed: {}", String::from_utf8_lossy(&made.stderr)));
             }
-            listen_at(&config, 0)?;
+            listen_at(&config, free_port()?)?;
         }
         let (heard, hears) = mpsc::channel();
         let mut command = Command::new(&binary);
@@ -77,7 +77,6 @@ impl Server {
         };
         let address = ServerAddress::parse(line.trim(), kind.default_port())
             .map_err(|error| program.failure(&error.to_string()))?;
-        listen_at(&config, address.port())?;
         Ok(Self { kind, dir, program, address })
     }
 
@@ -130,6 +129,15 @@ impl Server {
 
 fn log_of(dir: &Path) -> PathBuf {
     dir.with_extension("log")
+}
+
+/// A free port outside the range that the system draws from: while a server that was killed is away, no client's socket
+/// takes its port.
+fn free_port() -> Result<u16, Failure> {
+    (0..1000)
+        .map(|_| rand::random_range(20_000..30_000))
+        .find(|port| std::net::UdpSocket::bind(("127.0.0.1", *port)).is_ok())
+        .ok_or_else(|| "no port between 20000 and 30000 is free".to_owned())
 }
 
 /// Changes the port in a configuration.

@@ -184,17 +184,25 @@ pub fn phrase(text: &str) -> Zeroizing<String> {
     Zeroizing::new(text.to_owned())
 }
 
+/// On a port that was just left there may still be the old socket for a moment, or by chance one of a client.
 fn start_relay<Q: Queue>(folder: &Path, queue: Q, port: u16) -> hushwire_relay::Running {
-    hushwire_relay::start(hushwire_relay::Parts {
-        queue,
-        identity: read_identity(folder, "relay"),
-        listen: loopback(port),
-        host: "127.0.0.1".to_owned(),
-        connections: ServeLimits::default(),
-        clock: Clock::system(),
-        sweep_every: Duration::from_secs(3600),
-    })
-    .unwrap()
+    let patience = std::time::Instant::now() + PATIENCE;
+    loop {
+        let started = hushwire_relay::start(hushwire_relay::Parts {
+            queue: queue.clone(),
+            identity: read_identity(folder, "relay"),
+            listen: loopback(port),
+            host: "127.0.0.1".to_owned(),
+            connections: ServeLimits::default(),
+            clock: Clock::system(),
+            sweep_every: Duration::from_secs(3600),
+        });
+        match started {
+            Ok(running) => return running,
+            Err(error) if std::time::Instant::now() > patience => panic!("{error}"),
+            Err(_) => std::thread::sleep(Duration::from_millis(20)),
+        }
+    }
 }
 
 fn write_identity(folder: &Path, name: &str) {
