@@ -30,7 +30,8 @@ pub(crate) struct Plain {
 /// How the peer may deposit with us from now on, and what we call ourselves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Introduction {
-    pub(crate) token: Token,
+    /// Not before our relay accepts it.
+    pub(crate) token: Option<Token>,
     /// Nobody has checked it.
     pub(crate) handle: Option<String>,
 }
@@ -152,7 +153,7 @@ struct ReceiptWire {
 impl Plain {
     pub(crate) fn encode(&self) -> Zeroizing<Vec<u8>> {
         let introduction = self.introduction.as_ref().map(|introduction| IntroductionWire {
-            token: introduction.token.expose().to_vec(),
+            token: introduction.token.as_ref().map(|token| token.expose().to_vec()).unwrap_or_default(),
             handle: introduction.handle.clone().unwrap_or_default(),
         });
         let mut wire = PlainWire { content: self.content.to_vec(), introduction };
@@ -173,7 +174,10 @@ impl Plain {
                     return Err(BadContent);
                 }
                 Ok(Introduction {
-                    token: Token::from_slice(&introduction.token).ok_or(BadContent)?,
+                    token: match introduction.token.as_slice() {
+                        [] => None,
+                        token => Some(Token::from_slice(token).ok_or(BadContent)?),
+                    },
                     handle: Some(introduction.handle).filter(|handle| !handle.is_empty()),
                 })
             })
@@ -280,7 +284,7 @@ mod tests {
             let plain = Plain {
                 content: Zeroizing::new(content.encode()),
                 introduction: Some(Introduction {
-                    token: Token::from_slice(&[5; 32]).unwrap(),
+                    token: Token::from_slice(&[5; 32]),
                     handle: Some("alice@example.org".into()),
                 }),
             };

@@ -16,7 +16,9 @@ pub(crate) fn introduction<R: CryptoRng>(
     contact: &Contact,
     introduction: &Introduction,
 ) -> Result<(), StoreError> {
-    contacts::set_their_token(cx.db, contact.id, Some(&introduction.token))?;
+    if let Some(token) = &introduction.token {
+        contacts::set_their_token(cx.db, contact.id, Some(token))?;
+    }
     // What is no handle is not shown as one.
     if contact.claimed_handle.is_none()
         && let Some(Ok(handle)) = introduction.handle.as_deref().map(Handle::parse)

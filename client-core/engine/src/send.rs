@@ -211,7 +211,7 @@ fn seal<R: CryptoRng>(
         return Ok(Err(Held::NoSession(missing)));
     }
     let introduction = introduction(cx, contact.id)?;
-    let introduces = introduction.is_some();
+    let introduces = introduction.as_ref().is_some_and(|introduction| introduction.token.is_some());
     let plain = Plain { content: unsealed.content.clone(), introduction }.encode();
     let mut made = Vec::new();
     for target in &*targets {
@@ -269,12 +269,12 @@ fn seal_for<R: CryptoRng>(
     Ok(Ok((encrypted.sessions, Deposit { mailbox: target.device.mailbox, token, id, envelope })))
 }
 
-/// Our token for them, until they are known to have it; not before our relay accepts it.
+/// What we call ourselves and our token for them, until they are known to have it.
 fn introduction<R: CryptoRng>(cx: &Cx<'_, R>, contact: ContactId) -> Result<Option<Introduction>, StoreError> {
     if contacts::introduced(cx.db, contact)? {
         return Ok(None);
     }
-    let Some((token, true)) = me::token_of(cx.db, contact)? else { return Ok(None) };
+    let token = me::token_of(cx.db, contact)?.and_then(|(token, granted)| granted.then_some(token));
     let handle = cx.keys.handle(cx.db)?.map(|handle| handle.to_string());
     Ok(Some(Introduction { token, handle }))
 }

@@ -246,6 +246,33 @@ fn a_stranger_may_write_but_gets_no_receipt_until_accepted() {
 }
 
 #[test]
+fn a_stranger_is_introduced_by_name_even_before_their_relay_took_the_token() {
+    let mut world = World::seeded(33);
+    let (mut mallory, mut bob) = (world.person("mallory"), world.person("bob"));
+    world.relay_down = true;
+    world.input(&mut mallory, Input::Command(adding("bob")));
+    while let Some((call, asked)) = mallory.calls.pop_front() {
+        let reply = world.answer(&mallory, asked);
+        world.input(&mut mallory, Input::Replied { call, reply });
+    }
+    world.relay_down = false;
+    world.send(&mut mallory, "bob", "first");
+    while let Some((call, asked)) = mallory.calls.pop_front() {
+        let reply = world.answer(&mallory, asked);
+        world.input(&mut mallory, Input::Replied { call, reply });
+    }
+    assert_eq!(world.mailboxes[&mallory.mailbox()].tokens.len(), 1, "only the one for strangers");
+    world.deliver(&mut bob);
+    assert_eq!(bob.shown(), ["first"]);
+    assert!(bob.only_contact().claimed_handle.unwrap().starts_with("mallory@"));
+}
+
+fn adding(name: &str) -> Command {
+    let handle = hushwire_proto::address::Handle::new(name, world::server(4432)).unwrap();
+    Command::AddContact { who: NewContact::Handle(handle, world::server(4432)), name: None }
+}
+
+#[test]
 fn who_is_blocked_is_not_heard_and_their_token_opens_nothing() {
     let mut world = World::seeded(14);
     let (mut alice, mut bob) = world.friends();
