@@ -14,6 +14,7 @@ pub(crate) mod sessions;
 
 use std::fmt;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use data_encoding::HEXLOWER;
@@ -22,6 +23,12 @@ use zeroize::Zeroizing;
 
 /// How long a statement waits for another process that reads a copy or makes a backup.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// One database is opened at a time.
+static OPENING: Mutex<()> = Mutex::new(());
+
+/// Further tries to set a key.
+const KEY_TRIES_MAX: u32 = 20;
 
 /// The database's key: 32 random bytes, used as they are. Where they are kept is the vault's business.
 pub struct DatabaseKey(Zeroizing<[u8; 32]>);
@@ -94,11 +101,8 @@ impl Store {
     /// [`StoreError::WrongKey`], [`StoreError::Damaged`], [`StoreError::Newer`]: the file is as it was.
     pub fn open(path: &Path, key: &DatabaseKey) -> Result<Self, StoreError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(path, flags)?;
         let pragma = Zeroizing::new(format!("PRAGMA key = \"x'{}'\"", &*Zeroizing::new(HEXLOWER.encode(&*key.0))));
-        // SQLCipher would write its own lines to stderr; what went wrong is in our error.
-        connection.execute_batch("PRAGMA cipher_log_level = NONE")?;
-        connection.execute_batch(&pragma)?;
+        let connection = keyed(path, flags, &pragma)?;
         connection.query_row("SELECT count(*) FROM sqlite_master", [], |_| Ok(())).map_err(|error| {
             match error.sqlite_error_code() {
                 Some(ErrorCode::NotADatabase) => StoreError::WrongKey,
@@ -147,6 +151,24 @@ impl Store {
         )?;
         schema::upgrade(&connection)?;
         Ok(Self { connection })
+    }
+}
+
+/// Opens and keys the file. SQLCipher sets itself up with the first database of a process and away with the last; when
+/// another thread does so at that moment, taking a key may fail, whatever the key is. So one opens at a time, and tries
+/// again. Whether it is the right key shows only at the first page.
+fn keyed(path: &Path, flags: OpenFlags, pragma: &str) -> Result<Connection, StoreError> {
+    let _one_at_a_time = OPENING.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut tries = 0;
+    loop {
+        let connection = Connection::open_with_flags(path, flags)?;
+        // SQLCipher would write its own lines to stderr; what went wrong is in our error.
+        connection.execute_batch("PRAGMA cipher_log_level = NONE")?;
+        match connection.execute_batch(pragma) {
+            Ok(()) => return Ok(connection),
+            Err(error) if tries == KEY_TRIES_MAX => return Err(error.into()),
+            Err(_) => tries += 1,
+        }
     }
 }
 
