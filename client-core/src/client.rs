@@ -161,7 +161,7 @@ impl Client {
     pub async fn connect(&self) -> Result<(), Error> {
         let (begin, begun) = oneshot::channel();
         self.ask(Ask::Connect(begin)).await?;
-        begun.await.map_err(|_| self.inner.failure.or_closed())
+        begun.await.unwrap_or_else(|_| Err(self.inner.failure.or_closed()))
     }
 
     /// Carries out what a person wants. Done, and kept, once this returns; what the network has to do with it follows.

@@ -36,7 +36,7 @@ pub(crate) enum Ask {
     /// Carry this out.
     Command(Command, oneshot::Sender<Result<Answer, Error>>),
     /// Go online, or hurry. Answered when that has begun.
-    Connect(oneshot::Sender<()>),
+    Connect(oneshot::Sender<Result<(), Error>>),
     /// End.
     Close,
 }
@@ -138,8 +138,9 @@ impl Driver {
             match self.next(asks).await {
                 Next::Asked(Some(Ask::Command(command, answer))) => self.command(command, answer).await?,
                 Next::Asked(Some(Ask::Connect(begun))) => {
-                    self.connect().await?;
-                    let _ = begun.send(()); // nobody may wait any more
+                    let result = self.connect().await;
+                    let _ = begun.send(result.clone()); // nobody may wait any more
+                    result?;
                 }
                 Next::Asked(Some(Ask::Close) | None) => return self.last_calls().await,
                 Next::Heard(Some(Heard::Input(input))) | Next::Input(input) => self.input(input).await?,
