@@ -25,7 +25,8 @@
 //! | §8.1 what did not open | [`decryption_error`] | misc.json |
 //! | §8.2 to §8.4 several sessions | [`sessions`] | negative.json, misc.json |
 //! | §8.6 limits | [`limits`] | |
-//! | bytes on disk | `stored` | |
+//! | bytes on disk | `stored` | golden.txt |
+//! | dead stack frames | `swept` | |
 
 mod chain;
 mod cipher;
@@ -49,6 +50,7 @@ pub mod session;
 pub mod sessions;
 mod spqr;
 mod stored;
+mod swept;
 mod triple;
 #[cfg(test)]
 mod wycheproof;
