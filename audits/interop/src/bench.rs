@@ -29,7 +29,7 @@ use serde_json::json;
 use crate::Checked;
 use crate::oracle::Oracle;
 use ours::{Form, Operation};
-use rows::{Measured, Row};
+use rows::{ASYNC_CALL, CALL, Measured, Row};
 
 /// Rounds that are thrown away: Node compiles what it sees often, and caches fill.
 const WARM_UP: u64 = 3;
@@ -78,8 +78,8 @@ pub(crate) fn run(script: &Path, package_dir: Option<&Path>, rounds: u64, as_jso
 fn bridge() -> Vec<Operation> {
     let of = |name, key, count, forms| Operation { name, key, count, forms, work: None };
     vec![
-        of("the bridge: a call that computes nothing", "call", 20_000, &[Form::Held][..]),
-        of("the bridge: a promise and two store calls", "async_call", 500, &[Form::Held, Form::Stored]),
+        of("the bridge: a call that computes nothing", CALL, 20_000, &[Form::Held][..]),
+        of("the bridge: a promise and two store calls", ASYNC_CALL, 500, &[Form::Held, Form::Stored]),
     ]
 }
 

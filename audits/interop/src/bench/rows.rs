@@ -78,15 +78,56 @@ impl Row {
         self.asks = theirs.asks;
     }
 
-    /// How many times as long they take; nothing where nothing of ours stands against it.
-    pub(crate) fn ratio(&self) -> Option<f64> {
-        (!self.ours.is_empty()).then(|| self.theirs.median() / self.ours.median())
+    /// How many times as long as ours this takes; nothing where nothing of ours stands against it.
+    pub(crate) fn ratio(&self, theirs: f64) -> Option<f64> {
+        (!self.ours.is_empty()).then(|| theirs / self.ours.median())
+    }
+}
+
+/// What the way between Node and native code costs, in nanoseconds.
+pub(crate) struct Bridge {
+    /// A call without a promise.
+    call: f64,
+    /// For each time that a store is asked: its share of a promise that asks two.
+    ask: f64,
+}
+
+/// The rows that measure the bridge: a call, and a promise that asks two stores.
+pub(crate) const CALL: &str = "call";
+pub(crate) const ASYNC_CALL: &str = "async_call";
+
+impl Bridge {
+    /// From the rows that measure it.
+    pub(crate) fn of(rows: &[Row]) -> Bridge {
+        let least =
+            |key| rows.iter().filter(|row| row.key == key).map(|row| row.theirs.median()).fold(f64::NAN, f64::min);
+        Bridge { call: least(CALL), ask: least(ASYNC_CALL) / 2.0 }
+    }
+
+    /// What is left of the official figure without the bridge. An estimate: the two stores that were asked are cheap ones.
+    pub(crate) fn without(&self, row: &Row) -> f64 {
+        row.theirs.median() - if row.asks > 0.0 { row.asks * self.ask } else { self.call }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn row(key: &'static str, nanos: f64, asks: f64) -> Row {
+        let operation = Operation { name: key, key, count: 1, forms: &[Form::Held], work: None };
+        let mut row = Row::of((0, &operation)).remove(0);
+        row.add(Some(10.0), Measured { nanos, processor: nanos, asks });
+        row
+    }
+
+    #[test]
+    fn what_is_asked_of_stores_is_taken_off_as_often_as_it_is_asked() {
+        let rows = [row(CALL, 1.0, 0.0), row(ASYNC_CALL, 20.0, 2.0), row("encrypt", 70.0, 4.0), row("sign", 31.0, 0.0)];
+        let bridge = Bridge::of(&rows);
+        assert_eq!(rows.each_ref().map(|row| bridge.without(row)), [0.0, 0.0, 30.0, 30.0]);
+        assert_eq!(rows[2].ratio(bridge.without(&rows[2])), Some(3.0));
+    }
 
     #[test]
     fn one_slow_round_moves_no_median() {
