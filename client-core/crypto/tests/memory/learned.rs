@@ -8,6 +8,7 @@ use hushwire_crypto::{IdentityKeyPair, PreKeySignalMessage, PrivateKey, PublicKe
 use prost::Message as _;
 use sha2::Sha256;
 
+use super::layout::{Epoch, Layout, Receiving};
 use super::story::Told;
 
 /// What a piece of a secret is looked for in: half of most secrets, so that half a copy is found too.
@@ -103,71 +104,41 @@ impl Learned {
         self.add("a key of a seal", &hkdf::<96>(Some(&salt), agreed.as_slice(), b""));
     }
 
-    /// Follows the layout of `stored` up to the first session's end; later ones are older and were told before.
+    /// Those of the current session; the archived ones were current before.
     fn sessions(&mut self, stored: &[u8]) {
-        let mut from = Fields(&stored[2..]);
-        from.skip(3 * 32 + 2 * 4);
-        if from.byte() == 1 {
-            if from.byte() == 1 {
-                from.skip(4);
-            }
-            from.skip(2 * 4 + 1569 + 8);
-        }
-        self.add("a root key", from.take(32));
-        self.add("a ratchet key", from.take(32));
-        let sending = from.take(32);
-        from.skip(2 * 4);
-        self.add("a chain key", sending);
-        for _ in 0..from.count() {
-            from.skip(32);
-            let chain = from.take(32);
-            from.skip(4);
+        let session = Layout::of(stored);
+        self.add("a root key", session.root);
+        self.add("a ratchet key", session.ratchet);
+        self.add("a chain key", session.sending);
+        for Receiving { chain, skipped } in &session.receiving {
             self.add("a chain key", chain);
             let [seed, next] = step(chain);
             self.add("a message seed", &seed);
             self.add("a chain key", &next);
-            for _ in 0..from.count() {
-                from.skip(4);
-                self.add("a message seed", from.take(32));
+            skipped.iter().for_each(|seed| self.add("a message seed", seed));
+        }
+        self.add("an SPQR root", session.spqr_root);
+        for Epoch { sending, sent, receiving, kept } in &session.epochs {
+            self.add("an SPQR chain key", receiving);
+            kept.iter().for_each(|key| self.add("an SPQR message key", key));
+            if let Some(next) = sending {
+                self.add("an SPQR chain key", next);
+                self.message_keys(session.sending, next, *sent);
             }
         }
-        from.skip(4 + 3 + 8 + 8);
-        self.add("an SPQR root", from.take(32));
-        let mut newest = None;
-        for _ in 0..from.byte() {
-            let next = if from.byte() == 1 { Some(from.take(32)) } else { None };
-            newest = next.map(|next| (next, from.count())).or_else(|| {
-                from.count();
-                newest
-            });
-            next.into_iter().for_each(|next| self.add("an SPQR chain key", next));
-            self.add("an SPQR chain key", from.take(32));
-            from.skip(4);
-            for _ in 0..from.short() {
-                from.skip(4);
-                self.add("an SPQR message key", from.take(32));
-            }
-        }
-        from.skip(8);
-        self.add("an SPQR authenticator", from.take(64));
-        match from.byte() {
+        self.add("an SPQR authenticator", session.authenticator);
+        match session.state {
+            // The vector of an ML-KEM key pair, and z at its end.
             2..=5 => {
-                let pair = from.take(2400);
-                self.add("an ML-KEM key", &pair[..1152]);
-                self.add("an ML-KEM key", &pair[2368..]);
+                self.add("an ML-KEM key", &session.exchange[..1152]);
+                self.add("an ML-KEM key", &session.exchange[2368..2400]);
             }
-            8..=10 => {
-                from.skip(64);
-                self.add("an ML-KEM randomness", from.take(32));
-            }
+            8..=10 => self.add("an ML-KEM randomness", &session.exchange[64..96]),
             _ => {}
-        }
-        if let Some((next, counter)) = newest {
-            self.message_keys(sending, next, counter);
         }
     }
 
-    /// Those of the next message that goes out, if its epoch is the newest.
+    /// Those of the next message that goes out, if it goes out in this epoch.
     fn message_keys(&mut self, chain: &[u8], pq_next: &[u8], pq_counter: u32) {
         let info = [&(pq_counter + 1).to_be_bytes()[..], b"Signal PQ Ratchet V1 Chain Next"].concat();
         let pq = hkdf::<64>(None, pq_next, &info);
@@ -189,32 +160,6 @@ fn hkdf<const N: usize>(salt: Option<&[u8]>, ikm: &[u8], info: &[u8]) -> [u8; N]
 fn step(chain: &[u8]) -> [[u8; 32]; 2] {
     [1, 2]
         .map(|byte| Hmac::<Sha256>::new_from_slice(chain).unwrap().chain_update([byte]).finalize().into_bytes().into())
-}
-
-struct Fields<'a>(&'a [u8]);
-
-impl<'a> Fields<'a> {
-    fn take(&mut self, bytes: usize) -> &'a [u8] {
-        let (taken, rest) = self.0.split_at(bytes);
-        self.0 = rest;
-        taken
-    }
-
-    fn skip(&mut self, bytes: usize) {
-        self.take(bytes);
-    }
-
-    fn byte(&mut self) -> u8 {
-        self.take(1)[0]
-    }
-
-    fn short(&mut self) -> u16 {
-        u16::from_be_bytes(self.take(2).try_into().unwrap())
-    }
-
-    fn count(&mut self) -> u32 {
-        u32::from_be_bytes(self.take(4).try_into().unwrap())
-    }
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

@@ -19,6 +19,12 @@
     reason = "a test fails by panicking"
 )]
 
+#[allow(unreachable_pub, reason = "shared with other tests")]
+#[path = "../support/draws.rs"]
+mod draws;
+#[allow(unreachable_pub, reason = "shared with other tests")]
+#[path = "../support/layout.rs"]
+mod layout;
 mod learned;
 mod scanner;
 mod story;
@@ -30,7 +36,7 @@ use std::process::{Command, Stdio};
 
 use learned::{Learned, PIECE};
 use scanner::{MASK, Scanner};
-use story::{Draws, Ear, SCENES, Told};
+use story::{Ear, Heard, SCENES, Told};
 
 /// Set for the process that is scanned, to the number of its scene.
 const SCANNED: &str = "HUSHWIRE_MEMORY_SCANNED";
@@ -44,7 +50,7 @@ fn what_was_dropped_is_not_in_memory_any_more() {
     let mut left = BTreeMap::new();
     for (number, (scene, play)) in SCENES.into_iter().enumerate() {
         let mut learned = Learned::default();
-        play(&mut Draws::new(1, &Ear::new(&mut |told: Told<'_>| learned.hear(&told))));
+        play(&mut Heard::new(1, &Ear::new(&mut |told: Told<'_>| learned.hear(&told))));
         assert!(learned.0.len() > 100, "{scene}: {} pieces are hardly all", learned.0.len());
         let found = in_another_process(number, learned.0.keys().chain(controls.0.keys()));
         for control in controls.0.keys() {
@@ -92,7 +98,7 @@ fn the_process_that_is_scanned() {
     let mut masked = Vec::new();
     std::io::stdin().read_to_end(&mut masked).unwrap();
     let mut scanner = Scanner::new(&masked);
-    play(&mut Draws::new(1, &Ear::new(&mut |_| {})));
+    play(&mut Heard::new(1, &Ear::new(&mut |_| {})));
     let controls = story::controls(&Ear::new(&mut |_| {}));
     let (found, bytes) = scanner.scan();
     let mut text = format!("\nlooked through {bytes} bytes\n");

@@ -18,6 +18,8 @@ use hushwire_crypto::{
 use rand_core::{Rng as _, TryCryptoRng, TryRng};
 use zeroize::Zeroizing;
 
+use super::draws::Draws;
+
 /// What a listener is told.
 pub(crate) enum Told<'a> {
     /// What the rng gave.
@@ -53,47 +55,37 @@ impl<'a> Ear<'a> {
     }
 }
 
-/// Numbers from a seed, written straight to where they are wanted: a generator with a buffer would keep copies of keys.
-pub(crate) struct Draws<'a> {
-    state: u64,
+/// Randomness from a seed, and who listens to it.
+pub(crate) struct Heard<'a> {
+    draws: Draws,
     ear: &'a Ear<'a>,
 }
 
-impl<'a> Draws<'a> {
-    pub(crate) fn new(state: u64, ear: &'a Ear<'a>) -> Draws<'a> {
-        Draws { state, ear }
-    }
-
-    /// SplitMix64.
-    fn next(&mut self) -> u64 {
-        self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mixed = (self.state ^ (self.state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ (mixed >> 31)
+impl<'a> Heard<'a> {
+    pub(crate) fn new(seed: u64, ear: &'a Ear<'a>) -> Heard<'a> {
+        Heard { draws: Draws(seed), ear }
     }
 }
 
-impl TryRng for Draws<'_> {
+impl TryRng for Heard<'_> {
     type Error = Infallible;
 
     fn try_next_u32(&mut self) -> Result<u32, Infallible> {
-        unreachable!("keys are drawn as bytes")
+        self.draws.try_next_u32()
     }
 
     fn try_next_u64(&mut self) -> Result<u64, Infallible> {
-        unreachable!("keys are drawn as bytes")
+        self.draws.try_next_u64()
     }
 
     fn try_fill_bytes(&mut self, out: &mut [u8]) -> Result<(), Infallible> {
-        for byte in out.iter_mut() {
-            *byte = self.next().to_le_bytes()[7];
-        }
+        self.draws.try_fill_bytes(out)?;
         self.ear.tell(Told::Drawn(out));
         Ok(())
     }
 }
 
-impl TryCryptoRng for Draws<'_> {}
+impl TryCryptoRng for Heard<'_> {}
 
 struct Device {
     identity: IdentityKeyPair,
@@ -105,7 +97,7 @@ struct Device {
 
 impl Device {
     /// Everything of it was stored once and read again.
-    fn new(rng: &mut Draws<'_>) -> Device {
+    fn new(rng: &mut Heard<'_>) -> Device {
         let ear = rng.ear;
         let identity = IdentityKeyPair::from_bytes(&IdentityKeyPair::generate(rng).to_bytes());
         ear.tell(Told::Identity(identity.to_bytes().as_slice()));
@@ -135,13 +127,13 @@ impl Device {
         }
     }
 
-    fn send(&mut self, text: &[u8], rng: &mut Draws<'_>) -> CiphertextMessage {
+    fn send(&mut self, text: &[u8], rng: &mut Heard<'_>) -> CiphertextMessage {
         let sealed = self.sessions.encrypt(&Local::new(&self.identity, 7), text, 0, rng).unwrap();
         self.keep(sealed.sessions, rng.ear);
         sealed.message
     }
 
-    fn receive(&mut self, message: &CiphertextMessage, rng: &mut Draws<'_>) -> Zeroizing<Vec<u8>> {
+    fn receive(&mut self, message: &CiphertextMessage, rng: &mut Heard<'_>) -> Zeroizing<Vec<u8>> {
         let local = Local::new(&self.identity, 7);
         let (plaintext, sessions) = match message {
             CiphertextMessage::Signal(bytes) => {
@@ -167,7 +159,7 @@ impl Device {
     }
 
     /// A message that was changed on the way.
-    fn refuse(&self, message: &CiphertextMessage, rng: &mut Draws<'_>) {
+    fn refuse(&self, message: &CiphertextMessage, rng: &mut Heard<'_>) {
         let mut bytes = message.as_bytes().to_vec();
         *bytes.last_mut().unwrap() ^= 1;
         let CiphertextMessage::Signal(_) = message else { return };
@@ -184,7 +176,7 @@ impl Device {
 }
 
 /// Its name, and what happens in it.
-type Scene = (&'static str, fn(&mut Draws<'_>));
+type Scene = (&'static str, fn(&mut Heard<'_>));
 
 /// What happens, each with a name; nothing of it is left at its end. Each ends with another act, because what an act leaves
 /// on the stack lasts until the next one.
@@ -210,7 +202,7 @@ pub(crate) const SCENES: [Scene; 14] = [
 ];
 
 /// Alice has started a session with Bob.
-fn begun(rng: &mut Draws<'_>) -> (Device, Device) {
+fn begun(rng: &mut Heard<'_>) -> (Device, Device) {
     let (mut alice, bob) = (Device::new(rng), Device::new(rng));
     let bundle = bob.bundle().verify().unwrap();
     let sessions = alice.sessions.start(&Local::new(&alice.identity, 7), &bundle, 0, rng).unwrap();
@@ -219,7 +211,7 @@ fn begun(rng: &mut Draws<'_>) -> (Device, Device) {
 }
 
 /// After a conversation of so many turns.
-fn acquainted(turns: usize, rng: &mut Draws<'_>) -> (Device, Device) {
+fn acquainted(turns: usize, rng: &mut Heard<'_>) -> (Device, Device) {
     let (mut alice, mut bob) = begun(rng);
     let mut late = None;
     for turn in 0..turns {
@@ -240,7 +232,7 @@ fn acquainted(turns: usize, rng: &mut Draws<'_>) -> (Device, Device) {
 }
 
 /// So many turns; the last message is only written, or read too.
-fn converse(turns: usize, only_written: bool, rng: &mut Draws<'_>) {
+fn converse(turns: usize, only_written: bool, rng: &mut Heard<'_>) {
     let (mut alice, mut bob) = acquainted(turns - 1, rng);
     let (from, to) = if turns % 2 == 1 { (&mut alice, &mut bob) } else { (&mut bob, &mut alice) };
     let message = from.send(&text(70, rng), rng);
@@ -249,7 +241,7 @@ fn converse(turns: usize, only_written: bool, rng: &mut Draws<'_>) {
     }
 }
 
-fn tell_a_group(only_written: bool, rng: &mut Draws<'_>) {
+fn tell_a_group(only_written: bool, rng: &mut Heard<'_>) {
     let (mut alice, mut bob) = acquainted(2, rng);
     let distribution = DistributionId::from_bytes([3; 16]);
     let mut ours = OurSenderKey::generate(distribution, rng);
@@ -270,7 +262,7 @@ fn tell_a_group(only_written: bool, rng: &mut Draws<'_>) {
     }
 }
 
-fn seal(rng: &mut Draws<'_>) {
+fn seal(rng: &mut Heard<'_>) {
     let (alice, bob) = (Device::new(rng).identity, Device::new(rng).identity);
     let text = text(200, rng);
     let message = sealed::seal(&text, &alice, &bob.public(), rng).unwrap();
@@ -279,7 +271,7 @@ fn seal(rng: &mut Draws<'_>) {
     assert_eq!(*sealed::open(&message, &bob).unwrap().content, *text);
 }
 
-fn seal_for_many(rng: &mut Draws<'_>) {
+fn seal_for_many(rng: &mut Heard<'_>) {
     let (alice, bob) = (Device::new(rng).identity, Device::new(rng).identity);
     let root = KeyPair::generate(rng);
     let server = KeyPair::generate(rng);
@@ -307,7 +299,7 @@ fn seal_for_many(rng: &mut Draws<'_>) {
 }
 
 /// A text that stands nowhere in the program.
-fn text(bytes: usize, rng: &mut Draws<'_>) -> Zeroizing<Vec<u8>> {
+fn text(bytes: usize, rng: &mut Heard<'_>) -> Zeroizing<Vec<u8>> {
     let mut text = Zeroizing::new(vec![0; bytes]);
     rng.fill_bytes(&mut text);
     rng.ear.tell(Told::Text(&text));
@@ -316,7 +308,7 @@ fn text(bytes: usize, rng: &mut Draws<'_>) -> Zeroizing<Vec<u8>> {
 
 /// What is never dropped, so that a scan which does not find it is worth nothing: a key in its box, and a careless copy.
 pub(crate) fn controls<'a>(ear: &'a Ear<'a>) -> (IdentityKeyPair, Vec<u8>) {
-    let mut rng = Draws::new(2, ear);
+    let mut rng = Heard::new(2, ear);
     let key = IdentityKeyPair::generate(&mut rng);
     let mut copy = vec![0; 32];
     rng.fill_bytes(&mut copy);
