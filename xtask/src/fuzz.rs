@@ -42,7 +42,7 @@ pub(crate) fn run(args: &[&str]) -> Result<(), Failure> {
         match place.fuzz(target, asked.seconds) {
             Ok(summary) => println!("  ✓ {target}: {summary}"),
             Err(finding) => {
-                println!("  ✗ {target}: {finding}");
+                println!("  ✗ {finding}");
                 findings.push(finding);
                 continue;
             }
@@ -139,7 +139,10 @@ impl Place {
             Some(finding) => format!("{} {}", self.program(target).display(), finding.display()),
             None => self.program(target).display().to_string(),
         };
-        Err(format!("something does not hold, see {}\n    once more: {again}", log.display()))
+        Err(format!(
+            "{target} does not hold, see {}\n    once more: {again}\n    Once it holds, that file belongs into audits/fuzz/corpus/{target}.",
+            log.display()
+        ))
     }
 
     /// Puts back into the clone as few inputs as reach every edge that was reached: what is counted beside the edges would
