@@ -4,7 +4,7 @@
 //! `audits/fuzz`'s. All that is found lies in the target directory; the clone is changed by `--keep` only.
 //!
 //! The sanitizer and the counters of libFuzzer are unstable flags of a compiler that has them all the same, so no other
-//! toolchain is needed.
+//! toolchain is needed. On Linux only.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ const CARGO_FUZZ: &str = "0.13.2";
 /// How long each target runs unless told otherwise.
 const SECONDS: u64 = 600;
 
-/// What libFuzzer is told. No parser takes another way for a longer input; one that takes 20 seconds or 2 GB is a finding.
+/// What libFuzzer is told. Bounds on lengths have tests of their own; what takes 20 seconds or 2 GB is a finding.
 const LIMITS: [&str; 4] = ["-max_len=8192", "-timeout=20", "-rss_limit_mb=2048", "-print_final_stats=1"];
 
 /// What makes libFuzzer choose few inputs of many.
