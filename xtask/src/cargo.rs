@@ -69,7 +69,7 @@ pub(crate) fn command(subcommand: &str) -> Command {
 static CLAIMED: Once = Once::new();
 
 /// The packages of the workspace: all of ours, and nothing that takes long to build.
-const OURS: [&str; 9] = [
+const OURS: [&str; 10] = [
     "hushwire-proto",
     "hushwire-crypto",
     "hushwire-engine",
@@ -78,6 +78,7 @@ const OURS: [&str; 9] = [
     "hushwire-keyserver",
     "hushwire-cli",
     "hushwire-sim",
+    "hushwire-fuzz",
     "hushwire-interop",
 ];
 
