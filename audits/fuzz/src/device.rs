@@ -84,7 +84,7 @@ impl Device {
     }
 
     pub(crate) fn send(&mut self, text: &[u8], rng: &mut StdRng) -> Result<CiphertextMessage, EncryptError> {
-        let sealed = self.sessions.encrypt(&self.local(), text, NOW_MS, rng)?;
+        let sealed = self.sessions.clone().encrypt(&self.local(), text, NOW_MS, rng)?;
         self.sessions = sealed.sessions;
         Ok(sealed.message)
     }

@@ -111,7 +111,7 @@ impl Hall {
 
     fn send(&mut self) {
         let text = self.letters.len().to_be_bytes().repeat(self.letters.len() % 5);
-        let sealed = self.key.encrypt(&text, &mut self.rng).expect("a key that is not used up");
+        let sealed = self.key.clone().encrypt(&text, &mut self.rng).expect("a key that is not used up");
         self.key = sealed.key;
         self.letters.push(Letter { chain: self.chain, iteration: self.iteration, message: sealed.message, text });
         self.iteration += 1;

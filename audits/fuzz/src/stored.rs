@@ -141,7 +141,7 @@ fn group() -> &'static Group {
         let told = ours.distribution_message();
         keys = keys.accept(&told).expect("of this distribution");
         let mut sealed = (0..9).map(|number| {
-            let sealed = ours.encrypt(&[number; 20], &mut rng).expect("a key that is not used up");
+            let sealed = ours.clone().encrypt(&[number; 20], &mut rng).expect("a key that is not used up");
             ours = sealed.key;
             SenderKeyMessage::parse(&sealed.message).expect("what was sealed is read")
         });

@@ -114,7 +114,7 @@ impl Sender {
     fn send(&mut self, text: &[u8], rng: &mut StdRng) -> Checked<Vec<u8>> {
         match self {
             Sender::Ours(key) => {
-                let sealed = key.encrypt(text, rng).map_err(|error| format!("our sender key: {error}"))?;
+                let sealed = key.clone().encrypt(text, rng).map_err(|error| format!("our sender key: {error}"))?;
                 let stored = OurSenderKey::from_bytes(&sealed.key.to_bytes());
                 **key = stored.map_err(|error| format!("our sender key does not read: {error}"))?;
                 Ok(sealed.message)

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
@@ -160,22 +161,24 @@ pub(crate) struct MessageKeys {
 
 /// The seeds of messages that were skipped, by number: at most [`SKIPPED_PER_CHAIN_MAX`], the latest ones.
 ///
+/// A clone shares them: a message in its turn touches none, and there may be many.
 /// Spec: signal-wire §3.6.
 #[derive(Clone, Default)]
-pub(crate) struct SkippedSeeds(BTreeMap<u32, MessageSeed>);
+pub(crate) struct SkippedSeeds(Arc<BTreeMap<u32, MessageSeed>>);
 
 impl SkippedSeeds {
     /// Keeps one more; the earliest goes when there are too many. A chain only runs forward, so the lowest number is it.
     pub(crate) fn keep(&mut self, index: u32, seed: MessageSeed) {
-        self.0.insert(index, seed);
-        if self.0.len() > SKIPPED_PER_CHAIN_MAX {
-            self.0.pop_first();
+        let seeds = Arc::make_mut(&mut self.0);
+        seeds.insert(index, seed);
+        if seeds.len() > SKIPPED_PER_CHAIN_MAX {
+            seeds.pop_first();
         }
     }
 
     /// Takes the seed of message `counter` out, so that it opens once.
     pub(crate) fn take(&mut self, counter: u32) -> Option<MessageSeed> {
-        self.0.remove(&counter)
+        Arc::make_mut(&mut self.0).remove(&counter)
     }
 
     pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = (u32, &MessageSeed)> {

@@ -17,6 +17,36 @@ use crate::swept::swept;
 /// The type byte in front of every Curve25519 public key.
 const KEY_TYPE: u8 = 0x05;
 
+/// Bit 255, which agreement does not look at.
+const SIGN_BIT: u8 = 0x80;
+
+/// Every u of a point whose order divides 8, on the curve and on its twist, reduced or not.
+const SMALL_ORDER: [[u8; 32]; 7] = [
+    number(0x00, 0x00, 0x00),
+    number(0x01, 0x00, 0x00),
+    // Of order 8.
+    [
+        0xe0, 0xeb, 0x7a, 0x7c, 0x3b, 0x41, 0xb8, 0xae, 0x16, 0x56, 0xe3, 0xfa, 0xf1, 0x9f, 0xc4, 0x6a, 0xda, 0x09,
+        0x8d, 0xeb, 0x9c, 0x32, 0xb1, 0xfd, 0x86, 0x62, 0x05, 0x16, 0x5f, 0x49, 0xb8, 0x00,
+    ],
+    [
+        0x5f, 0x9c, 0x95, 0xbc, 0xa3, 0x50, 0x8c, 0x24, 0xb1, 0xd0, 0xb1, 0x55, 0x9c, 0x83, 0xef, 0x5b, 0x04, 0x44,
+        0x5c, 0xc4, 0x58, 0x1c, 0x8e, 0x86, 0xd8, 0x22, 0x4e, 0xdd, 0xd0, 0x9f, 0x11, 0x57,
+    ],
+    // p - 1, p and p + 1.
+    number(0xec, 0xff, 0x7f),
+    number(0xed, 0xff, 0x7f),
+    number(0xee, 0xff, 0x7f),
+];
+
+/// Little-endian: the lowest byte, those between, the highest.
+const fn number(lowest: u8, between: u8, highest: u8) -> [u8; 32] {
+    let mut bytes = [between; 32];
+    bytes[0] = lowest;
+    bytes[31] = highest;
+    bytes
+}
+
 /// A Curve25519 public key: the 32 bytes as they were received, not reduced and with bit 255 as it was.
 ///
 /// Two keys are equal when their bytes are. Holding one says nothing about its order; [`PrivateKey::agree`] checks that.
@@ -71,8 +101,9 @@ impl PublicKey {
     /// Whether agreement with this key gives a secret: false for the keys of small order, zero among them.
     pub fn is_contributory(&self) -> bool {
         // A clamped scalar is a multiple of 8 and prime to L and to the twist's large prime: zero comes out exactly for
-        // a point whose order divides 8. Which scalar does not matter.
-        MontgomeryPoint(self.0).mul_clamped([0; 32]).0 != [0; 32]
+        // a point whose order divides 8. There are few, so that they are looked up and nothing is multiplied.
+        let [rest @ .., last] = self.0;
+        !SMALL_ORDER.iter().any(|[of @ .., end]| rest == *of && last & !SIGN_BIT == *end)
     }
 }
 

@@ -221,8 +221,38 @@
 //! }
 //! ```
 //!
+//! # A message key used twice
+//!
+//! ```
+//! # use hushwire_crypto::*; use rand_core::CryptoRng;
+//! fn two(sessions: Sessions, us: &Local<'_>, rng: &mut impl CryptoRng) -> Result<Sealed, EncryptError> {
+//!     let first = sessions.encrypt(us, b"first", 0, rng)?;
+//!     first.sessions.encrypt(us, b"second", 0, rng)
+//! }
+//! ```
+//! ```compile_fail,E0382
+//! # use hushwire_crypto::*; use rand_core::CryptoRng;
+//! fn two(sessions: Sessions, us: &Local<'_>, rng: &mut impl CryptoRng) -> Result<Sealed, EncryptError> {
+//!     let first = sessions.encrypt(us, b"first", 0, rng)?;
+//!     sessions.encrypt(us, b"second", 0, rng)
+//! }
+//! ```
+//! ```
+//! # use hushwire_crypto::*; use rand_core::CryptoRng;
+//! fn two(key: OurSenderKey, rng: &mut impl CryptoRng) -> Result<GroupSealed, EncryptError> {
+//!     let first = key.encrypt(b"first", rng)?;
+//!     first.key.encrypt(b"second", rng)
+//! }
+//! ```
+//! ```compile_fail,E0382
+//! # use hushwire_crypto::*; use rand_core::CryptoRng;
+//! fn two(key: OurSenderKey, rng: &mut impl CryptoRng) -> Result<GroupSealed, EncryptError> {
+//!     let first = key.encrypt(b"first", rng)?;
+//!     key.encrypt(b"second", rng)
+//! }
+//! ```
+//!
 //! # What does compile
 //!
-//! Encrypting twice from one and the same `Sessions` value, which uses one message key twice. Acts take `&self`, so that
-//! what fails changes nothing; the price is that the caller has to go on with the value that an act gave, and to store it
-//! before the message leaves. Inside, chains and seeds are used up by value and are not `Copy`.
+//! Cloning a state and encrypting with both, or with one that was read from the disk twice: both use one message key. A
+//! caller stores the state that an act gave before the message leaves, and reads it once per act.

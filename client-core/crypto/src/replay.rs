@@ -105,7 +105,7 @@ fn send(state: &Sessions, local: &Local<'_>, event: &Value, message: &Value, rng
             (written, Sessions { current: Some(after), archived: Vec::new() })
         }
         None => {
-            let sealed = state.encrypt(local, &plaintext, 0, rng).unwrap();
+            let sealed = state.clone().encrypt(local, &plaintext, 0, rng).unwrap();
             rng.assert_spent();
             (sealed.message, sealed.sessions)
         }

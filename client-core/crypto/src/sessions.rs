@@ -84,24 +84,24 @@ impl Sessions {
         Ok(self.clone().promoted(session))
     }
 
-    /// Encrypts in the current session.
+    /// Encrypts in the current session. Takes the sessions by value: the same message key cannot be drawn from them twice.
     ///
     /// # Errors
-    /// [`EncryptError`] says whether to start a session or ask the person. Nothing changed.
+    /// [`EncryptError`] says whether to start a session or ask the person. What is stored is still true.
     /// Spec: signal-wire §3.2, §8.4.
     pub fn encrypt(
-        &self,
+        self,
         local: &Local<'_>,
         plaintext: &[u8],
         now_ms: u64,
         rng: &mut impl CryptoRng,
     ) -> Result<Sealed, EncryptError> {
-        let current = self.current.as_ref().ok_or(EncryptError::NoSession)?;
+        let current = self.current.ok_or(EncryptError::NoSession)?;
         if !local.trusts(&current.their_identity) {
             return Err(EncryptError::UntrustedIdentity);
         }
         let (message, session) = swept(|| current.seal(local, plaintext, now_ms, rng))?;
-        Ok(Sealed { message, sessions: Sessions { current: Some(session), archived: self.archived.clone() } })
+        Ok(Sealed { message, sessions: Sessions { current: Some(session), archived: self.archived } })
     }
 
     /// Opens a message with the current session or one before it, which then becomes current.

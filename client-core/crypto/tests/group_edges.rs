@@ -116,7 +116,7 @@ fn a_member_cannot_speak_for_another() {
     let length = stored.len();
     stored[length - 32..].copy_from_slice(&[0x48; 32]);
     let impostor = OurSenderKey::from_bytes(&stored).unwrap();
-    let forged = impostor.encrypt(b"not by the sender", &mut sender.rng).unwrap();
+    let forged = impostor.clone().encrypt(b"not by the sender", &mut sender.rng).unwrap();
     assert_eq!(member.receive(&forged.message), Err(GroupDecryptError::Forged));
 
     // With the same chain id and another signing key it is another chain, in place of the first.
@@ -151,10 +151,10 @@ fn group_messages_too_short_or_too_long_are_not_read_or_made() {
         assert_eq!(SenderKeyDistributionMessage::parse(&bytes).unwrap_err(), MalformedMessage::Length(length));
     }
     let mut rng = StdRng::seed_from_u64(9);
-    let longest = sender.key.encrypt(&vec![7; PLAINTEXT_BYTES_MAX], &mut rng).unwrap().message;
+    let longest = sender.key.clone().encrypt(&vec![7; PLAINTEXT_BYTES_MAX], &mut rng).unwrap().message;
     assert!(Member::told(&sender).receive(&longest).is_ok());
     let limit = PLAINTEXT_BYTES_MAX;
-    let refused = sender.key.encrypt(&vec![7; limit + 1], &mut rng).unwrap_err();
+    let refused = sender.key.clone().encrypt(&vec![7; limit + 1], &mut rng).unwrap_err();
     assert_eq!(refused, EncryptError::TooLong { length: limit + 1, limit });
 }
 
@@ -181,7 +181,7 @@ fn stored_sender_keys_that_are_cut_longer_or_of_another_layout_are_refused() {
 #[test]
 fn nothing_secret_of_a_group_is_printed() {
     let sender = Sender::seeded(11);
-    let sealed = sender.key.encrypt(b"secret", &mut StdRng::seed_from_u64(0)).unwrap();
+    let sealed = sender.key.clone().encrypt(b"secret", &mut StdRng::seed_from_u64(0)).unwrap();
     let opened = Member::told(&sender).0.decrypt(&SenderKeyMessage::parse(&sealed.message).unwrap()).unwrap();
     let told = sender.tell();
     for printed in [format!("{sealed:?}"), format!("{opened:?}"), format!("{told:?}")] {

@@ -156,12 +156,12 @@ fn no_mutation_of_a_group_message_opens() {
     let mut key = OurSenderKey::generate(distribution, &mut rng);
     let keys = SenderKeys::empty(distribution).accept(&key.distribution_message()).unwrap();
     let texts: Vec<Vec<u8>> = (0..8).map(|number| vec![b'c'; number * 37]).collect();
-    let send = |text: &Vec<u8>| {
+    let mut valid: Vec<Vec<u8>> = Vec::new();
+    for text in &texts {
         let sealed = key.encrypt(text, &mut rng).unwrap();
         key = sealed.key;
-        sealed.message
-    };
-    let valid: Vec<Vec<u8>> = texts.iter().map(send).collect();
+        valid.push(sealed.message);
+    }
     let harmless = try_all(3, &valid, |which, bytes| {
         let Ok(message) = SenderKeyMessage::parse(bytes) else { return Outcome::Refused };
         keys.decrypt(&message).map_or(Outcome::Refused, |opened| same(*opened.plaintext == texts[which]))

@@ -386,7 +386,7 @@ fn another_identity_key_than_the_known_one_is_refused_everywhere() {
     let known = Device::seeded(50).identity.public();
     let mut rng = <rand::rngs::StdRng as rand::SeedableRng>::seed_from_u64(0);
     let wary = alice.local().with_peer(known);
-    assert!(alice.sessions.encrypt(&wary, b"no", 0, &mut rng).is_err());
+    assert!(alice.sessions.clone().encrypt(&wary, b"no", 0, &mut rng).is_err());
     assert!(alice.sessions.start(&wary, &bob.verified(), 0, &mut rng).is_err());
     let message = bob.send(b"hello");
     let parsed = SignalMessage::parse(message.as_bytes()).unwrap();

@@ -244,7 +244,7 @@ fn seal_for<R: CryptoRng>(
     plain: &[u8],
 ) -> Result<Result<(Sessions, Deposit), EncryptError>, StoreError> {
     let local = Local::new(&cx.keys.identity, cx.keys.registration_id.into()).with_peer(target.identity);
-    let encrypted = match target.sessions.encrypt(&local, plain, cx.now.0, cx.rng) {
+    let encrypted = match target.sessions.clone().encrypt(&local, plain, cx.now.0, cx.rng) {
         Ok(encrypted) => encrypted,
         Err(error) => return Ok(Err(error)),
     };

@@ -22,15 +22,16 @@ pub(crate) fn operations() -> Checked<Vec<Operation>> {
 fn encrypt() -> Work {
     let (first, _) = group();
     Box::new(move |form, count| {
-        let (mut key, mut row) = (first.clone(), first.to_bytes());
+        let (mut held, mut row) = (Some(first.clone()), first.to_bytes());
         timed(count, |_| {
-            if form == Form::Stored {
-                key = OurSenderKey::from_bytes(&row).map_err(failed)?;
-            }
+            let key = match form {
+                Form::Held => held.take().ok_or("the key is gone")?,
+                Form::Stored => OurSenderKey::from_bytes(&row).map_err(failed)?,
+            };
             let sealed = key.encrypt(black_box(&TEXT), &mut rand::rng()).map_err(failed)?;
             black_box(sealed.message);
             match form {
-                Form::Held => key = sealed.key,
+                Form::Held => held = Some(sealed.key),
                 Form::Stored => row = sealed.key.to_bytes(),
             }
             Ok(())

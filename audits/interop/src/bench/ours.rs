@@ -80,15 +80,15 @@ impl Kept {
     }
 
     /// Acts on the state, and keeps what comes of it.
-    pub(crate) fn step<T>(&mut self, act: impl FnOnce(&Sessions) -> Checked<(Sessions, T)>) -> Checked<T> {
+    pub(crate) fn step<T>(&mut self, act: impl FnOnce(Sessions) -> Checked<(Sessions, T)>) -> Checked<T> {
         match self {
             Kept::Held(sessions) => {
-                let (next, result) = act(sessions)?;
+                let (next, result) = act(std::mem::take(sessions))?;
                 **sessions = next;
                 Ok(result)
             }
             Kept::Stored(bytes) => {
-                let (next, result) = act(&Sessions::from_bytes(bytes).map_err(failed)?)?;
+                let (next, result) = act(Sessions::from_bytes(bytes).map_err(failed)?)?;
                 *bytes = next.to_bytes().to_vec();
                 Ok(result)
             }
@@ -164,7 +164,7 @@ impl Party {
         Sessions::empty().start(&self.local(), &verified, NOW_MS, &mut rand::rng()).map_err(failed)
     }
 
-    pub(crate) fn seal(&self, sessions: &Sessions) -> Checked<(Sessions, CiphertextMessage)> {
+    pub(crate) fn seal(&self, sessions: Sessions) -> Checked<(Sessions, CiphertextMessage)> {
         let sealed = sessions.encrypt(&self.local(), black_box(&TEXT), NOW_MS, &mut rand::rng()).map_err(failed)?;
         Ok((sealed.sessions, sealed.message))
     }
@@ -189,7 +189,8 @@ impl Party {
 
     /// The next message, the state kept.
     pub(crate) fn send(&mut self) -> Checked<CiphertextMessage> {
-        let (sessions, message) = self.seal(&self.sessions)?;
+        let sessions = std::mem::take(&mut self.sessions);
+        let (sessions, message) = self.seal(sessions)?;
         self.sessions = sessions;
         Ok(message)
     }

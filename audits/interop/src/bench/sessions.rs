@@ -55,7 +55,7 @@ fn accept(count: usize) -> Checked<Work> {
                 bob.kyber = KyberPreKey::from_bytes(&rows.1).map_err(failed)?;
                 bob.one_time = OneTimePreKey::from_bytes(&rows.2).map_err(failed)?;
             }
-            fresh.clone().step(|sessions| bob.open(sessions, &messages[each])).map(|_| ())
+            fresh.clone().step(|sessions| bob.open(&sessions, &messages[each])).map(|_| ())
         })
     }))
 }
@@ -73,7 +73,7 @@ fn decrypt(count: usize, skipped: usize) -> Checked<Work> {
     Ok(Box::new(move |form, count| {
         let mut kept = Kept::new(&bob.sessions, form);
         timed(count, |each| {
-            let length = kept.step(|sessions| bob.open(sessions, &messages[each]))?;
+            let length = kept.step(|sessions| bob.open(&sessions, &messages[each]))?;
             if length == TEXT.len() { Ok(()) } else { Err("another text was opened".to_owned()) }
         })
     }))
@@ -96,7 +96,7 @@ fn ping_pong() -> Checked<Work> {
         timed(count, |each| {
             let (from, to) = (each % 2, 1 - each % 2);
             let message = kept[from].step(|sessions| parties[from].seal(sessions))?;
-            kept[to].step(|sessions| parties[to].open(sessions, &message)).map(|_| ())
+            kept[to].step(|sessions| parties[to].open(&sessions, &message)).map(|_| ())
         })
     }))
 }

@@ -42,7 +42,7 @@ impl Side {
     }
 
     fn encrypt(&self, text: &[u8], rng: &mut StdRng) -> (Vec<u8>, Sessions) {
-        let sealed = self.sessions.encrypt(&self.local(), text, 0, rng).unwrap();
+        let sealed = self.sessions.clone().encrypt(&self.local(), text, 0, rng).unwrap();
         (sealed.message.as_bytes().to_vec(), sealed.sessions)
     }
 

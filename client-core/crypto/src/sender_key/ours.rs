@@ -73,12 +73,13 @@ impl OurSenderKey {
         }
     }
 
-    /// Encrypts once for everyone who was told the chain. Draws 64 bytes for the signature.
+    /// Encrypts once for everyone who was told the chain. Draws 64 bytes for the signature. Takes the key by value: the
+    /// same message key cannot be drawn from it twice.
     ///
     /// # Errors
-    /// [`EncryptError::TooLong`], or [`EncryptError::UsedUp`]: generate another key. Nothing changed.
+    /// [`EncryptError::TooLong`], or [`EncryptError::UsedUp`]: generate another key. What is stored is still true.
     /// Spec: signal-wire §5.3.
-    pub fn encrypt(&self, plaintext: &[u8], rng: &mut impl CryptoRng) -> Result<GroupSealed, EncryptError> {
+    pub fn encrypt(self, plaintext: &[u8], rng: &mut impl CryptoRng) -> Result<GroupSealed, EncryptError> {
         if plaintext.len() > PLAINTEXT_BYTES_MAX {
             return Err(EncryptError::TooLong { length: plaintext.len(), limit: PLAINTEXT_BYTES_MAX });
         }

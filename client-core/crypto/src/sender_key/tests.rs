@@ -100,7 +100,9 @@ fn the_recorded_distribution_messages_come_out_byte_for_byte() {
     }
     let mut key = sender(&groups, &groups["start"]);
     let mut rng = StdRng::seed_from_u64(1);
-    (0..20).for_each(|_| key = key.encrypt(b"", &mut rng).unwrap().key);
+    for _ in 0..20 {
+        key = key.encrypt(b"", &mut rng).unwrap().key;
+    }
     assert_eq!(*key.distribution_message().to_bytes(), bytes(&groups["late"]["skdm"]), "for who joins at 20");
 }
 

@@ -4,6 +4,8 @@
 //!
 //! Spec: signal-wire §4.8.
 
+use std::sync::Arc;
+
 use super::{
     Role, SpqrError,
     secret::Secret,
@@ -68,8 +70,9 @@ struct SendChain {
 struct ReceiveChain {
     next: Secret,
     counter: u32,
-    /// The keys that were passed over, in order of their numbers, none below `counter − WINDOW`.
-    kept: Vec<Kept>,
+    /// The keys that were passed over, in order of their numbers, none below `counter − WINDOW`. A clone shares them: a
+    /// message in its turn touches none, and there may be many.
+    kept: Arc<Vec<Kept>>,
 }
 
 #[derive(Clone)]
@@ -206,7 +209,7 @@ impl Epoch {
         };
         Self {
             send: SendChain { next: Some(send), counter: 0 },
-            receive: ReceiveChain { next: receive, counter: 0, kept: Vec::new() },
+            receive: ReceiveChain { next: receive, counter: 0, kept: Arc::default() },
         }
     }
 
@@ -225,13 +228,16 @@ impl ReceiveChain {
     fn draw(&mut self, index: u32, forward_max: u32) -> Result<Secret, SpqrError> {
         let Some(ahead) = index.checked_sub(self.counter).filter(|&ahead| ahead > 0) else {
             let place = self.kept.binary_search_by_key(&index, |kept| kept.index);
-            return Ok(self.kept.remove(place.map_err(|_| SpqrError::Repeated)?).key);
+            let place = place.map_err(|_| SpqrError::Repeated)?;
+            return Ok(Arc::make_mut(&mut self.kept).remove(place).key);
         };
         if ahead > forward_max {
             return Err(SpqrError::TooFarAhead { ahead, limit: forward_max });
         }
         let oldest = index.saturating_sub(WINDOW);
-        self.kept.retain(|kept| kept.index >= oldest);
+        if self.kept.first().is_some_and(|kept| kept.index < oldest) {
+            Arc::make_mut(&mut self.kept).retain(|kept| kept.index >= oldest);
+        }
         loop {
             let (counter, next, key) = step(self.counter, &self.next)?;
             self.counter = counter;
@@ -240,7 +246,7 @@ impl ReceiveChain {
                 return Ok(key);
             }
             if counter >= oldest {
-                self.kept.push(Kept { index: counter, key });
+                Arc::make_mut(&mut self.kept).push(Kept { index: counter, key });
             }
         }
     }
@@ -250,7 +256,7 @@ impl ReceiveChain {
         out.u32(self.counter);
         // At most `WINDOW`.
         out.u16(u16::try_from(self.kept.len()).unwrap_or(u16::MAX));
-        for Kept { index, key } in &self.kept {
+        for Kept { index, key } in self.kept.iter() {
             out.u32(*index);
             out.bytes(key.as_bytes());
         }
@@ -272,7 +278,7 @@ impl ReceiveChain {
                 Ok(Kept { index, key })
             })
             .collect::<Result<_, _>>()?;
-        Ok(Self { next, counter, kept })
+        Ok(Self { next, counter, kept: Arc::new(kept) })
     }
 }
 

@@ -128,7 +128,7 @@ impl Device {
     }
 
     fn send(&mut self, text: &[u8], rng: &mut Heard<'_>) -> CiphertextMessage {
-        let sealed = self.sessions.encrypt(&Local::new(&self.identity, 7), text, 0, rng).unwrap();
+        let sealed = self.sessions.clone().encrypt(&Local::new(&self.identity, 7), text, 0, rng).unwrap();
         self.keep(sealed.sessions, rng.ear);
         sealed.message
     }

@@ -21,7 +21,7 @@ impl Sender {
     }
 
     pub fn send(&mut self, text: &[u8]) -> Vec<u8> {
-        let sealed = self.key.encrypt(text, &mut self.rng).unwrap();
+        let sealed = self.key.clone().encrypt(text, &mut self.rng).unwrap();
         self.key = OurSenderKey::from_bytes(&sealed.key.to_bytes()).unwrap();
         sealed.message
     }

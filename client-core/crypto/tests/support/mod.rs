@@ -90,7 +90,7 @@ impl Device {
 
     pub fn try_send(&mut self, text: &[u8]) -> Result<CiphertextMessage, EncryptError> {
         let local = Local::new(&self.identity, self.registration_id);
-        let sealed = self.sessions.encrypt(&local, text, self.now_ms, &mut self.rng)?;
+        let sealed = self.sessions.clone().encrypt(&local, text, self.now_ms, &mut self.rng)?;
         self.sessions = sealed.sessions;
         Ok(sealed.message)
     }
@@ -101,7 +101,7 @@ impl Device {
 
     /// What it would send; nothing is kept of it.
     pub fn would_send(&self, text: &[u8]) -> CiphertextMessage {
-        self.sessions.encrypt(&self.local(), text, self.now_ms, &mut Draws(0)).unwrap().message
+        self.sessions.clone().encrypt(&self.local(), text, self.now_ms, &mut Draws(0)).unwrap().message
     }
 
     /// Opens a message and keeps what belongs to it. The prekeys stay, as they do at a peer that has not stored yet.

@@ -215,7 +215,8 @@ impl Peer {
     pub fn inside(&mut self, world: &mut World, to: &Person, plain: &PlainWire) -> InsideWire {
         let identity = to.identity();
         let local = Local::new(&self.identity, 5).with_peer(identity);
-        let sealed = self.sessions.encrypt(&local, &plain.encode_to_vec(), world.now.0, &mut world.rng).unwrap();
+        let sealed =
+            self.sessions.clone().encrypt(&local, &plain.encode_to_vec(), world.now.0, &mut world.rng).unwrap();
         self.sessions = sealed.sessions;
         let (kind, message) = match sealed.message {
             CiphertextMessage::PreKey(bytes) => (1, bytes),
