@@ -62,7 +62,9 @@ impl Line {
         if target.kind() == Kind::Relay {
             line.tongue = Tongue::Relay(relay::Relay::of(mailbox.door.mailbox));
             let mut binding = [0; 32];
-            line.quic.export_keying_material(&mut binding, EXPORTER_LABEL, b"").map_err(|_| "the TLS session is gone")?;
+            line.quic
+                .export_keying_material(&mut binding, EXPORTER_LABEL, b"")
+                .map_err(|_| "the TLS session is gone")?;
             let proof = prove_mailbox(SessionBinding(binding), &mailbox.key);
             let id = mailbox.door.mailbox;
             line.expect(&Request::Open { mailbox: id, proof }, &Answer::Opened).await?;
@@ -99,7 +101,10 @@ impl Line {
     }
 
     /// Runs as a task: says what comes in at the mouth, hears with `on`.
-    pub fn start(self, on: impl FnMut(Event) + Send + 'static) -> (Mouth, tokio::task::JoinHandle<Result<(), Failure>>) {
+    pub fn start(
+        self,
+        on: impl FnMut(Event) + Send + 'static,
+    ) -> (Mouth, tokio::task::JoinHandle<Result<(), Failure>>) {
         let (mouth, deposits) = unbounded_channel();
         (mouth, tokio::spawn(self.run(deposits, on)))
     }

@@ -1,88 +1,28 @@
-//! `hushload`: the command line.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "its purpose is to print a table")]
+//! `hushload`: what it is told to do, and what it found.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "its purpose is to print tables")]
 
+mod args;
+
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
-use hushwire_load::mode::{idle, offline, pairs};
+use args::{Cli, Common, Judged, Load, Loaded, Many};
+use clap::Parser;
+use hushwire_load::ledger::{self, Verdict};
+use hushwire_load::mode::compare::{self, Size};
+use hushwire_load::mode::pairs::{Pace, Plan};
+use hushwire_load::mode::{fanout, faults, growth, idle, offline, overload, pairs};
 use hushwire_load::report::{Case, Report};
 use hushwire_load::server::Server;
 use hushwire_load::target::{Kind, Target};
 use hushwire_load::{Failure, said};
 
-/// Load on a relay, and a ledger of what it promised. Starts the relay that was built beside it, unless told otherwise.
-#[derive(Parser)]
-#[command(name = "hushload")]
-struct Cli {
-    #[command(subcommand)]
-    load: Load,
-    #[command(flatten)]
-    common: Common,
-}
-
-#[derive(Args, Clone)]
-struct Common {
-    /// Drive the relay at this address instead
-    #[arg(long, global = true, value_name = "ADDRESS")]
-    relay: Option<String>,
-    /// The process of that relay, to see what it uses
-    #[arg(long, global = true, requires = "relay")]
-    pid: Option<u32>,
-    /// Drive the yardstick
-    #[arg(long, global = true, conflicts_with = "relay")]
-    floor: bool,
-    /// Where the server that is started keeps its files; a temporary directory if absent
-    #[arg(long, global = true)]
-    dir: Option<std::path::PathBuf>,
-    /// Bytes of an envelope: one of the eight sizes
-    #[arg(long, global = true, default_value_t = 1024)]
-    bytes: usize,
-    /// For programs
-    #[arg(long, global = true)]
-    json: bool,
-}
-
-#[derive(Subcommand)]
-enum Load {
-    /// Senders and devices that are there: rates and times
-    Pairs {
-        /// How many pairs
-        #[arg(long, default_value_t = 100)]
-        pairs: u32,
-        /// Messages under way in each pair
-        #[arg(long, default_value_t = 16)]
-        window: u64,
-        /// Messages in a second, whatever becomes of those before (instead of the window)
-        #[arg(long)]
-        rate: Option<u64>,
-        /// Seconds that are measured
-        #[arg(long, default_value_t = 10)]
-        seconds: u64,
-    },
-    /// Nobody is there; then everybody comes
-    Offline {
-        /// How many mailboxes
-        #[arg(long, default_value_t = 1000)]
-        mailboxes: u32,
-        /// How many envelopes in all
-        #[arg(long, default_value_t = 100_000)]
-        messages: u64,
-    },
-    /// Devices that say nothing
-    Idle {
-        /// How many
-        #[arg(long, default_value_t = 5000)]
-        connections: u32,
-        /// Seconds that they stay
-        #[arg(long, default_value_t = 10)]
-        seconds: u64,
-    },
-}
+/// How long connections find their speed, uncounted.
+const WARM_UP: Duration = Duration::from_secs(2);
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    match run(&cli) {
+    match run(&Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("hushload: {failure}");
@@ -96,36 +36,89 @@ async fn run(cli: &Cli) -> Result<(), Failure> {
     let common = &cli.common;
     let temporary = tempfile::tempdir().map_err(said)?;
     let dir = common.dir.clone().unwrap_or_else(|| temporary.path().to_owned());
+    match &cli.load {
+        Load::One(load) => show(common, &one(common, &dir, load).await?),
+        Load::Judged(judged) => show(common, &judge(common, &dir, judged).await?),
+        Load::Many(Many::Compare { work, seconds, part }) => {
+            let size = Size { measured: Duration::from_secs(*seconds), part: *part, bytes: common.bytes };
+            for (name, work) in args::works(work)? {
+                show(common, &compare::run(&dir, name, work, size).await?);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn show(common: &Common, report: &Report) {
+    if common.json { println!("{}", report.json()) } else { println!("{}", report.text()) }
+}
+
+/// Drives one server.
+async fn one(common: &Common, dir: &Path, load: &Loaded) -> Result<Report, Failure> {
     let kind = if common.floor { Kind::Floor } else { Kind::Relay };
-    let (server, target) = match &common.relay {
+    let (_server, target) = match &common.relay {
         Some(address) => (None, Target::new(Kind::Relay, address, common.pid)?),
         None => {
-            let server = Server::start(kind, &dir)?;
+            let server = Server::start(kind, dir)?;
             let target = Target::of(&server)?;
             (Some(server), target)
         }
     };
-    let report = match cli.load {
-        Load::Pairs { pairs, window, rate, seconds } => {
-            let pace = rate.map_or(pairs::Pace::Closed(window), pairs::Pace::Open);
-            let (warm_up, measured) = (Duration::from_secs(2), Duration::from_secs(seconds));
-            let plan = pairs::Plan { pairs, pace, bytes: common.bytes, warm_up, measured };
-            report(format!("{pairs} pairs, {pace:?}"), pairs::run(&target, plan).await?)
+    let bytes = common.bytes;
+    Ok(match *load {
+        Loaded::Pairs { pairs, window, rate, seconds } => {
+            let pace = rate.map_or(Pace::Closed(window), Pace::Open);
+            let plan = Plan { pairs, pace, bytes, warm_up: WARM_UP, measured: Duration::from_secs(seconds) };
+            Report::new(format!("{pairs} pairs, {pace:?}"), vec![pairs::run(&target, plan).await?])
         }
-        Load::Offline { mailboxes, messages } => {
-            let case = offline::run(&target, mailboxes, messages, common.bytes).await?;
-            report(format!("{messages} envelopes into {mailboxes} mailboxes, then drained"), case)
+        Loaded::Offline { mailboxes, messages } => {
+            let case = offline::run(&target, mailboxes, messages, bytes).await?;
+            Report::new(format!("{messages} envelopes into {mailboxes} mailboxes, then drained"), vec![case])
         }
-        Load::Idle { connections, seconds } => {
+        Loaded::Idle { connections, seconds } => {
             let case = idle::run(&target, connections, Duration::from_secs(seconds)).await?;
-            report(format!("{connections} idle connections"), case)
+            Report::new(format!("{connections} idle connections"), vec![case])
         }
-    };
-    drop(server);
-    if common.json { println!("{}", report.json()) } else { print!("{}", report.text()) }
-    Ok(())
+        Loaded::Fanout { members, messages, away } => {
+            let case = fanout::run(&target, members, messages, bytes, !away).await?;
+            Report::new(format!("{messages} envelopes, each to {members} devices"), vec![case])
+        }
+        Loaded::Growth { most } => Report::new("what grows", growth::run(&target, most, bytes).await?),
+        Loaded::Overload { pairs, seconds } => {
+            Report::new(format!("overload, {pairs} pairs"), overload::run(&target, pairs, bytes, seconds).await?)
+        }
+    })
 }
 
-fn report(title: String, case: Case) -> Report {
-    Report::new(title, vec![case])
+/// Kills a relay, or reads what an earlier run has left, and judges.
+async fn judge(common: &Common, dir: &Path, judged: &Judged) -> Result<Report, Failure> {
+    match judged {
+        Judged::Faults { clients, stored, kills } => {
+            let plan = faults::Plan { clients: *clients, stored: *stored, kills: *kills, bytes: common.bytes };
+            let outcome = faults::run(dir, plan).await?;
+            let case = verdict(&outcome.verdict, &outcome.missed, outcome.case)?;
+            Ok(Report::new(format!("{clients} clients of a relay that is killed: every invariant holds"), vec![case]))
+        }
+        Judged::Check { ledger } => {
+            let entries = ledger::read(ledger)?;
+            let (found, missed) = (ledger::check(&entries), ledger::control(&entries));
+            let figures =
+                [("stored", found.stored), ("given", found.given), ("shown", found.shown), ("kills", found.kills)];
+            let case =
+                figures.into_iter().fold(Case::new("ledger"), |case, (name, count)| case.with(name, count as f64));
+            Ok(Report::new("every invariant holds", vec![verdict(&found, &missed, case)?]))
+        }
+    }
+}
+
+/// The case, if nothing was broken and the checker would have found it.
+fn verdict(found: &Verdict, missed: &[String], case: Case) -> Result<Case, Failure> {
+    let broken =
+        found.broken.iter().map(|(what, (count, first))| format!("\n    {what}: {count} times; first: {first}"));
+    let broken: String = broken.chain(missed.iter().map(|missed| format!("\n    control: {missed}"))).collect();
+    if broken.is_empty() {
+        Ok(case)
+    } else {
+        Err(format!("promises were not kept:{broken}\n{}", Report::new("", vec![case]).text()))
+    }
 }

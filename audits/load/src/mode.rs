@@ -1,7 +1,12 @@
 //! Kinds of load, one file each.
 
+pub mod compare;
+pub mod fanout;
+pub mod faults;
+pub mod growth;
 pub mod idle;
 pub mod offline;
+pub mod overload;
 pub mod pairs;
 
 use std::time::Duration;

@@ -62,7 +62,9 @@ impl Server {
         let (heard, hears) = mpsc::channel();
         if let Some(output) = child.stdout.take() {
             // Read to its end, so that it can go on talking.
-            thread::spawn(move || BufReader::new(output).lines().map_while(Result::ok).for_each(|line| _ = heard.send(line)));
+            thread::spawn(move || {
+                BufReader::new(output).lines().map_while(Result::ok).for_each(|line| _ = heard.send(line))
+            });
         }
         let line = hears.recv_timeout(START_PATIENCE);
         let mut server = Self { kind, dir: dir.to_owned(), child, address: String::new() };
@@ -85,6 +87,12 @@ impl Server {
     #[must_use]
     pub fn address(&self) -> &str {
         &self.address
+    }
+
+    /// Where its files are.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
     }
 
     /// Its process.

@@ -1,5 +1,6 @@
 //! Devices that are there and say nothing: what one costs a relay, and how fast they come.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::sleep;
@@ -25,18 +26,9 @@ const SETTLE: Duration = Duration::from_secs(3);
 /// Somebody could not connect.
 pub async fn run(target: &Target, connections: u32, held: Duration) -> Result<Case, Failure> {
     let before = Span::begin(target.process()).end().memory_kib;
-    let times = std::sync::Arc::new(Times::default());
+    let times = Arc::default();
     let span = Span::begin(target.process());
-    let lines = all(connections, CONNECTING, |index| {
-        let (target, times) = (target.clone(), times.clone());
-        async move {
-            let began = now();
-            let line = Line::drain(&target, &Mailbox::new(index), 0).await?;
-            times.since(began);
-            Ok(line)
-        }
-    });
-    let lines = lines.await?;
+    let lines = timed(target, connections, &times).await?;
     let connecting = span.end();
     sleep(SETTLE).await;
     let span = Span::begin(target.process());
@@ -52,4 +44,25 @@ pub async fn run(target: &Target, connections: u32, held: Duration) -> Result<Ca
     }
     drop(lines);
     Ok(case.with_times("connecting", &times).with_use(&connecting, u64::from(connections), "connect"))
+}
+
+/// So many devices, connected and silent.
+///
+/// # Errors
+/// One could not connect.
+pub async fn connect(target: &Target, connections: u32) -> Result<Vec<Line>, Failure> {
+    timed(target, connections, &Arc::default()).await
+}
+
+async fn timed(target: &Target, connections: u32, times: &Arc<Times>) -> Result<Vec<Line>, Failure> {
+    let lines = all(connections, CONNECTING, |index| {
+        let (target, times) = (target.clone(), times.clone());
+        async move {
+            let began = now();
+            let line = Line::drain(&target, &Mailbox::new(index), 0).await?;
+            times.since(began);
+            Ok(line)
+        }
+    });
+    lines.await
 }

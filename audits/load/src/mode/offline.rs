@@ -36,10 +36,8 @@ pub async fn run(target: &Target, mailboxes: u32, messages: u64, bytes: usize) -
         drop(granted.await?); // each has left again
     }
     let before = Span::begin(target.process()).end().memory_kib.unwrap_or_default();
-    let (bodies, stored) = (Arc::new(Bodies::new(bytes)), Arc::new(Times::default()));
     let span = Span::begin(target.process());
-    let each = |sender| deposit(target.clone(), mailboxes.clone(), sender, messages, bodies.clone(), stored.clone());
-    all(SENDERS, usize::MAX, each).await?;
+    let stored = fill(target, &mailboxes, messages, bytes).await?;
     let enqueued = span.end();
 
     let span = Span::begin(target.process());
@@ -59,6 +57,22 @@ pub async fn run(target: &Target, mailboxes: u32, messages: u64, bytes: usize) -
         .with_times("stored", &stored)
         .with_use(&enqueued, messages, "enqueued")
         .with_use(&used, drained, "drained"))
+}
+
+/// Puts so many envelopes into the mailboxes, evenly. Returns how long each took.
+///
+/// # Errors
+/// Somebody could not connect, or something was refused.
+pub async fn fill(
+    target: &Target,
+    mailboxes: &Arc<Vec<Mailbox>>,
+    messages: u64,
+    bytes: usize,
+) -> Result<Arc<Times>, Failure> {
+    let (bodies, stored) = (Arc::new(Bodies::new(bytes)), Arc::new(Times::default()));
+    let each = |sender| deposit(target.clone(), mailboxes.clone(), sender, messages, bodies.clone(), stored.clone());
+    all(SENDERS, usize::MAX, each).await?;
+    Ok(stored)
 }
 
 async fn deposit(

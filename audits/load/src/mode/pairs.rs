@@ -50,22 +50,22 @@ pub enum Pace {
 
 /// Counts of all pairs.
 #[derive(Debug, Default)]
-pub struct Meter {
+struct Meter {
     measuring: AtomicBool,
     /// Deposits begun.
-    pub sent: AtomicU64,
+    sent: AtomicU64,
     /// Deposits that would have exceeded what a sender may have unanswered.
-    pub held_back: AtomicU64,
+    held_back: AtomicU64,
     /// Answered stored.
-    pub stored: AtomicU64,
+    stored: AtomicU64,
     /// Answered otherwise.
-    pub refused: AtomicU64,
+    refused: AtomicU64,
     /// Given to the device.
-    pub delivered: AtomicU64,
+    delivered: AtomicU64,
     /// Acknowledged, durably.
-    pub acknowledged: AtomicU64,
+    acknowledged: AtomicU64,
     /// Connections that were lost.
-    pub lost: AtomicU64,
+    lost: AtomicU64,
     stored_times: Times,
     refused_times: Times,
     delivered_times: Times,
@@ -124,10 +124,9 @@ impl Pair {
 }
 
 /// Pairs that are connected.
-pub struct Crowd {
+struct Crowd {
     pairs: Vec<Arc<Pair>>,
-    /// What they count.
-    pub meter: Arc<Meter>,
+    meter: Arc<Meter>,
     lines: Vec<JoinHandle<()>>,
     devices: Vec<Mouth>,
 }
@@ -137,7 +136,7 @@ impl Crowd {
     ///
     /// # Errors
     /// The first that could not connect.
-    pub async fn gather(target: &Target, pairs: u32, window: u64, bytes: usize) -> Result<Self, Failure> {
+    async fn gather(target: &Target, pairs: u32, window: u64, bytes: usize) -> Result<Self, Failure> {
         let (meter, bodies) = (Arc::new(Meter::default()), Arc::new(Bodies::new(bytes)));
         let mailboxes: Vec<_> = (0..pairs).map(Mailbox::new).collect();
         let owners = all(pairs, CONNECTING, |index| {
@@ -181,23 +180,24 @@ impl Crowd {
     }
 
     /// Counts times from now on.
-    pub fn measure(&self, yes: bool) {
+    fn measure(&self, yes: bool) {
         self.meter.measuring.store(yes, Relaxed);
     }
 
     /// Begins the closed loop.
-    pub fn go(&self) {
+    fn go(&self) {
         self.pairs.iter().for_each(|pair| pair.went_on(|_| {}));
     }
 
     /// Begins nothing more in the closed loop.
-    pub fn stop(&self) {
+    fn stop(&self) {
         self.pairs.iter().for_each(|pair| pair.stopped.store(true, Relaxed));
     }
 
     /// A thread that begins so many in a second, for so long.
-    pub fn pace(&self, rate: u64, lasts: Duration) -> thread::JoinHandle<()> {
-        let (pairs, total) = (self.pairs.clone(), rate.saturating_mul(u64::try_from(lasts.as_millis()).unwrap_or(0)) / 1000);
+    fn pace(&self, rate: u64, lasts: Duration) -> thread::JoinHandle<()> {
+        let (pairs, total) =
+            (self.pairs.clone(), rate.saturating_mul(u64::try_from(lasts.as_millis()).unwrap_or(0)) / 1000);
         thread::spawn(move || {
             let began = now();
             for (number, pair) in (0..total).zip(pairs.iter().cycle()) {
@@ -212,7 +212,7 @@ impl Crowd {
     }
 
     /// Waits until all that is under way has arrived, and leaves. Returns how many never did.
-    pub async fn leave(self) -> u64 {
+    async fn leave(self) -> u64 {
         self.stop();
         let meter = self.meter.clone();
         let missing = || {
@@ -263,18 +263,9 @@ impl Pair {
 }
 
 impl Meter {
-    /// Stored, delivered and acknowledged, whichever is the least; and each by itself.
-    #[must_use]
-    pub fn done(&self) -> [u64; 4] {
-        let [stored, delivered, acknowledged] =
-            [&self.stored, &self.delivered, &self.acknowledged].map(|count| count.load(Relaxed));
-        [stored.min(delivered).min(acknowledged), stored, delivered, acknowledged]
-    }
-
-    /// What it took until stored and until delivered.
-    #[must_use]
-    pub fn times(&self) -> (&Times, &Times, &Times) {
-        (&self.stored_times, &self.delivered_times, &self.refused_times)
+    /// Stored, delivered and acknowledged so far.
+    fn done(&self) -> [u64; 3] {
+        [&self.stored, &self.delivered, &self.acknowledged].map(|count| count.load(Relaxed))
     }
 }
 
@@ -302,22 +293,25 @@ pub async fn run(target: &Target, plan: Plan) -> Result<Case, Failure> {
     let (after, used) = (crowd.meter.done(), span.end());
     crowd.measure(false);
     crowd.stop();
-    let meter = crowd.meter.clone();
+    let (meter, sent_all) = (crowd.meter.clone(), now());
     let missing = crowd.leave().await;
+    let tail = now().saturating_sub(sent_all);
     if let Some(pacer) = pacer {
         let _ = pacer.join();
     }
-    let [done, stored, delivered, acknowledged] =
+    let [stored, delivered, acknowledged] =
         std::array::from_fn(|of| after.get(of).zip(before.get(of)).map_or(0, |(after, before)| after - before));
     let rate = |count: u64| count as f64 / used.seconds;
-    let (stored_times, delivered_times, _) = meter.times();
     Ok(Case::new(target.kind().name())
-        .with("messages/s", rate(done.max(stored.min(delivered).min(acknowledged))))
-        .with_times("delivered", delivered_times)
-        .with_times("stored", stored_times)
+        .with("messages/s", rate(stored.min(delivered).min(acknowledged)))
+        .with("stored/s", rate(stored))
+        .with_times("delivered", &meter.delivered_times)
+        .with_times("stored", &meter.stored_times)
         .with("refused", meter.refused.load(Relaxed) as f64)
+        .with("refused p99 ms", meter.refused_times.quantile(0.99))
         .with("held back", meter.held_back.load(Relaxed) as f64)
         .with("never arrived", missing as f64)
         .with("connections lost", meter.lost.load(Relaxed) as f64)
+        .with("tail s", tail as f64 / 1e9)
         .with_use(&used, stored.min(delivered), "message"))
 }

@@ -108,7 +108,8 @@ mod tests {
     #[test]
     fn every_word_is_read_back_as_itself() {
         let body = Bytes::from_static(b"body");
-        for word in [Word::Own(7), Word::Deposit(7, body.clone()), Word::Forget(9), Word::Done, Word::Deliver(9, body)] {
+        for word in [Word::Own(7), Word::Deposit(7, body.clone()), Word::Forget(9), Word::Done, Word::Deliver(9, body)]
+        {
             assert_eq!(Word::parse(word.encode()), Some(word));
         }
         assert_eq!(Word::parse(Bytes::from_static(&[2, 0])), None);
