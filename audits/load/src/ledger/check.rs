@@ -151,7 +151,10 @@ pub fn check(entries: &[Entry]) -> Verdict {
                 if !shown.insert(id) {
                     verdict.breaks(Invariant::OnceShown, || format!("{mailbox} showed an envelope twice"));
                 }
-                let Some((sender, number)) = by_id.get(&id).copied() else { continue }; // invented: was given
+                let Some((sender, number)) = by_id.get(&id).copied() else {
+                    verdict.breaks(Invariant::NoInvention, || format!("{mailbox} showed what nobody sent"));
+                    continue;
+                };
                 let newest = newest.entry((sender, mailbox)).or_default();
                 if number < *newest {
                     let later = *newest;

@@ -113,7 +113,7 @@ fn refuse(entries: &mut Vec<Entry>) -> bool {
     })
 }
 
-/// Two envelopes of one sender at one mailbox, shown the wrong way round.
+/// Two envelopes of one sender at one mailbox, the first shown after the second.
 fn swap(entries: &mut Vec<Entry>) -> bool {
     let sender_of = |wanted: &Id, entries: &[Entry]| {
         entries.iter().find_map(|entry| match entry {
@@ -133,7 +133,8 @@ fn swap(entries: &mut Vec<Entry>) -> bool {
     let who = sender_of(&id, entries);
     let other = shown.iter().skip(1).find(|(_, id)| sender_of(id, entries) == who);
     let Some((second, _)) = other.copied() else { return false };
-    entries.swap(first, second);
+    let late = entries.remove(first);
+    entries.insert(second, late);
     true
 }
 

@@ -197,7 +197,11 @@ async fn send(storm: Arc<Storm>, sender: u32) {
     let mut relay = storm.relay.clone();
     let (mut waiting, mut next) = (VecDeque::new(), 1);
     while let Some(target) = present(&mut relay).await {
-        let Ok(line) = Line::sender(&target).await else {
+        let connected = tokio::select! {
+            _ = relay.changed() => continue, // nobody says that the relay of a handshake is gone
+            connected = Line::sender(&target) => connected,
+        };
+        let Ok(line) = connected else {
             sleep(PAUSE).await;
             continue;
         };
@@ -238,7 +242,11 @@ async fn receive(storm: Arc<Storm>, index: u32) {
     while let Some(target) = present(&mut relay).await {
         times += 1;
         let after = if times.is_multiple_of(2) { 0 } else { kept };
-        let Ok(line) = Line::drain(&target, mailbox, after).await else {
+        let connected = tokio::select! {
+            _ = relay.changed() => continue,
+            connected = Line::drain(&target, mailbox, after) => connected,
+        };
+        let Ok(line) = connected else {
             sleep(PAUSE).await;
             continue;
         };
