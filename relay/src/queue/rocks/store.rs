@@ -13,7 +13,7 @@ use hushwire_proto::{
 };
 use rocksdb::{
     BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, DBRawIterator,
-    DBRecoveryMode, LogLevel, Options, ReadOptions, WriteBatch, WriteOptions,
+    DBRecoveryMode, LogLevel, MemtableFactory, Options, ReadOptions, WriteBatch, WriteOptions,
 };
 
 use super::{
@@ -38,6 +38,9 @@ const OPEN_FILES_MAX: i32 = 512;
 
 /// Bits of the Bloom filters: a hundredth of the lookups of what is not there touch the disk.
 const BLOOM_BITS: f64 = 10.0;
+
+/// The Bloom filter of rows not yet written out, as a part of the memory that they have: some ten bits for each.
+const UNWRITTEN_BLOOM: f64 = 0.02;
 
 /// A file in which this many of as many consecutive rows are deletions is compacted soon: a queue is mostly removals.
 const DELETIONS: (usize, usize) = (4096, 2048);
@@ -92,11 +95,23 @@ impl Family {
                 options.set_write_buffer_size(16 * MIB);
                 table.set_block_size(16 * 1024);
             }
-            Self::Mailboxes | Self::Tokens | Self::Deposits => {
+            Self::Mailboxes | Self::Tokens => {
                 options.set_write_buffer_size(8 * MIB);
                 table.set_bloom_filter(BLOOM_BITS, false);
             }
-            Self::Default | Self::EnvelopeHours | Self::DepositHours => options.set_write_buffer_size(4 * MIB),
+            Self::Deposits => {
+                options.set_write_buffer_size(8 * MIB);
+                table.set_bloom_filter(BLOOM_BITS, false);
+                // Each deposit asks whether its id is known, and nearly none is.
+                options.set_memtable_whole_key_filtering(true);
+                options.set_memtable_prefix_bloom_ratio(UNWRITTEN_BLOOM);
+            }
+            Self::EnvelopeHours | Self::DepositHours => {
+                options.set_write_buffer_size(4 * MIB);
+                // Written for every deposit and read by a sweep now and then: sorted only then.
+                options.set_memtable_factory(MemtableFactory::Vector);
+            }
+            Self::Default => options.set_write_buffer_size(4 * MIB),
         }
         options.set_block_based_table_factory(&table);
         options
@@ -121,6 +136,7 @@ impl Store {
         options.create_missing_column_families(true);
         options.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
         options.set_paranoid_checks(true);
+        options.set_allow_concurrent_memtable_write(false); // there is one writer
         options.set_track_and_verify_wals_in_manifest(true);
         options.set_max_open_files(OPEN_FILES_MAX);
         options.set_db_write_buffer_size(WRITE_BUFFERS_BYTES);
