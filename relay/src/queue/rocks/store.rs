@@ -13,7 +13,7 @@ use hushwire_proto::{
 };
 use rocksdb::{
     BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, DBRawIterator,
-    DBRecoveryMode, LogLevel, MemtableFactory, Options, ReadOptions, WriteBatch, WriteOptions,
+    DBRecoveryMode, LogLevel, Options, ReadOptions, WriteBatch, WriteOptions,
 };
 
 use super::{
@@ -106,12 +106,7 @@ impl Family {
                 options.set_memtable_whole_key_filtering(true);
                 options.set_memtable_prefix_bloom_ratio(UNWRITTEN_BLOOM);
             }
-            Self::EnvelopeHours | Self::DepositHours => {
-                options.set_write_buffer_size(4 * MIB);
-                // Written for every deposit and read by a sweep now and then: sorted only then.
-                options.set_memtable_factory(MemtableFactory::Vector);
-            }
-            Self::Default => options.set_write_buffer_size(4 * MIB),
+            Self::Default | Self::EnvelopeHours | Self::DepositHours => options.set_write_buffer_size(4 * MIB),
         }
         options.set_block_based_table_factory(&table);
         options
@@ -136,7 +131,6 @@ impl Store {
         options.create_missing_column_families(true);
         options.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
         options.set_paranoid_checks(true);
-        options.set_allow_concurrent_memtable_write(false); // there is one writer
         options.set_track_and_verify_wals_in_manifest(true);
         options.set_max_open_files(OPEN_FILES_MAX);
         options.set_db_write_buffer_size(WRITE_BUFFERS_BYTES);
