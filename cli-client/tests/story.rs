@@ -202,7 +202,7 @@ fn following_prints_what_comes_and_ends_when_told() {
     assert_eq!(bob.json(["receive"]), Vec::<Value>::new(), "printed once");
 
     let following = bob.spawn(["receive", "--follow"], Stdio::null());
-    std::thread::sleep(Duration::from_millis(800));
+    bob.is_open_in(&following);
     kill("-INT", following.id());
     assert_eq!(ended(following.wait_with_output().unwrap()).code, 130);
     assert_eq!(bob.hush(["whoami"]).code, 0, "the account was closed");

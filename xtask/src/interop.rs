@@ -1,7 +1,7 @@
 //! `hushwire-crypto` and the official Signal library, talking to each other.
 //!
 //! Owns fetching the library: exactly what the lock file names, by its hashes, into the cache and not into the clone. What is
-//! said and judged is `audits/interop`.
+//! said, judged and measured is `audits/interop`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,16 +20,27 @@ const FETCHED: &str = "fetched.json";
 
 /// Fetches, builds and talks.
 pub(crate) fn run(args: &[&str]) -> Result<(), Failure> {
-    let args = arguments(args)?;
+    let mut interop = program("oracle.mjs", &[], &arguments(args)?)?;
+    cargo::run(&mut interop, "the two libraries do not agree, or could not be run; see above")
+}
+
+/// Fetches, builds and measures one beside the other.
+pub(crate) fn bench(args: &[&str]) -> Result<(), Failure> {
+    let mut bench = program("bench.mjs", &["bench"], args)?;
+    cargo::run(&mut bench, "measuring failed")
+}
+
+/// The program of `audits/interop` with all it needs.
+fn program(script: &str, mode: &[&str], args: &[&str]) -> Result<Command, Failure> {
     preflight::run()?;
     preflight::run_for_node()?;
     let oracle = cargo::root().join("audits/interop/oracle");
     let package = fetch(&oracle)?;
     cargo::build()?;
     // The program as the whole workspace built it, and not `cargo run --package`: see `cargo`.
-    let mut interop = Command::new(cargo::program("interop"));
-    interop.arg("--oracle").arg(oracle.join("oracle.mjs")).arg("--package-dir").arg(package).args(args);
-    cargo::run(&mut interop, "the two libraries do not agree, or could not be run; see above")
+    let mut program = Command::new(cargo::program("interop"));
+    program.args(mode).arg("--oracle").arg(oracle.join(script)).arg("--package-dir").arg(package).args(args);
+    Ok(program)
 }
 
 /// What the program is given. Numbers are its own to read.

@@ -9,7 +9,7 @@
 //! | `cargo` | every cargo that is started, and where it builds |
 //! | `demo`, `up` | a relay, a keyserver, Alice and Bob |
 //! | `stack`, `person`, `program`, `workshop`, `guard` | what these two are made of |
-//! | `interop` | `hushwire-crypto` and the official Signal library, talking |
+//! | `interop` | `hushwire-crypto` and the official Signal library, talking or measured |
 //! | `scan` | looking for a text in files, in every form it may have |
 //! | `check`, `tidy` | what must hold before a change goes in |
 
@@ -49,7 +49,9 @@ cargo xtask COMMAND
   interop [--quick] [--seed N] [--messages N]
                        fetch the official Signal library into the cache, as a program of its own, and let
                        hushwire-crypto talk to it: 20,000 messages, or 2,000 with --quick; needs node and npm
-  bench [ARGS]         measure latency; ARGS go to the measuring program
+  bench latency [ARGS] measure what a relay adds to the time of a message; ARGS go to the measuring program
+  bench crypto [ARGS]  measure hushwire-crypto beside the official Signal library, in the same run: --rounds N, --json;
+                       needs node and npm
   help                 this text
 
 Everything but this program itself is built in $HUSHWIRE_TARGET_DIR, else $CARGO_TARGET_DIR, else
@@ -79,7 +81,9 @@ fn run(command: &str, rest: &[String]) -> Result<(), Failure> {
         ("test", args) => test(args),
         ("check", only) => check::run(only),
         ("interop", args) => interop::run(args),
-        ("bench", args) => bench(args),
+        ("bench", ["latency", args @ ..]) => latency(args),
+        ("bench", ["crypto", args @ ..]) => interop::bench(args),
+        ("bench", _) => Err("which: bench latency, or bench crypto?".to_owned()),
         ("help" | "--help" | "-h", []) => {
             print!("{HELP}");
             Ok(())
@@ -96,7 +100,7 @@ fn test(args: &[&str]) -> Result<(), Failure> {
     cargo::run(cargo::command("test").arg("--workspace").args(args), "the tests failed")
 }
 
-fn bench(args: &[&str]) -> Result<(), Failure> {
+fn latency(args: &[&str]) -> Result<(), Failure> {
     preflight::run()?;
     cargo::build()?;
     // The program as the whole workspace built it, and not `cargo run --package`: see `cargo`.

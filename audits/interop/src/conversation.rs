@@ -3,12 +3,12 @@
 //! Each delivery is judged by the model, which knows only the specification: what must open opens with the right text,
 //! and what must be refused is refused for the right reason and leaves no trace.
 
-use hushwire_crypto::{IdentityKeyPair, ServiceId, ServiceIdKind};
+use hushwire_crypto::IdentityKeyPair;
 use rand::rngs::StdRng;
 use rand::{Rng as _, RngExt as _, SeedableRng as _};
 
 use crate::Checked;
-use crate::device::Device;
+use crate::device::{Address, Device};
 use crate::kind::Kind;
 use crate::model::{Sent, Side};
 use crate::ours::Ours;
@@ -35,6 +35,8 @@ pub(crate) struct Style {
     /// Per turn: another session is begun, or the current one archived.
     pub(crate) fresh: u32,
     pub(crate) archived: u32,
+    /// Both are devices of one account, with one identity key.
+    pub(crate) one_account: bool,
 }
 
 /// A message on its way.
@@ -92,10 +94,14 @@ pub(crate) fn run(oracle: &SharedOracle, style: Style, messages: u64, seed: u64)
 impl Talk {
     fn new(oracle: &SharedOracle, style: Style, seed: u64) -> Checked<Talk> {
         let mut rng = StdRng::seed_from_u64(seed);
-        let [ours, theirs] = [account(&mut rng), account(&mut rng)];
-        let identity = IdentityKeyPair::generate(&mut rng);
-        let us = Ours::new(ours, theirs, identity, rng.random_range(1..0x3fff), rng.next_u64());
+        let ours = Address::of_somebody(&mut rng);
+        let theirs = if style.one_account { ours.device(2) } else { Address::of_somebody(&mut rng) };
         let them = Theirs::new(oracle, &format!("{}-{seed}", style.name), theirs, ours, rng.random_range(1..0x3fff))?;
+        let identity = match style.one_account {
+            true => IdentityKeyPair::from_bytes(&them.identity_private),
+            false => IdentityKeyPair::generate(&mut rng),
+        };
+        let us = Ours::new(ours, theirs, identity, rng.random_range(1..0x3fff), rng.next_u64());
         let sides = [Side::new(us.archived_max()), Side::new(them.archived_max())];
         Ok(Talk {
             devices: [Box::new(us), Box::new(them)],
@@ -248,9 +254,4 @@ impl Talk {
         }
         if self.tally.opened == opened + 3 { Ok(()) } else { Err("at the end they do not get along".to_owned()) }
     }
-}
-
-/// An account of its own.
-pub(crate) fn account(rng: &mut StdRng) -> ServiceId {
-    ServiceId::new(ServiceIdKind::Aci, rng.random())
 }

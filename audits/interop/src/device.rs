@@ -1,10 +1,37 @@
-//! What a device can do, whichever library it is made of.
+//! Where a device is, and what it can do, whichever library it is made of.
 
-use hushwire_crypto::PreKeyBundle;
+use hushwire_crypto::{PreKeyBundle, ServiceId, ServiceIdKind};
+use rand::RngExt as _;
+use rand::rngs::StdRng;
+use serde_json::{Value, json};
 
 use crate::Checked;
 use crate::kind::Kind;
 use crate::wire::Message;
+
+/// An account, and the number of one of its devices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Address {
+    pub(crate) account: ServiceId,
+    pub(crate) device: u8,
+}
+
+impl Address {
+    /// The first device of an account of its own.
+    pub(crate) fn of_somebody(rng: &mut StdRng) -> Address {
+        Address { account: ServiceId::new(ServiceIdKind::Aci, rng.random()), device: 1 }
+    }
+
+    /// Another device of the same account.
+    pub(crate) fn device(self, device: u8) -> Address {
+        Address { device, ..self }
+    }
+
+    /// As the oracle names it.
+    pub(crate) fn json(self) -> Value {
+        json!({"name": self.account.to_string(), "deviceId": self.device})
+    }
+}
 
 /// One device with one peer. The outer error is a broken run; the inner one is what the library answers.
 pub(crate) trait Device {

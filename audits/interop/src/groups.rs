@@ -3,19 +3,17 @@
 //! The senders are of either library. Messages are skipped, come in any order, twice, altered, before their key was told and
 //! after it was told again; senders begin more chains than are kept.
 
-use hushwire_crypto::{
-    DistributionId, OurSenderKey, SenderKeyDistributionMessage, SenderKeyMessage, SenderKeys, ServiceId,
-};
+use hushwire_crypto::{DistributionId, OurSenderKey, SenderKeyDistributionMessage, SenderKeyMessage, SenderKeys};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::{Value, json};
 
 use crate::Checked;
-use crate::conversation::account;
+use crate::device::Address;
 use crate::kind::Kind;
 use crate::oracle::{bytes, hex};
 use crate::tally::Tally;
-use crate::theirs::{SharedOracle, Theirs, address};
+use crate::theirs::{SharedOracle, Theirs};
 
 /// Messages of one chain.
 const CHAIN: usize = 60;
@@ -32,7 +30,7 @@ enum Sender {
 
 /// The two members, and the sender's name to them.
 struct Members {
-    sender: ServiceId,
+    sender: Address,
     ours: SenderKeys,
     theirs: Theirs,
 }
@@ -50,7 +48,7 @@ pub(crate) fn run(oracle: &SharedOracle, messages: u64, seed: u64) -> Checked<Ta
 
 fn group(oracle: &SharedOracle, is_ours: bool, seed: u64, tally: &mut Tally) -> Checked<()> {
     let mut rng = StdRng::seed_from_u64(seed);
-    let [sender, member] = [account(&mut rng), account(&mut rng)];
+    let [sender, member] = [(); 2].map(|()| Address::of_somebody(&mut rng));
     let distribution = DistributionId::from_bytes(rng.random());
     let theirs = Theirs::new(oracle, &format!("member-{seed}"), member, sender, 1)?;
     let mut members = Members { sender, ours: SenderKeys::empty(distribution), theirs };
@@ -138,13 +136,13 @@ impl Members {
         let parsed =
             SenderKeyDistributionMessage::parse(told).map_err(|error| format!("a key does not read: {error}"))?;
         self.ours = self.ours.accept(&parsed).map_err(|error| format!("a key is not taken in: {error}"))?;
-        let request = json!({"sender": address(self.sender), "skdm": hex(told)});
+        let request = json!({"sender": self.sender.json(), "skdm": hex(told)});
         self.theirs.get("skdm_process", request).map(|_| ())
     }
 
     fn receive(&mut self, message: &[u8], tally: &mut Tally) -> Checked<Result<Vec<u8>, Kind>> {
         let ours = self.open(message);
-        let request = json!({"sender": address(self.sender), "ciphertext": hex(message)});
+        let request = json!({"sender": self.sender.json(), "ciphertext": hex(message)});
         let (theirs, words) = match self.theirs.ask("group_decrypt", request)? {
             Ok(opened) => (Ok(bytes(&opened, "plaintext")?), Value::Null),
             Err(no) => (Err(no.kind), Value::from(no.words)),
@@ -188,5 +186,5 @@ impl Members {
 
 /// As the oracle names it.
 pub(crate) fn uuid(distribution: DistributionId) -> String {
-    ServiceId::new(hushwire_crypto::ServiceIdKind::Aci, *distribution.as_bytes()).to_string()
+    hushwire_crypto::ServiceId::new(hushwire_crypto::ServiceIdKind::Aci, *distribution.as_bytes()).to_string()
 }

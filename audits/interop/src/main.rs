@@ -10,10 +10,12 @@
 //! | `conversation` | two devices and a bad line |
 //! | `twins` | one device in both libraries |
 //! | `groups` | sender keys, to a member of either library |
-//! | `sealed` | sealed sender, opened by both libraries |
+//! | `sealed`, `many` | sealed sender to one and to many, opened by both libraries |
 //! | `numbers` | safety numbers, keys, changed identities |
 //! | `limits` | how far ahead a message may be |
+//! | `ages` | how long a session that nobody answers is sent in |
 //! | `tally` | what was done |
+//! | `bench` | both measured side by side; `interop bench` |
 
 #![allow(
     clippy::indexing_slicing,
@@ -22,11 +24,14 @@
     reason = "an audit prints, and stops at the first thing that is wrong"
 )]
 
+mod ages;
+mod bench;
 mod conversation;
 mod device;
 mod groups;
 mod kind;
 mod limits;
+mod many;
 mod model;
 mod numbers;
 mod oracle;
@@ -63,10 +68,11 @@ const USUAL: Style = Style {
     crashes: 30,
     fresh: 0,
     archived: 0,
+    one_account: false,
 };
 
 /// The conversations of a run, each with the same number of messages.
-const CONVERSATIONS: [Style; 8] = [
+const CONVERSATIONS: [Style; 9] = [
     Style { name: "we begin", ..USUAL },
     Style { name: "they begin", starters: &[1], ..USUAL },
     Style { name: "both begin at once", starters: &[0, 1], ..USUAL },
@@ -74,6 +80,7 @@ const CONVERSATIONS: [Style; 8] = [
     Style { name: "long monologues, held back for epochs", burst_max: 80, late: 120, ..USUAL },
     Style { name: "the same, they begin", starters: &[1], burst_max: 80, late: 120, ..USUAL },
     Style { name: "a third is lost", lost: 330, repeated: 100, ..USUAL },
+    Style { name: "two devices of one account", one_account: true, starters: &[0, 1], fresh: 20, ..USUAL },
     Style {
         name: "new and archived sessions",
         burst_max: 6,
@@ -85,13 +92,17 @@ const CONVERSATIONS: [Style; 8] = [
     },
 ];
 
-/// From this many messages on, the limits are tried too: they alone need 50,000.
+/// From this many messages on, the limits are tried too: they alone need 150,000.
 const LIMITS_FROM: u64 = 10_000;
 
 /// What was typed.
 struct Options {
+    /// Both are measured, and do not talk.
+    is_bench: bool,
     seed: u64,
     messages: u64,
+    rounds: u64,
+    as_json: bool,
     oracle: PathBuf,
     package_dir: Option<PathBuf>,
 }
@@ -104,6 +115,16 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    if options.is_bench {
+        let Options { rounds, as_json, oracle, package_dir, .. } = &options;
+        return match bench::run(oracle, package_dir.as_deref(), *rounds, *as_json) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(why) => {
+                eprintln!("\n{why}");
+                ExitCode::FAILURE
+            }
+        };
+    }
     match run(&options) {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
@@ -129,27 +150,43 @@ fn run(options: &Options) -> Checked<()> {
         let seed = options.seed.wrapping_mul(1000).wrapping_add(number as u64);
         done(conversation::run(&oracle, style, each, seed).map_err(|why| format!("{}: {why}", style.name))?);
     }
+    done(ages::run(&oracle, options.seed.wrapping_mul(86_028_121))?);
     done(twins::run(&oracle, options.messages / 5, options.seed.wrapping_mul(7919))?);
     done(groups::run(&oracle, options.messages / 5, options.seed.wrapping_mul(104_729))?);
     done(sealed::run(&oracle, options.messages.div_ceil(800), options.seed.wrapping_mul(15_485_863))?);
     done(numbers::run(&oracle, options.messages.div_ceil(400), options.seed.wrapping_mul(32_452_843))?);
     if options.messages >= LIMITS_FROM {
         done(limits::run(&oracle, options.seed.wrapping_mul(49_979_687))?);
+        done(limits::of_own_devices(&oracle, options.seed.wrapping_mul(67_867_967))?);
     }
     println!("{total}\n\nrefused, as the specification has it: {:?}", total.refused);
     Ok(())
 }
 
 fn options() -> Checked<Options> {
-    const USAGE: &str = "interop --oracle FILE [--package-dir DIR] [--seed N] [--messages N]";
-    let mut options = Options { seed: 1, messages: 20_000, oracle: PathBuf::new(), package_dir: None };
-    let mut words = std::env::args().skip(1);
+    const USAGE: &str = "interop --oracle FILE [--package-dir DIR] [--seed N] [--messages N]
+interop bench --oracle FILE [--package-dir DIR] [--rounds N] [--json]";
+    let mut words = std::env::args().skip(1).peekable();
+    let mut options = Options {
+        is_bench: words.next_if(|word| word == "bench").is_some(),
+        seed: 1,
+        messages: 20_000,
+        rounds: 21,
+        as_json: false,
+        oracle: PathBuf::new(),
+        package_dir: None,
+    };
     while let Some(word) = words.next() {
+        if word == "--json" && options.is_bench {
+            options.as_json = true;
+            continue;
+        }
         let value = words.next().ok_or_else(|| format!("{word} needs a value\n{USAGE}"))?;
         let number = || value.parse().map_err(|_| format!("{word} needs a number\n{USAGE}"));
         match word.as_str() {
-            "--seed" => options.seed = number()?,
-            "--messages" => options.messages = number()?,
+            "--seed" if !options.is_bench => options.seed = number()?,
+            "--messages" if !options.is_bench => options.messages = number()?,
+            "--rounds" if options.is_bench => options.rounds = number()?.max(1),
             "--oracle" => options.oracle = value.into(),
             "--package-dir" => options.package_dir = Some(value.into()),
             _ => return Err(format!("{word} is not known\n{USAGE}")),

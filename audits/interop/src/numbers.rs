@@ -8,8 +8,7 @@ use rand::{Rng as _, RngExt as _, SeedableRng as _};
 use serde_json::json;
 
 use crate::Checked;
-use crate::conversation::account;
-use crate::device::Device;
+use crate::device::{Address, Device};
 use crate::kind::Kind;
 use crate::oracle::{bytes, hex, text};
 use crate::ours::Ours;
@@ -118,7 +117,7 @@ fn holds(
 
 /// Who has a new identity key is refused by both until the new key is trusted; what did not open is reported alike.
 fn changed_identity(oracle: &SharedOracle, seed: u64, rng: &mut StdRng, tally: &mut Tally) -> Checked<()> {
-    let [ours, theirs] = [account(rng), account(rng)];
+    let [ours, theirs] = [(); 2].map(|()| Address::of_somebody(rng));
     let mut us = Ours::new(ours, theirs, IdentityKeyPair::generate(rng), 5, rng.next_u64());
     let mut them = Theirs::new(oracle, &format!("old-{seed}"), theirs, ours, 6)?;
     let bundle = them.bundle(true)?;

@@ -4,31 +4,30 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use hushwire_crypto::{
     Addresses, CiphertextMessage, EncryptError, IdentityKeyPair, KyberPreKey, Local, OneTimePreKey, OurPreKeys,
-    PreKeyBundle, PreKeySignalMessage, PublicKey, ServiceId, Sessions, SignalMessage, SignedPreKey, StartError,
-    UsedPreKeys, limits,
+    PreKeyBundle, PreKeySignalMessage, PublicKey, Sessions, SignalMessage, SignedPreKey, StartError, UsedPreKeys,
+    limits,
 };
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 
 use crate::Checked;
-use crate::device::Device;
+use crate::device::{Address, Device};
 use crate::kind::Kind;
 use crate::wire::Message;
 
 /// When everything here happens, in milliseconds since 1970: 2023-11-14.
 pub(crate) const NOW_MS: u64 = 1_700_000_000_000;
 
-/// The device number of every device.
-pub(crate) const DEVICE_ID: u8 = 1;
-
 /// A device of ours. Everything but its keys is on disk: `stored` is the row of its sessions.
 pub(crate) struct Ours {
-    pub(crate) account: ServiceId,
-    pub(crate) peer: ServiceId,
+    pub(crate) address: Address,
+    pub(crate) peer: Address,
     pub(crate) identity: IdentityKeyPair,
     pub(crate) registration_id: u32,
     /// The identity key of the peer, once known.
     pub(crate) peer_identity: Option<PublicKey>,
+    /// What its clock says.
+    pub(crate) now_ms: u64,
     pub(crate) rng: StdRng,
     pub(crate) disk: Disk,
     remembered: Option<Disk>,
@@ -49,8 +48,8 @@ pub(crate) struct Disk {
 
 impl Ours {
     pub(crate) fn new(
-        account: ServiceId,
-        peer: ServiceId,
+        address: Address,
+        peer: Address,
         identity: IdentityKeyPair,
         registration_id: u32,
         seed: u64,
@@ -63,7 +62,18 @@ impl Ours {
             base_keys: BTreeSet::new(),
         };
         let rng = StdRng::seed_from_u64(seed);
-        Ours { account, peer, identity, registration_id, peer_identity: None, rng, disk, remembered: None, next_id: 1 }
+        Ours {
+            address,
+            peer,
+            identity,
+            registration_id,
+            peer_identity: None,
+            now_ms: NOW_MS,
+            rng,
+            disk,
+            remembered: None,
+            next_id: 1,
+        }
     }
 
     pub(crate) fn sessions(&self) -> Checked<Sessions> {
@@ -86,7 +96,7 @@ impl Ours {
             Err(error) => return Ok(Err(error.into())),
         };
         let sessions = self.sessions()?;
-        let local = local(&self.identity, self.registration_id, self.peer_identity, self.account, self.peer);
+        let local = local(&self.identity, self.registration_id, self.peer_identity, self.address, self.peer);
         match sessions.decrypt(&local, &parsed, &mut self.rng) {
             Ok(opened) => {
                 self.write(&opened.sessions);
@@ -98,7 +108,7 @@ impl Ours {
 
     fn open_first(&mut self, first: &PreKeySignalMessage) -> Checked<Result<Vec<u8>, Kind>> {
         let sessions = self.sessions()?;
-        let local = local(&self.identity, self.registration_id, self.peer_identity, self.account, self.peer);
+        let local = local(&self.identity, self.registration_id, self.peer_identity, self.address, self.peer);
         let is_known = sessions.matches(first);
         let one_time = first.one_time_id().map(|id| self.disk.one_time.get(&id));
         let keys = match (self.disk.signed.get(&first.signed_id()), self.disk.kyber.get(&first.kyber_id()), one_time) {
@@ -141,7 +151,7 @@ impl Device for Ours {
         let one_time = with_one_time.then(|| OneTimePreKey::generate(id, &mut self.rng));
         let bundle = PreKeyBundle {
             registration_id: self.registration_id,
-            device_id: DEVICE_ID,
+            device_id: self.address.device,
             identity: self.identity.public(),
             signed: signed.public(),
             kyber: kyber.public(),
@@ -156,8 +166,8 @@ impl Device for Ours {
     fn start(&mut self, bundle: &PreKeyBundle) -> Checked<Result<(), Kind>> {
         let Ok(verified) = bundle.clone().verify() else { return Ok(Err(Kind::BadSignature)) };
         let sessions = self.sessions()?;
-        let local = local(&self.identity, self.registration_id, self.peer_identity, self.account, self.peer);
-        match sessions.start(&local, &verified, NOW_MS, &mut self.rng) {
+        let local = local(&self.identity, self.registration_id, self.peer_identity, self.address, self.peer);
+        match sessions.start(&local, &verified, self.now_ms, &mut self.rng) {
             Ok(sessions) => {
                 self.write(&sessions);
                 self.peer_identity = Some(verified.identity());
@@ -170,8 +180,8 @@ impl Device for Ours {
 
     fn send(&mut self, text: &[u8]) -> Checked<Result<Message, Kind>> {
         let sessions = self.sessions()?;
-        let local = local(&self.identity, self.registration_id, self.peer_identity, self.account, self.peer);
-        match sessions.encrypt(&local, text, NOW_MS, &mut self.rng) {
+        let local = local(&self.identity, self.registration_id, self.peer_identity, self.address, self.peer);
+        match sessions.encrypt(&local, text, self.now_ms, &mut self.rng) {
             Ok(sealed) => {
                 self.write(&sealed.sessions);
                 let is_first = matches!(sealed.message, CiphertextMessage::PreKey(_));
@@ -214,10 +224,11 @@ fn local(
     identity: &IdentityKeyPair,
     registration_id: u32,
     peer_identity: Option<PublicKey>,
-    account: ServiceId,
-    peer: ServiceId,
+    ours: Address,
+    theirs: Address,
 ) -> Local<'_> {
-    let addresses = account.address(DEVICE_ID).zip(peer.address(DEVICE_ID));
+    let [ours, theirs] = [ours, theirs].map(|of| of.account.address(of.device));
+    let addresses = ours.zip(theirs);
     let addresses = addresses.map(|(ours, theirs)| Addresses { ours, theirs });
     Local { identity, registration_id, peer_identity, addresses }
 }

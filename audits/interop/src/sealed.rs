@@ -1,46 +1,44 @@
-//! Sealed sender: certificates, version 1 and version 2, sealed by either library and opened by both.
+//! Sealed sender: certificates, and version 1, sealed by either library and opened by both. Version 2 is `many`.
 //!
 //! Each recipient is one device in both libraries: whole and altered, what one opens the other must open, to the same
 //! content. Certificates are issued by either, and judged by both.
 
 use hushwire_crypto::sealed::certificate::{SenderCertificate, SenderDetails, ServerCertificate};
 use hushwire_crypto::sealed::content::{ContentHint, ContentKind, OwnDevice, SealedContent};
-use hushwire_crypto::sealed::sent::{Recipient, RecipientDevice, SentMessage};
-use hushwire_crypto::sealed::{self, v2};
-use hushwire_crypto::{IdentityKeyPair, KeyPair};
+use hushwire_crypto::{IdentityKeyPair, KeyPair, ServiceId, sealed};
 use rand::rngs::StdRng;
 use rand::{Rng as _, RngExt as _, SeedableRng as _};
 use serde_json::json;
 
 use crate::Checked;
-use crate::conversation::account;
-use crate::device::Device;
+use crate::device::{Address, Device};
 use crate::oracle::{bytes, hex, number, text};
-use crate::ours::{DEVICE_ID, NOW_MS, Ours};
+use crate::ours::{NOW_MS, Ours};
 use crate::tally::Tally;
-use crate::theirs::{SharedOracle, Theirs, address};
+use crate::theirs::{SharedOracle, Theirs};
 use crate::wire::Message;
 
-/// Recipients of one message to many.
-const RECIPIENTS: usize = 3;
+/// The accounts that one message to many is for, and the devices of each.
+const RECIPIENTS: [&[u8]; 3] = [&[1], &[1, 3], &[2, 5, 127]];
 
 /// Altered copies of each sealed message.
-const ALTERED: usize = 30;
+pub(crate) const ALTERED: usize = 30;
 
-/// A recipient: the same account and identity in both libraries.
-struct Twin {
-    theirs: Theirs,
+/// A recipient: the same account and identity in both libraries, with devices in theirs.
+pub(crate) struct Twin {
+    pub(crate) account: ServiceId,
+    pub(crate) devices: Vec<Theirs>,
     identity: IdentityKeyPair,
 }
 
-struct Round {
-    us: Ours,
-    them: Theirs,
-    twins: Vec<Twin>,
+pub(crate) struct Round {
+    pub(crate) us: Ours,
+    pub(crate) them: Theirs,
+    pub(crate) twins: Vec<Twin>,
     root: KeyPair,
     server: KeyPair,
-    rng: StdRng,
-    tally: Tally,
+    pub(crate) rng: StdRng,
+    pub(crate) tally: Tally,
 }
 
 /// This many rounds, each of one message of every kind in both directions.
@@ -59,12 +57,17 @@ pub(crate) fn run(oracle: &SharedOracle, rounds: u64, seed: u64) -> Checked<Tall
 impl Round {
     fn new(oracle: &SharedOracle, seed: u64) -> Checked<Round> {
         let mut rng = StdRng::seed_from_u64(seed);
-        let [ours, theirs] = [account(&mut rng), account(&mut rng)];
+        let [ours, theirs] = [(); 2].map(|()| Address::of_somebody(&mut rng));
         let mut twins = Vec::new();
-        for number in 0..RECIPIENTS {
-            let name = format!("sealed-{seed}-{number}");
-            let theirs = Theirs::new(oracle, &name, account(&mut rng), ours, rng.random_range(1..0x3fff))?;
-            twins.push(Twin { identity: IdentityKeyPair::from_bytes(&theirs.identity_private), theirs });
+        for (number, devices) in RECIPIENTS.iter().enumerate() {
+            let (address, identity) = (Address::of_somebody(&mut rng), IdentityKeyPair::generate(&mut rng));
+            let device = |id: &u8| {
+                let (name, address) = (format!("sealed-{seed}-{number}-{id}"), address.device(*id));
+                let registration_id = rng.random_range(1..0x3fff);
+                Theirs::with_identity(oracle, &name, [address, ours], registration_id, Some(&identity.to_bytes()))
+            };
+            let devices = devices.iter().map(device).collect::<Checked<_>>()?;
+            twins.push(Twin { account: address.account, devices, identity });
         }
         let identity = IdentityKeyPair::generate(&mut rng);
         let [root, server] = [KeyPair::generate(&mut rng), KeyPair::generate(&mut rng)];
@@ -89,7 +92,8 @@ impl Round {
                 });
                 let opened = self.them.get("sealed_decrypt", request)?;
                 let sender = (text(&opened, "senderUuid")?, number(&opened, "deviceId")?);
-                if bytes(&opened, "plaintext")? != said.as_bytes() || sender != (self.us.account.to_string(), 1) {
+                if bytes(&opened, "plaintext")? != said.as_bytes() || sender != (self.us.address.account.to_string(), 1)
+                {
                     return Err(format!("they open version 1 to something else: {opened}"));
                 }
             } else {
@@ -117,111 +121,16 @@ impl Round {
     fn open_of_theirs(&mut self, sealed: &[u8]) -> Checked<Vec<u8>> {
         let content =
             sealed::open_content(sealed, &self.us.identity).map_err(|error| format!("not opened: {error}"))?;
-        let uuid = self.us.account.to_string();
-        let own = OwnDevice { uuid: &uuid, e164: None, device_id: DEVICE_ID };
+        let uuid = self.us.address.account.to_string();
+        let own = OwnDevice { uuid: &uuid, e164: None, device_id: self.us.address.device };
         let content = content.verify(&[self.root.public()], NOW_MS, &own);
         let content = content.map_err(|error| format!("their content is refused: {error}"))?;
         let message = Message { is_first: content.kind == ContentKind::PreKey, bytes: content.message };
         self.us.receive(&message)?.map_err(|kind| format!("what they sealed does not open: {kind:?}"))
     }
 
-    /// We seal, in both versions, for devices that are in both libraries.
-    fn we_seal(&mut self) -> Checked<()> {
-        let certificate = self.certificate(true)?;
-        let content = self.content(ContentKind::SenderKey, &certificate, vec![0x33; 100]);
-        let devices = self.twins.iter().map(|twin| RecipientDevice {
-            id: DEVICE_ID,
-            registration_id: u16::try_from(twin.theirs.registration_id).unwrap_or_default(),
-        });
-        let devices: Vec<_> = devices.collect();
-        let recipients = self.twins.iter().zip(&devices).map(|(twin, device)| Recipient {
-            account: twin.theirs.account,
-            identity: twin.theirs.identity,
-            devices: std::slice::from_ref(device),
-        });
-        let recipients: Vec<_> = recipients.collect();
-        let excluded = [account(&mut self.rng)];
-        let sent = v2::seal(&content, &self.us.identity, &recipients, &excluded, &mut self.rng);
-        let sent = sent.map_err(|error| format!("not sealed for many: {error}"))?;
-        self.check_sent(&sent, &content)?;
-        for place in 0..RECIPIENTS {
-            let to = self.twins[place].theirs.identity;
-            let sealed = sealed::seal(&content.to_bytes(), &self.us.identity, &to, &mut self.rng);
-            let sealed = sealed.map_err(|error| format!("not sealed: {error}"))?;
-            self.open_twice(place, &sealed, &content)?;
-        }
-        Ok(())
-    }
-
-    /// They seal, in both versions. For version 2 they need a session with each recipient.
-    fn they_seal(&mut self) -> Checked<()> {
-        let certificate = self.certificate(false)?;
-        let error = json!({"original": hex(&[0x33; 80]), "type": 7, "timestamp": 99, "deviceId": 1});
-        let inner = bytes(&self.them.get("decryption_error", error)?, "plaintextContent")?;
-        let usmc = self.them.get(
-            "usmc",
-            json!({
-                "kind": "plaintext", "content": hex(&inner), "senderCert": hex(&certificate.to_bytes()),
-                "contentHint": 1, "groupId": "0102",
-            }),
-        )?;
-        let usmc = bytes(&usmc, "usmc")?;
-        let content = SealedContent::parse(&usmc).map_err(|error| format!("their content does not read: {error}"))?;
-        if content.to_bytes() != usmc || content.message != inner {
-            return Err(format!("their content is written otherwise by us: {}", hex(&usmc)));
-        }
-        let mut recipients = Vec::new();
-        for twin in &mut self.twins {
-            let bundle = twin.theirs.bundle(true)?;
-            self.them.peer = twin.theirs.account;
-            self.them.start(&bundle)?.map_err(|kind| format!("no session: {kind:?}"))?;
-            recipients.push(address(twin.theirs.account));
-        }
-        let request = json!({"recipients": recipients, "excluded": [], "usmc": hex(&usmc)});
-        let sent = bytes(&self.them.get("sealed_multi_encrypt", request)?, "message")?;
-        self.check_sent(&sent, &content)?;
-        for place in 0..RECIPIENTS {
-            let request = json!({"peer": address(self.twins[place].theirs.account), "usmc": hex(&usmc)});
-            let sealed = bytes(&self.them.get("sealed_encrypt_usmc", request)?, "message")?;
-            self.open_twice(place, &sealed, &content)?;
-        }
-        Ok(())
-    }
-
-    /// A message to many: both servers' views are the same, and each recipient opens its part.
-    fn check_sent(&mut self, sent: &[u8], content: &SealedContent) -> Checked<()> {
-        let parsed = SentMessage::parse(sent).map_err(|error| format!("a SentMessage does not read: {error}"))?;
-        let theirs = self.them.get("sealed_multi_parse", json!({"message": hex(sent)}))?;
-        let excluded: Vec<String> = parsed.excluded().iter().map(ToString::to_string).collect();
-        if theirs["excluded"] != json!(excluded) || parsed.recipients().len() != RECIPIENTS {
-            return Err(format!("the recipients are others: {theirs}"));
-        }
-        for place in 0..RECIPIENTS {
-            let (account, registration_id) =
-                (self.twins[place].theirs.account, self.twins[place].theirs.registration_id);
-            let entry = parsed.recipients().iter().find(|entry| entry.account() == account);
-            let received = parsed.received_message(entry.ok_or("a recipient is missing")?);
-            let view = &theirs["recipients"][account.to_string()];
-            if bytes(view, "message")? != received || view["registrationIds"] != json!([registration_id]) {
-                return Err(format!("what a recipient gets is other: {view}"));
-            }
-            self.open_twice(place, &received, content)?;
-        }
-        for _ in 0..ALTERED {
-            let altered = self.altered(sent);
-            let ours = SentMessage::parse(&altered).is_ok();
-            let theirs = self.them.ask("sealed_multi_parse", json!({"message": hex(&altered)}))?;
-            // A count that is longer than it need be is misread by them, and refused by us. Spec: signal-wire §6.4.
-            let has_long_count = altered.get(1).is_some_and(|byte| byte & 0x80 != 0) && altered.get(2) == Some(&0);
-            if ours != theirs.is_ok() && (ours || !has_long_count) {
-                return Err(format!("SentMessage: ours reads: {ours}, theirs: {theirs:?} for {}", hex(&altered)));
-            }
-        }
-        Ok(())
-    }
-
     /// Both libraries open it to this content, and neither or both an altered one.
-    fn open_twice(&mut self, place: usize, sealed: &[u8], content: &SealedContent) -> Checked<()> {
+    pub(crate) fn open_twice(&mut self, place: usize, sealed: &[u8], content: &SealedContent) -> Checked<()> {
         self.tally.messages += 1;
         if self.open_alike(place, sealed)? != Some(content.to_bytes()) {
             return Err(format!("a sealed message does not open to what was sealed: {}", hex(sealed)));
@@ -234,9 +143,11 @@ impl Round {
     }
 
     fn open_alike(&mut self, place: usize, sealed: &[u8]) -> Checked<Option<Vec<u8>>> {
-        let twin = &self.twins[place];
-        let ours = sealed::open_content(sealed, &twin.identity).map(|content| content.to_bytes());
-        let theirs = match twin.theirs.ask("sealed_decrypt_to_usmc", json!({"message": hex(sealed)}))? {
+        let Twin { identity, devices, account: _ } = &self.twins[place];
+        let ours = sealed::open_content(sealed, identity).map(|content| content.to_bytes());
+        // Nothing of a device but the identity of its account is in it: any of them will do.
+        let device = &devices[self.rng.random_range(0..devices.len())];
+        let theirs = match device.ask("sealed_decrypt_to_usmc", json!({"message": hex(sealed)}))? {
             Ok(opened) => Ok(bytes(&opened, "usmc")?),
             Err(no) => Err(no),
         };
@@ -250,23 +161,28 @@ impl Round {
         Ok(ours.ok())
     }
 
-    fn content(&mut self, kind: ContentKind, certificate: &SenderCertificate, message: Vec<u8>) -> SealedContent {
+    pub(crate) fn content(
+        &mut self,
+        kind: ContentKind,
+        certificate: &SenderCertificate,
+        message: Vec<u8>,
+    ) -> SealedContent {
         let hint = [ContentHint::Default, ContentHint::Resendable, ContentHint::Implicit][self.rng.random_range(0..3)];
         let group_id = self.rng.random::<bool>().then(|| vec![1, 2, 3]);
         SealedContent { kind, certificate: certificate.clone(), message, hint, group_id }
     }
 
     /// One of us, or of them; issued by either library, and judged alike by both, whole and altered.
-    fn certificate(&mut self, of_us: bool) -> Checked<SenderCertificate> {
+    pub(crate) fn certificate(&mut self, of_us: bool) -> Checked<SenderCertificate> {
         let (uuid, identity) = match of_us {
-            true => (self.us.account.to_string(), self.us.identity.public()),
-            false => (self.them.account.to_string(), self.them.identity),
+            true => (self.us.address.account.to_string(), self.us.identity.public()),
+            false => (self.them.address.account.to_string(), self.them.identity),
         };
         let e164 = Some("+14155550100".to_owned());
         let expires_ms = NOW_MS + 1000;
         let certificate = if self.rng.random() {
             let server = ServerCertificate::issue(7, self.server.public(), &self.root, &mut self.rng);
-            let details = SenderDetails { uuid, e164, device_id: DEVICE_ID, identity, expires_ms };
+            let details = SenderDetails { uuid, e164, device_id: 1, identity, expires_ms };
             SenderCertificate::issue(details, &server, &self.server, &mut self.rng).to_bytes()
         } else {
             let server = self.them.get(
@@ -277,7 +193,7 @@ impl Round {
                 }),
             )?;
             let made = self.them.get("sender_cert", json!({
-                "senderUuid": uuid, "senderE164": e164, "senderDeviceId": DEVICE_ID,
+                "senderUuid": uuid, "senderE164": e164, "senderDeviceId": 1,
                 "senderKey": hex(&identity.to_pub33()), "expiration": expires_ms, "serverCert": text(&server, "cert")?,
                 "serverPrivate": hex(&*self.server.private().to_bytes()),
             }))?;
@@ -308,7 +224,7 @@ impl Round {
         Err(format!("a certificate holds for us: {ours}, for them: {theirs:?}: {}", hex(certificate)))
     }
 
-    fn altered(&mut self, whole: &[u8]) -> Vec<u8> {
+    pub(crate) fn altered(&mut self, whole: &[u8]) -> Vec<u8> {
         let mut altered = whole.to_vec();
         let at = if self.rng.random() { self.rng.random_range(0..whole.len()) } else { self.rng.random_range(0..60) };
         match self.rng.random_range(0..6) {

@@ -4,15 +4,15 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use hushwire_crypto::{
-    KemPublicKey, KyberPreKeyPublic, OneTimePreKeyPublic, PreKeyBundle, PublicKey, ServiceId, SignedPreKeyPublic,
+    KemPublicKey, KyberPreKeyPublic, OneTimePreKeyPublic, PreKeyBundle, PublicKey, SignedPreKeyPublic,
 };
 use serde_json::{Value, json};
 
 use crate::Checked;
-use crate::device::Device;
+use crate::device::{Address, Device};
 use crate::kind::Kind;
 use crate::oracle::{Oracle, array, bytes, hex, number};
-use crate::ours::{DEVICE_ID, NOW_MS};
+use crate::ours::NOW_MS;
 use crate::wire::Message;
 
 /// The one oracle of a run, shared by its devices.
@@ -26,11 +26,13 @@ pub(crate) struct Theirs {
     oracle: SharedOracle,
     /// Its name in the oracle.
     pub(crate) device: String,
-    pub(crate) account: ServiceId,
+    pub(crate) address: Address,
     pub(crate) identity: PublicKey,
     pub(crate) identity_private: [u8; 32],
     pub(crate) registration_id: u32,
-    pub(crate) peer: ServiceId,
+    pub(crate) peer: Address,
+    /// What its clock says.
+    pub(crate) now_ms: u64,
     /// The private halves of the last bundle.
     pub(crate) secrets: Value,
 }
@@ -39,29 +41,44 @@ impl Theirs {
     pub(crate) fn new(
         oracle: &SharedOracle,
         device: &str,
-        account: ServiceId,
-        peer: ServiceId,
+        address: Address,
+        peer: Address,
         registration_id: u32,
     ) -> Checked<Theirs> {
-        let request = json!({
-            "dev": device, "name": account.to_string(), "deviceId": DEVICE_ID, "registrationId": registration_id,
-        });
+        Theirs::with_identity(oracle, device, [address, peer], registration_id, None)
+    }
+
+    /// The same with the private identity key of another device of the account.
+    pub(crate) fn with_identity(
+        oracle: &SharedOracle,
+        device: &str,
+        [address, peer]: [Address; 2],
+        registration_id: u32,
+        identity: Option<&[u8; 32]>,
+    ) -> Checked<Theirs> {
+        let mut request = address.json();
+        request["dev"] = device.into();
+        request["registrationId"] = registration_id.into();
+        if let Some(identity) = identity {
+            request["identityPrivate"] = hex(identity).into();
+        }
         let made = oracle.borrow_mut().get("new", request)?;
         Ok(Theirs {
             oracle: Rc::clone(oracle),
             device: device.to_owned(),
-            account,
+            address,
             identity: key(&made, "identityPublic")?,
             identity_private: array(&made, "identityPrivate")?,
             registration_id,
             peer,
+            now_ms: NOW_MS,
             secrets: Value::Null,
         })
     }
 
     /// The peer as the oracle names it.
     pub(crate) fn peer(&self) -> Value {
-        address(self.peer)
+        self.peer.json()
     }
 
     /// A request about this device.
@@ -104,7 +121,7 @@ impl Device for Theirs {
         let kyber = KemPublicKey::from_bytes(&bytes(made, "kyberPreKeyPublic")?);
         Ok(PreKeyBundle {
             registration_id: number(made, "registrationId")?,
-            device_id: DEVICE_ID,
+            device_id: self.address.device,
             identity: key(made, "identityKey")?,
             signed: SignedPreKeyPublic {
                 id: number(made, "signedPreKeyId")?,
@@ -122,7 +139,7 @@ impl Device for Theirs {
 
     fn start(&mut self, bundle: &PreKeyBundle) -> Checked<Result<(), Kind>> {
         let request = json!({
-            "peer": self.peer(), "now": NOW_MS, "bundle": {
+            "peer": self.peer(), "now": self.now_ms, "bundle": {
                 "registrationId": bundle.registration_id, "deviceId": bundle.device_id,
                 "identityKey": hex(&bundle.identity.to_pub33()),
                 "preKeyId": bundle.one_time.as_ref().map(|key| key.id),
@@ -137,7 +154,7 @@ impl Device for Theirs {
     }
 
     fn send(&mut self, text: &[u8]) -> Checked<Result<Message, Kind>> {
-        let request = json!({"peer": self.peer(), "plaintext": hex(text), "now": NOW_MS});
+        let request = json!({"peer": self.peer(), "plaintext": hex(text), "now": self.now_ms});
         match self.ask("encrypt", request)? {
             Ok(sealed) => {
                 let is_first = number(&sealed, "type")? == 3;
@@ -172,9 +189,4 @@ impl Device for Theirs {
 /// A public key in a reply.
 pub(crate) fn key(reply: &Value, field: &str) -> Checked<PublicKey> {
     PublicKey::from_pub33(&bytes(reply, field)?).map_err(|error| format!("{field} of the oracle: {error}"))
-}
-
-/// The device of this account as the oracle names it.
-pub(crate) fn address(account: ServiceId) -> Value {
-    json!({"name": account.to_string(), "deviceId": DEVICE_ID})
 }

@@ -6,15 +6,13 @@
 use std::collections::BTreeSet;
 
 use hushwire_crypto::{
-    IdentityKeyPair, KemSecretKey, KeyPair, KyberPreKey, OneTimePreKey, PreKeyBundle, PrivateKey, ServiceId,
-    SignedPreKey,
+    IdentityKeyPair, KemSecretKey, KeyPair, KyberPreKey, OneTimePreKey, PreKeyBundle, PrivateKey, SignedPreKey,
 };
 use rand::rngs::StdRng;
 use rand::{Rng as _, RngExt as _, SeedableRng as _};
 
 use crate::Checked;
-use crate::conversation::account;
-use crate::device::Device;
+use crate::device::{Address, Device};
 use crate::kind::Kind;
 use crate::oracle::{array, bytes, hex};
 use crate::ours::Ours;
@@ -24,6 +22,18 @@ use crate::wire::Message;
 
 /// First messages per writer.
 const MESSAGES: usize = 40;
+
+/// What the writer is to them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kin {
+    Stranger,
+    /// Another device of their account: both name it, and have its identity key.
+    OwnDevice,
+    /// It has their identity key, under another account.
+    OnlyIdentity,
+    /// It has an address in their account, and another identity key.
+    OnlyAccount,
+}
 
 /// The same device twice, and who writes to it.
 pub(crate) struct Twins {
@@ -39,7 +49,7 @@ pub(crate) fn run(oracle: &SharedOracle, messages: u64, seed: u64) -> Checked<Ta
     let mut total = Tally::new("one device in both libraries");
     let mut round = 0;
     while total.messages < messages {
-        let mut twins = Twins::new(oracle, round % 2 == 0, round % 4 < 2, seed.wrapping_add(round))?;
+        let mut twins = Twins::new(oracle, round % 2 == 0, round % 4 < 2, Kin::Stranger, seed.wrapping_add(round))?;
         twins.play()?;
         total.add(&twins.tally.done());
         round += 1;
@@ -49,16 +59,30 @@ pub(crate) fn run(oracle: &SharedOracle, messages: u64, seed: u64) -> Checked<Ta
 
 impl Twins {
     /// Twins to whom a writer has a session that they do not know yet.
-    pub(crate) fn new(oracle: &SharedOracle, writer_is_ours: bool, with_one_time: bool, seed: u64) -> Checked<Twins> {
+    pub(crate) fn new(
+        oracle: &SharedOracle,
+        writer_is_ours: bool,
+        with_one_time: bool,
+        kin: Kin,
+        seed: u64,
+    ) -> Checked<Twins> {
         let mut rng = StdRng::seed_from_u64(seed);
-        let [us, writer] = [account(&mut rng), account(&mut rng)];
+        let us = Address::of_somebody(&mut rng);
+        let writer = match kin {
+            Kin::OwnDevice | Kin::OnlyAccount => us.device(2),
+            Kin::Stranger | Kin::OnlyIdentity => Address::of_somebody(&mut rng),
+        };
         let registration_id = rng.random_range(1..0x3fff);
         let mut theirs = Theirs::new(oracle, &format!("twin-{seed}"), us, writer, registration_id)?;
         let bundle = theirs.bundle(with_one_time)?;
         let identity = IdentityKeyPair::from_bytes(&theirs.identity_private);
         let mut ours = Ours::new(us, writer, identity, registration_id, rng.next_u64());
         take_prekeys(&mut ours, &theirs, &bundle)?;
-        let mut writer = self::writer(oracle, writer_is_ours, [writer, us], seed, &mut rng)?;
+        let identity = match kin {
+            Kin::OwnDevice | Kin::OnlyIdentity => ours.identity.clone(),
+            Kin::Stranger | Kin::OnlyAccount => IdentityKeyPair::generate(&mut rng),
+        };
+        let mut writer = self::writer(oracle, writer_is_ours, [writer, us], identity, (seed, &mut rng))?;
         writer.start(&bundle)?.map_err(|kind| format!("the writer does not begin: {kind:?}"))?;
         let mut tally = Tally::new("");
         tally.sessions = 1;
@@ -135,16 +159,16 @@ fn alike(message: &Message, ours: &Result<Vec<u8>, Kind>, theirs: &Result<Vec<u8
 fn writer(
     oracle: &SharedOracle,
     is_ours: bool,
-    [account, peer]: [ServiceId; 2],
-    seed: u64,
-    rng: &mut StdRng,
+    [address, peer]: [Address; 2],
+    identity: IdentityKeyPair,
+    (seed, rng): (u64, &mut StdRng),
 ) -> Checked<Box<dyn Device>> {
     let registration_id = rng.random_range(1..0x3fff);
-    let identity = IdentityKeyPair::generate(rng);
     if is_ours {
-        return Ok(Box::new(Ours::new(account, peer, identity, registration_id, rng.next_u64())));
+        return Ok(Box::new(Ours::new(address, peer, identity, registration_id, rng.next_u64())));
     }
-    Ok(Box::new(Theirs::new(oracle, &format!("writer-{seed}"), account, peer, registration_id)?))
+    let (name, identity) = (format!("writer-{seed}"), identity.to_bytes());
+    Ok(Box::new(Theirs::with_identity(oracle, &name, [address, peer], registration_id, Some(&identity))?))
 }
 
 /// The private halves that the oracle told, as our prekeys.

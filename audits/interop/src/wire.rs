@@ -10,6 +10,9 @@ use crate::Checked;
 /// A Kyber-1024 ciphertext with its type byte, 8. Spec: signal-wire §3.4.
 const CIPHERTEXT_BYTES: usize = 1569;
 
+/// The only version of SPQR that there is. Spec: signal-wire §4.1.
+const SPQR_VERSION: u8 = 1;
+
 /// A message between the two devices.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Message {
@@ -73,7 +76,10 @@ impl Message {
         let body = inner.get(1..inner.len().saturating_sub(8)).unwrap_or_default();
         let fields = InnerFields::decode(body).map_err(|error| format!("a message does not read: {error}"))?;
         // Version byte, then the epoch as a varint.
-        let mut pq = fields.pq.get(1..).unwrap_or_default();
+        let (version, mut pq) = fields.pq.split_first().ok_or("a message without SPQR")?;
+        if *version != SPQR_VERSION {
+            return Err(format!("SPQR of version {version}: the specification knows {SPQR_VERSION}"));
+        }
         let epoch = prost::decode_length_delimiter(&mut pq).map_err(|error| format!("an SPQR message: {error}"))?;
         Ok(Place { base_key, ratchet_key: fields.ratchet_key, epoch: epoch as u64 })
     }

@@ -81,6 +81,16 @@ impl Person {
         self.command().args(args).stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     }
 
+    /// Waits until the account is open in this program.
+    pub(crate) fn is_open_in(&self, program: &Child) {
+        let (lock, id) = (self.account().join("lock"), program.id().to_string());
+        let open = (0..600).any(|_| {
+            std::thread::sleep(std::time::Duration::from_millis(50));
+            std::fs::read_to_string(&lock).is_ok_and(|holder| holder == id)
+        });
+        assert!(open, "the account was not opened within 30 s");
+    }
+
     /// With `--json`, ended well: the objects.
     pub(crate) fn json<const N: usize>(&self, args: [&str; N]) -> Vec<Value> {
         let ended = ended(self.command().arg("--json").args(args).output().unwrap());

@@ -12,6 +12,7 @@ use x25519_dalek::StaticSecret;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::error::{BadKey, NotContributory};
+use crate::swept::swept;
 
 /// The type byte in front of every Curve25519 public key.
 const KEY_TYPE: u8 = 0x05;
@@ -109,7 +110,7 @@ impl PrivateKey {
 
     /// The public key that belongs to it.
     pub fn public(&self) -> PublicKey {
-        PublicKey(x25519_dalek::PublicKey::from(&self.scalar()).to_bytes())
+        swept(|| PublicKey(x25519_dalek::PublicKey::from(&self.scalar()).to_bytes()))
     }
 
     /// `DH(self, theirs)`: X25519, 32 bytes.
@@ -118,8 +119,10 @@ impl PrivateKey {
     /// [`NotContributory`]: the secret would be zero because `theirs` has small order. Refuse whatever holds the key.
     /// Spec: signal-wire §1.2.
     pub fn agree(&self, theirs: &PublicKey) -> Result<Zeroizing<[u8; 32]>, NotContributory> {
-        let secret = self.scalar().diffie_hellman(&x25519_dalek::PublicKey::from(theirs.0));
-        if secret.was_contributory() { Ok(Zeroizing::new(secret.to_bytes())) } else { Err(NotContributory) }
+        swept(|| {
+            let secret = self.scalar().diffie_hellman(&x25519_dalek::PublicKey::from(theirs.0));
+            if secret.was_contributory() { Ok(Zeroizing::new(secret.to_bytes())) } else { Err(NotContributory) }
+        })
     }
 
     pub(crate) fn as_bytes(&self) -> &[u8; 32] {

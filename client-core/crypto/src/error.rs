@@ -198,7 +198,13 @@ impl From<ChainError> for GroupDecryptError {
     }
 }
 
-/// Stored bytes that are not ours: another version, cut, or above their bound. The database is damaged.
+/// Stored bytes that were not read; nothing of them was kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("stored keys or sessions are damaged")]
-pub struct BadStored;
+pub enum BadStored {
+    /// Begin with another layout than the known ones: a later program wrote them. Use that one.
+    #[error("stored keys or sessions of layout {0}")]
+    Layout(u8),
+    /// Cut, altered, or above their bound. The database is damaged.
+    #[error("stored keys or sessions are damaged")]
+    Damaged,
+}

@@ -13,6 +13,7 @@ use rand_core::CryptoRng;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::error::BadKey;
+use crate::swept::swept;
 
 /// The type byte of Kyber-1024 round 3, the only KEM accepted.
 const KEM_TYPE: u8 = 0x08;
@@ -61,8 +62,10 @@ impl KemPublicKey {
     pub(crate) fn encapsulate(&self, rng: &mut impl CryptoRng) -> (Zeroizing<[u8; 32]>, KemCiphertext) {
         let mut random = Zeroizing::new([0; 32]);
         rng.fill_bytes(random.as_mut_slice());
-        let (ciphertext, secret) = kyber1024::encapsulate(&self.0.as_ref().into(), *random);
-        (Zeroizing::new(secret), KemCiphertext(Box::new(ciphertext.into())))
+        swept(|| {
+            let (ciphertext, secret) = kyber1024::encapsulate(&self.0.as_ref().into(), *random);
+            (Zeroizing::new(secret), KemCiphertext(Box::new(ciphertext.into())))
+        })
     }
 }
 
@@ -118,10 +121,12 @@ impl KemSecretKey {
     pub fn generate(rng: &mut impl CryptoRng) -> KemSecretKey {
         let mut seed = Zeroizing::new([0; 64]);
         rng.fill_bytes(seed.as_mut_slice());
-        let (mut secret, _) = kyber1024::generate_key_pair(*seed).into_parts();
-        let key = KemSecretKey(Box::new(*secret.as_slice()));
-        wipe(&mut secret);
-        key
+        swept(|| {
+            let (mut secret, _) = kyber1024::generate_key_pair(*seed).into_parts();
+            let key = KemSecretKey(Box::new(*secret.as_slice()));
+            wipe(&mut secret);
+            key
+        })
     }
 
     /// Reads `0x08 ‖ key`, 3169 bytes.
@@ -151,10 +156,12 @@ impl KemSecretKey {
     ///
     /// Spec: signal-wire §1.3.
     pub(crate) fn decapsulate(&self, ciphertext: &KemCiphertext) -> Zeroizing<[u8; 32]> {
-        let mut key = mlkem1024::MlKem1024PrivateKey::from(self.0.as_ref());
-        let secret = Zeroizing::new(kyber1024::decapsulate(&key, &ciphertext.0.as_ref().into()));
-        wipe(&mut key);
-        secret
+        swept(|| {
+            let mut key = mlkem1024::MlKem1024PrivateKey::from(self.0.as_ref());
+            let secret = Zeroizing::new(kyber1024::decapsulate(&key, &ciphertext.0.as_ref().into()));
+            wipe(&mut key);
+            secret
+        })
     }
 }
 

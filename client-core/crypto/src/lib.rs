@@ -25,7 +25,10 @@
 //! | §8.1 what did not open | [`decryption_error`] | misc.json |
 //! | §8.2 to §8.4 several sessions | [`sessions`] | negative.json, misc.json |
 //! | §8.6 limits | [`limits`] | |
-//! | bytes on disk | `stored` | |
+//! | bytes on disk | `stored` | golden/ |
+//! | dead stack frames | `swept` | |
+
+#![doc = include_str!("../README.md")]
 
 mod chain;
 mod cipher;
@@ -38,17 +41,22 @@ mod kdf;
 pub mod kem;
 pub mod limits;
 pub mod message;
+#[cfg(any(doc, doctest))]
+pub mod misuse;
 mod pqxdh;
 pub mod prekey;
 #[cfg(test)]
 mod replay;
 pub mod sealed;
+#[cfg(test)]
+mod secrets;
 pub mod sender_key;
 pub mod service_id;
 pub mod session;
 pub mod sessions;
 mod spqr;
 mod stored;
+mod swept;
 mod triple;
 #[cfg(test)]
 mod wycheproof;

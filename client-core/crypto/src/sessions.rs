@@ -16,6 +16,7 @@ use crate::limits::ARCHIVED_SESSIONS_MAX;
 use crate::message::{PreKeySignalMessage, SignalMessage};
 use crate::prekey::{OneTimePreKey, OurPreKeys, UsedPreKeys, VerifiedBundle};
 use crate::session::{CiphertextMessage, Local, Session};
+use crate::swept::swept;
 
 /// The sessions with one device.
 ///
@@ -79,7 +80,7 @@ impl Sessions {
         if !local.trusts(&bundle.identity()) {
             return Err(StartError::UntrustedIdentity);
         }
-        let session = Session::initiate(local, bundle, now_ms, rng)?;
+        let session = swept(|| Session::initiate(local, bundle, now_ms, rng))?;
         Ok(self.clone().promoted(session))
     }
 
@@ -99,7 +100,7 @@ impl Sessions {
         if !local.trusts(&current.their_identity) {
             return Err(EncryptError::UntrustedIdentity);
         }
-        let (message, session) = current.seal(local, plaintext, now_ms, rng)?;
+        let (message, session) = swept(|| current.seal(local, plaintext, now_ms, rng))?;
         Ok(Sealed { message, sessions: Sessions { current: Some(session), archived: self.archived.clone() } })
     }
 
@@ -116,7 +117,7 @@ impl Sessions {
     ) -> Result<Opened, DecryptError> {
         let mut why = None;
         for (place, session) in self.iter().enumerate() {
-            match session.open(local, message, rng) {
+            match swept(|| session.open(local, message, rng)) {
                 Ok((plaintext, session)) => {
                     if !local.trusts(&session.their_identity) {
                         return Err(DecryptError::UntrustedIdentity);
@@ -153,12 +154,13 @@ impl Sessions {
             if session.their_identity != message.identity() {
                 return Err(DecryptError::Forged);
             }
-            let (plaintext, session) = session.open(local, message.message(), rng)?;
+            let (plaintext, session) = swept(|| session.open(local, message.message(), rng))?;
             let sessions = self.without(place).promoted(session);
             return Ok(OpenedFirst { plaintext, sessions, used: None });
         }
         let keys = named(message, keys)?;
-        let (plaintext, session) = Session::respond(local, message, &keys)?.open(local, message.message(), rng)?;
+        let begun = swept(|| Session::respond(local, message, &keys))?;
+        let (plaintext, session) = swept(|| begun.open(local, message.message(), rng))?;
         let used = UsedPreKeys {
             one_time_id: message.one_time_id(),
             kyber_id: message.kyber_id(),

@@ -26,7 +26,7 @@ mod message;
 mod secret;
 mod stored;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::fmt;
 

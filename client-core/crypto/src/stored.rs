@@ -6,6 +6,9 @@
 //!
 //! Spec: signal-wire §8.2 (what a record holds; the bytes are ours).
 
+#[cfg(test)]
+mod tests;
+
 use zeroize::Zeroizing;
 
 use crate::chain::{ChainKey, MessageSeed, SkippedSeeds};
@@ -39,10 +42,10 @@ impl Sessions {
     /// The record of these bytes.
     ///
     /// # Errors
-    /// [`BadStored`]: the database is damaged.
+    /// [`BadStored`]: the database is damaged, or of a later program.
     pub fn from_bytes(bytes: &[u8]) -> Result<Sessions, BadStored> {
         if bytes.len() > STORED_SESSIONS_BYTES_MAX {
-            return Err(BadStored);
+            return Err(BadStored::Damaged);
         }
         read(bytes, |from| {
             Ok(Sessions {
@@ -65,7 +68,7 @@ impl OneTimePreKey {
     /// The prekey of these bytes.
     ///
     /// # Errors
-    /// [`BadStored`]: the database is damaged.
+    /// [`BadStored`]: the database is damaged, or of a later program.
     pub fn from_bytes(bytes: &[u8]) -> Result<OneTimePreKey, BadStored> {
         read(bytes, |from| Ok(OneTimePreKey { id: from.u32()?, pair: from.pair()? }))
     }
@@ -84,7 +87,7 @@ impl SignedPreKey {
     /// The prekey of these bytes.
     ///
     /// # Errors
-    /// [`BadStored`]: the database is damaged.
+    /// [`BadStored`]: the database is damaged, or of a later program.
     pub fn from_bytes(bytes: &[u8]) -> Result<SignedPreKey, BadStored> {
         read(bytes, |from| Ok(SignedPreKey { id: from.u32()?, pair: from.pair()?, signature: *from.array()? }))
     }
@@ -104,11 +107,11 @@ impl KyberPreKey {
     /// The prekey of these bytes.
     ///
     /// # Errors
-    /// [`BadStored`]: the database is damaged.
+    /// [`BadStored`]: the database is damaged, or of a later program.
     pub fn from_bytes(bytes: &[u8]) -> Result<KyberPreKey, BadStored> {
         read(bytes, |from| {
             let id = from.u32()?;
-            let secret = KemSecretKey::from_bytes(from.take(KemSecretKey::BYTES)?).map_err(|_| BadStored)?;
+            let secret = KemSecretKey::from_bytes(from.take(KemSecretKey::BYTES)?).map_err(|_| BadStored::Damaged)?;
             Ok(KyberPreKey { id, secret, signature: *from.array()? })
         })
     }
@@ -151,14 +154,14 @@ fn read_session(from: &mut Reader<'_>) -> Result<Session, BadStored> {
             one_time_id: from.maybe(Reader::u32)?,
             signed_id: from.u32()?,
             kyber_id: from.u32()?,
-            ciphertext: KemCiphertext::from_bytes(from.take(KemCiphertext::BYTES)?).map_err(|_| BadStored)?,
+            ciphertext: KemCiphertext::from_bytes(from.take(KemCiphertext::BYTES)?).map_err(|_| BadStored::Damaged)?,
             base_key,
         };
         Ok(Unacknowledged { header, created_ms: u64::from_be_bytes(*from.array()?) })
     })?;
     let double = read_double_ratchet(from)?;
     let spqr_bytes = from.count(STORED_SPQR_BYTES_MAX)?;
-    let spqr = Spqr::from_bytes(from.take(spqr_bytes)?).map_err(|_| BadStored)?;
+    let spqr = Spqr::from_bytes(from.take(spqr_bytes)?).map_err(|_| BadStored::Damaged)?;
     Ok(Session {
         base_key,
         our_identity,
@@ -205,10 +208,13 @@ pub(crate) fn write(fields: impl Fn(&mut Writer<'_>)) -> Zeroizing<Vec<u8>> {
 }
 
 pub(crate) fn read<T>(bytes: &[u8], fields: impl Fn(&mut Reader<'_>) -> Result<T, BadStored>) -> Result<T, BadStored> {
-    let (layout, rest) = bytes.split_first().ok_or(BadStored)?;
+    let (layout, rest) = bytes.split_first().ok_or(BadStored::Damaged)?;
     let mut from = Reader { rest };
-    let value = if *layout == LAYOUT { fields(&mut from)? } else { return Err(BadStored) };
-    if from.rest.is_empty() { Ok(value) } else { Err(BadStored) }
+    if *layout != LAYOUT {
+        return Err(BadStored::Layout(*layout));
+    }
+    let value = fields(&mut from)?;
+    if from.rest.is_empty() { Ok(value) } else { Err(BadStored::Damaged) }
 }
 
 pub(crate) struct Writer<'a> {
@@ -268,13 +274,13 @@ pub(crate) struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     pub(crate) fn take(&mut self, length: usize) -> Result<&'a [u8], BadStored> {
-        let (taken, rest) = self.rest.split_at_checked(length).ok_or(BadStored)?;
+        let (taken, rest) = self.rest.split_at_checked(length).ok_or(BadStored::Damaged)?;
         self.rest = rest;
         Ok(taken)
     }
 
     pub(crate) fn array<const N: usize>(&mut self) -> Result<&'a [u8; N], BadStored> {
-        let (taken, rest) = self.rest.split_first_chunk().ok_or(BadStored)?;
+        let (taken, rest) = self.rest.split_first_chunk().ok_or(BadStored::Damaged)?;
         self.rest = rest;
         Ok(taken)
     }
@@ -284,8 +290,8 @@ impl<'a> Reader<'a> {
     }
 
     pub(crate) fn count(&mut self, most: usize) -> Result<usize, BadStored> {
-        let count = usize::try_from(self.u32()?).map_err(|_| BadStored)?;
-        if count <= most { Ok(count) } else { Err(BadStored) }
+        let count = usize::try_from(self.u32()?).map_err(|_| BadStored::Damaged)?;
+        if count <= most { Ok(count) } else { Err(BadStored::Damaged) }
     }
 
     pub(crate) fn secret(&mut self) -> Result<Box<[u8; 32]>, BadStored> {
@@ -327,7 +333,7 @@ impl<'a> Reader<'a> {
         match self.array()? {
             [0] => Ok(None),
             [1] => read(self).map(Some),
-            [_] => Err(BadStored),
+            [_] => Err(BadStored::Damaged),
         }
     }
 }

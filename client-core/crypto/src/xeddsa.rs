@@ -12,6 +12,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use crate::curve::{IdentityKeyPair, KeyPair, PrivateKey, PublicKey};
 use crate::kdf::deal;
+use crate::swept::swept;
 
 /// What goes before the private key in the hash that gives the nonce: no point has this encoding.
 const NONCE_LABEL: [u8; 32] = {
@@ -32,7 +33,7 @@ impl IdentityKeyPair {
     /// Parts are not separated: a caller whose parts vary in length writes the lengths into them.
     /// Spec: signal-wire §1.4.
     pub fn sign(&self, parts: &[&[u8]], rng: &mut impl CryptoRng) -> [u8; 64] {
-        sign(self.private(), parts, rng)
+        swept(|| sign(self.private(), parts, rng))
     }
 }
 
@@ -41,7 +42,7 @@ impl KeyPair {
     ///
     /// Spec: signal-wire §1.4.
     pub fn sign(&self, parts: &[&[u8]], rng: &mut impl CryptoRng) -> [u8; 64] {
-        sign(self.private(), parts, rng)
+        swept(|| sign(self.private(), parts, rng))
     }
 }
 

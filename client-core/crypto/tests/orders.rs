@@ -24,10 +24,26 @@ mod support;
 /// What happens next. Sides are 0 and 1; `pick` chooses among what the other side has ever sent.
 #[derive(Debug, Clone)]
 enum Step {
-    Send { side: usize },
-    Deliver { side: usize, pick: usize },
-    DeliverAltered { side: usize, pick: usize, bit: usize },
-    Restart { side: usize },
+    Send {
+        side: usize,
+    },
+    Deliver {
+        side: usize,
+        pick: usize,
+    },
+    DeliverAltered {
+        side: usize,
+        pick: usize,
+        bit: usize,
+    },
+    Restart {
+        side: usize,
+    },
+    /// A message opens, and the device stops before anything of it is stored.
+    Crash {
+        side: usize,
+        pick: usize,
+    },
 }
 
 fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
@@ -37,6 +53,7 @@ fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
         1 => (0..2_usize, any::<usize>(), any::<usize>())
             .prop_map(|(side, pick, bit)| Step::DeliverAltered { side, pick, bit }),
         1 => (0..2_usize).prop_map(|side| Step::Restart { side }),
+        1 => (0..2_usize, any::<usize>()).prop_map(|(side, pick)| Step::Crash { side, pick }),
     ];
     prop::collection::vec(step, 1..most)
 }
@@ -79,6 +96,11 @@ impl Model {
                 }
             }
             Step::Restart { side } => self.devices[side].restart(),
+            Step::Crash { side, pick } => {
+                if let Some(number) = pick.checked_rem(self.sent[1 - side].len()) {
+                    self.crash(side, number);
+                }
+            }
         }
     }
 
@@ -129,6 +151,15 @@ impl Model {
         assert_eq!(*self.devices[side].sessions.to_bytes(), *before, "an altered message left a trace");
     }
 
+    /// What was stored before is what there is afterwards: a message that opened then will open again.
+    fn crash(&mut self, side: usize, number: usize) {
+        let (message, text) = self.sent[1 - side][number].clone();
+        let stored = self.devices[side].sessions.to_bytes();
+        let may_open = !self.opened[side].contains(&number) && !self.dropped[side].contains(&ratchet_key(&message));
+        assert_eq!(self.devices[side].receive(&message).ok(), may_open.then_some(text));
+        self.devices[side].sessions = Sessions::from_bytes(&stored).unwrap();
+    }
+
     fn deliver_all(&mut self) {
         for side in [0, 1] {
             for number in 0..self.sent[1 - side].len() {
@@ -176,12 +207,17 @@ fn rewrapped(message: &CiphertextMessage, inner: &[u8], altered: &[u8]) -> Ciphe
     }
 }
 
+/// The name of the current session, as it is stored.
+fn base_key(device: &Device) -> Vec<u8> {
+    device.sessions.to_bytes()[2..34].to_vec()
+}
+
 fn ratchet_key(message: &CiphertextMessage) -> PublicKey {
     SignalMessage::parse(&signal_part(message)).unwrap().ratchet_key()
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Spec: signal-wire §3.2, §3.6, §4.7, §8.3.
     #[test]
@@ -219,8 +255,10 @@ proptest! {
             for side in [0, 1] {
                 let message = devices[side].send(b"more");
                 prop_assert!(exchange < 2 || matches!(message, CiphertextMessage::Signal(_)));
+                devices[1 - side].restart();
                 prop_assert_eq!(devices[1 - side].receive(&message), Ok(b"more".to_vec()));
             }
+            prop_assert_eq!(base_key(&devices[0]), base_key(&devices[1]), "both are in one session");
         }
         for (_, message, text) in flying {
             prop_assert!(devices.iter_mut().any(|device| device.receive(&message) == Ok(text.clone())));

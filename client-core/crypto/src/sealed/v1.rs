@@ -13,7 +13,9 @@ use zeroize::Zeroizing;
 
 use super::{OpenError, SealError, Unsealed};
 use crate::curve::{IdentityKeyPair, KeyPair, PublicKey};
+use crate::error::NotContributory;
 use crate::kdf::{deal, hkdf, hmac};
+use crate::swept::swept;
 
 /// Version 1 in the high nibble, the writer's newest in the low one.
 const VERSION_BYTE: u8 = 0x11;
@@ -49,15 +51,17 @@ pub fn seal(
     recipient: &PublicKey,
     rng: &mut impl CryptoRng,
 ) -> Result<Vec<u8>, SealError> {
-    let ephemeral = KeyPair::generate(rng);
-    let outer = Outer::derive(recipient, &ephemeral.public(), &*ephemeral.agree(recipient)?);
-    let sealed_sender = outer.layer.seal(&sender.public().to_pub33());
-    let inner = outer.inner(&sealed_sender, &*sender.agree(recipient)?);
-    let fields = SealedFields {
-        ephemeral: Some(ephemeral.public().to_pub33().to_vec()),
-        sender: Some(sealed_sender),
-        message: Some(inner.seal(content)),
-    };
+    let fields = swept(|| {
+        let ephemeral = KeyPair::generate(rng);
+        let outer = Outer::derive(recipient, &ephemeral.public(), &*ephemeral.agree(recipient)?);
+        let sealed_sender = outer.layer.seal(&sender.public().to_pub33());
+        let inner = outer.inner(&sealed_sender, &*sender.agree(recipient)?);
+        Ok::<_, NotContributory>(SealedFields {
+            ephemeral: Some(ephemeral.public().to_pub33().to_vec()),
+            sender: Some(sealed_sender),
+            message: Some(inner.seal(content)),
+        })
+    })?;
     let mut sealed = Vec::with_capacity(sealed_len(content.len()));
     sealed.push(VERSION_BYTE);
     sealed.extend(fields.encode_to_vec());
@@ -84,12 +88,14 @@ pub fn open(sealed: &[u8], recipient: &IdentityKeyPair) -> Result<Unsealed, Open
     if sealed_sender.len() != STATIC_BYTES {
         return Err(OpenError::Malformed);
     }
-    let outer = Outer::derive(&recipient.public(), &ephemeral, &*recipient.agree(&ephemeral)?);
-    let sender = outer.layer.open(&sealed_sender)?;
-    let sender = PublicKey::from_pub33(&sender).map_err(|_| OpenError::Malformed)?;
-    let inner = outer.inner(&sealed_sender, &*recipient.agree(&sender)?);
-    let content = inner.open(&message)?;
-    Ok(Unsealed { sender, content })
+    swept(|| {
+        let outer = Outer::derive(&recipient.public(), &ephemeral, &*recipient.agree(&ephemeral)?);
+        let sender = outer.layer.open(&sealed_sender)?;
+        let sender = PublicKey::from_pub33(&sender).map_err(|_| OpenError::Malformed)?;
+        let inner = outer.inner(&sealed_sender, &*recipient.agree(&sender)?);
+        let content = inner.open(&message)?;
+        Ok(Unsealed { sender, content })
+    })
 }
 
 /// The layer that hides who the sender is, and what the next one hangs on.
@@ -196,7 +202,6 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::error::NotContributory;
 
     const VECTORS: &str = include_str!("../../tests/vectors/sealed_sender.json");
 

@@ -22,6 +22,7 @@ use crate::error::NotContributory;
 use crate::kdf::hkdf;
 use crate::limits::PLAINTEXT_BYTES_MAX;
 use crate::service_id::ServiceId;
+use crate::swept::swept;
 
 /// The high nibble of the first byte.
 pub(super) const VERSION: u8 = 2;
@@ -62,18 +63,18 @@ pub fn seal(
     if content.len() > PLAINTEXT_BYTES_MAX {
         return Err(SealManyError::TooLong { length: content.len(), limit: PLAINTEXT_BYTES_MAX });
     }
-    let mut secret = Zeroizing::new([0; 32]);
-    rng.fill_bytes(secret.as_mut_slice());
-    let key = MessageKey(secret);
-    let ephemeral = key.ephemeral();
-    let entries = recipients.iter().enumerate().map(|(place, recipient)| {
-        let (masked, tag) = key
-            .seal(sender, &ephemeral, &recipient.identity)
-            .map_err(|NotContributory| SealManyError::NotContributory { place })?;
-        Ok(Entry { account: recipient.account, devices: recipient.devices.to_vec(), masked, tag })
-    });
-    let entries = entries.collect::<Result<Vec<_>, SealManyError>>()?;
-    SentMessage::write(&entries, excluded, &ephemeral.public(), &key.encrypt(&content))
+    swept(|| {
+        let key = MessageKey::generate(rng);
+        let ephemeral = key.ephemeral();
+        let entries = recipients.iter().enumerate().map(|(place, recipient)| {
+            let (masked, tag) = key
+                .seal(sender, &ephemeral, &recipient.identity)
+                .map_err(|NotContributory| SealManyError::NotContributory { place })?;
+            Ok(Entry { account: recipient.account, devices: recipient.devices.to_vec(), masked, tag })
+        });
+        let entries = entries.collect::<Result<Vec<_>, SealManyError>>()?;
+        SentMessage::write(&entries, excluded, &ephemeral.public(), &key.encrypt(&content))
+    })
 }
 
 /// Opens what one recipient got: `0x2X ‖ C[32] ‖ AT[16] ‖ E[32] ‖ shared ciphertext`.
@@ -91,20 +92,28 @@ pub fn open(received: &[u8], recipient: &IdentityKeyPair) -> Result<SealedConten
     let (named, ciphertext) = rest.split_first_chunk::<32>().ok_or(OpenError::Malformed)?;
     let named = PublicKey::from_bytes(*named);
 
-    let key = MessageKey(xor(masked, &mask(&*recipient.agree(&named)?, &named, &recipient.public())));
-    if !bool::from(key.ephemeral().public().as_bytes().ct_eq(named.as_bytes())) {
-        return Err(OpenError::Forged);
-    }
-    let content = SealedContent::parse(&key.decrypt(ciphertext)?)?;
-    let sender = content.certificate.claims().identity;
-    let expected = sender_tag(&*recipient.agree(&sender)?, &named, masked, &sender, &recipient.public());
-    if bool::from(expected.ct_eq(tag)) { Ok(content) } else { Err(OpenError::Forged) }
+    swept(|| {
+        let key = MessageKey(xor(masked, &mask(&*recipient.agree(&named)?, &named, &recipient.public())));
+        if !bool::from(key.ephemeral().public().as_bytes().ct_eq(named.as_bytes())) {
+            return Err(OpenError::Forged);
+        }
+        let content = SealedContent::parse(&key.decrypt(ciphertext)?)?;
+        let sender = content.certificate.claims().identity;
+        let expected = sender_tag(&*recipient.agree(&sender)?, &named, masked, &sender, &recipient.public());
+        if bool::from(expected.ct_eq(tag)) { Ok(content) } else { Err(OpenError::Forged) }
+    })
 }
 
 /// `M`: what everything of one message comes of. 32 bytes, wiped on drop.
 struct MessageKey(Zeroizing<[u8; 32]>);
 
 impl MessageKey {
+    fn generate(rng: &mut impl CryptoRng) -> MessageKey {
+        let mut secret = Zeroizing::new([0; 32]);
+        rng.fill_bytes(secret.as_mut_slice());
+        MessageKey(secret)
+    }
+
     /// `e = HKDF(–, M, "… r (2023-08)", 32)`, clamped, and its public key E.
     ///
     /// So who has M can tell that E is right, and a changed C shows.

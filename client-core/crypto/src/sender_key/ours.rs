@@ -13,6 +13,7 @@ use crate::cipher;
 use crate::curve::KeyPair;
 use crate::error::EncryptError;
 use crate::limits::PLAINTEXT_BYTES_MAX;
+use crate::swept::swept;
 
 /// Chain ids have 31 bits.
 const CHAIN_ID_MASK: u32 = 0x7FFF_FFFF;
@@ -81,6 +82,10 @@ impl OurSenderKey {
         if plaintext.len() > PLAINTEXT_BYTES_MAX {
             return Err(EncryptError::TooLong { length: plaintext.len(), limit: PLAINTEXT_BYTES_MAX });
         }
+        swept(|| self.seal(plaintext, rng))
+    }
+
+    fn seal(&self, plaintext: &[u8], rng: &mut impl CryptoRng) -> Result<GroupSealed, EncryptError> {
         let (seed, chain) = self.chain.clone().step().ok_or(EncryptError::UsedUp)?;
         let keys = seed.group_keys();
         let message = NewSenderKeyMessage {

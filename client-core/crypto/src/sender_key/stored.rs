@@ -27,7 +27,7 @@ impl OurSenderKey {
     /// The key of these bytes.
     ///
     /// # Errors
-    /// [`BadStored`]: the database is damaged.
+    /// [`BadStored`]: the database is damaged, or of a later program.
     pub fn from_bytes(bytes: &[u8]) -> Result<OurSenderKey, BadStored> {
         read(bytes, |from| {
             Ok(OurSenderKey {
@@ -58,10 +58,10 @@ impl SenderKeys {
     /// The keys of these bytes.
     ///
     /// # Errors
-    /// [`BadStored`]: the database is damaged.
+    /// [`BadStored`]: the database is damaged, or of a later program.
     pub fn from_bytes(bytes: &[u8]) -> Result<SenderKeys, BadStored> {
         if bytes.len() > STORED_SENDER_KEYS_BYTES_MAX {
-            return Err(BadStored);
+            return Err(BadStored::Damaged);
         }
         let keys = read(bytes, |from| {
             Ok(SenderKeys {
@@ -73,6 +73,6 @@ impl SenderKeys {
             })
         })?;
         let ids: BTreeSet<u32> = keys.states.iter().map(|state| state.chain_id).collect();
-        if ids.len() == keys.states.len() { Ok(keys) } else { Err(BadStored) }
+        if ids.len() == keys.states.len() { Ok(keys) } else { Err(BadStored::Damaged) }
     }
 }

@@ -16,6 +16,7 @@ use crate::cipher;
 use crate::curve::PublicKey;
 use crate::error::{GroupDecryptError, SenderKeyError};
 use crate::limits::{FORWARD_JUMP_MAX, SENDER_KEY_STATES_MAX};
+use crate::swept::swept;
 
 /// The keys of one sender for one distribution, newest first.
 ///
@@ -95,7 +96,7 @@ impl SenderKeys {
         let place = self.states.iter().position(|state| state.chain_id == message.chain_id());
         let (place, state) =
             place.and_then(|place| Some((place, self.states.get(place)?))).ok_or(GroupDecryptError::NoSenderKey)?;
-        let (plaintext, next) = state.open(message)?;
+        let (plaintext, next) = swept(|| state.open(message))?;
         let mut keys = self.clone();
         if let Some(state) = keys.states.get_mut(place) {
             *state = next;

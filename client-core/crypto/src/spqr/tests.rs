@@ -2,6 +2,7 @@
 //!
 //! Spec: signal-wire §4.1, §4.3, §4.7, §4.8.
 
+pub(crate) mod fullest;
 mod replay;
 
 use std::{collections::BTreeMap, convert::Infallible};

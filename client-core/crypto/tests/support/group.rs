@@ -3,20 +3,20 @@
 use hushwire_crypto::{
     DistributionId, GroupDecryptError, OurSenderKey, SenderKeyDistributionMessage, SenderKeyMessage, SenderKeys,
 };
-use rand::SeedableRng;
-use rand::rngs::StdRng;
+
+use super::draws::Draws;
 
 pub const DISTRIBUTION: DistributionId = DistributionId::from_bytes([0xD1; 16]);
 
 /// One who sends to the group.
 pub struct Sender {
     pub key: OurSenderKey,
-    pub rng: StdRng,
+    pub rng: Draws,
 }
 
 impl Sender {
     pub fn seeded(seed: u64) -> Sender {
-        let mut rng = StdRng::seed_from_u64(seed);
+        let mut rng = Draws(seed);
         Sender { key: OurSenderKey::generate(DISTRIBUTION, &mut rng), rng }
     }
 

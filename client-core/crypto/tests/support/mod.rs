@@ -2,15 +2,16 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
 
+use draws::Draws;
 use hushwire_crypto::{
     CiphertextMessage, DecryptError, EncryptError, IdentityKeyPair, KyberPreKey, Local, MalformedMessage,
     OneTimePreKey, OurPreKeys, PreKeyBundle, PreKeySignalMessage, Sessions, SignalMessage, SignedPreKey, UsedPreKeys,
     VerifiedBundle,
 };
-use rand::SeedableRng;
-use rand::rngs::StdRng;
 
+pub mod draws;
 pub mod group;
+pub mod layout;
 pub mod recorded;
 
 /// One device: its keys, and its sessions with the one peer that it has.
@@ -22,7 +23,7 @@ pub struct Device {
     pub one_time: Option<OneTimePreKey>,
     pub sessions: Sessions,
     pub now_ms: u64,
-    pub rng: StdRng,
+    pub rng: Draws,
     /// What the last first message used.
     pub used: Option<UsedPreKeys>,
 }
@@ -48,7 +49,7 @@ impl From<DecryptError> for Refused {
 
 impl Device {
     pub fn seeded(seed: u64) -> Device {
-        let mut rng = StdRng::seed_from_u64(seed);
+        let mut rng = Draws(seed);
         let identity = IdentityKeyPair::generate(&mut rng);
         Device {
             registration_id: 4001,
@@ -96,6 +97,11 @@ impl Device {
 
     pub fn send(&mut self, text: &[u8]) -> CiphertextMessage {
         self.try_send(text).unwrap()
+    }
+
+    /// What it would send; nothing is kept of it.
+    pub fn would_send(&self, text: &[u8]) -> CiphertextMessage {
+        self.sessions.encrypt(&self.local(), text, self.now_ms, &mut Draws(0)).unwrap().message
     }
 
     /// Opens a message and keeps what belongs to it. The prekeys stay, as they do at a peer that has not stored yet.

@@ -1,4 +1,4 @@
-//! What a relay adds to the time of a message, measured on this machine; `cargo xtask bench` runs it.
+//! What a relay adds to the time of a message, measured on this machine; `cargo xtask bench latency` runs it.
 //!
 //! A relay and a keyserver run as programs; two people with an encrypted database each are in this process. Measured are
 //! the whole way of a message, the way of a bare envelope through the relay without any cryptography of messages, and in
