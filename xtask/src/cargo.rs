@@ -69,7 +69,7 @@ pub(crate) fn command(subcommand: &str) -> Command {
 static CLAIMED: Once = Once::new();
 
 /// The packages of the workspace: all of ours, and nothing that takes long to build.
-const OURS: [&str; 9] = [
+const OURS: [&str; 10] = [
     "hushwire-proto",
     "hushwire-crypto",
     "hushwire-engine",
@@ -79,6 +79,7 @@ const OURS: [&str; 9] = [
     "hushwire-cli",
     "hushwire-sim",
     "hushwire-interop",
+    "hushwire-load",
 ];
 
 /// Several clones share the target directory, and cargo takes the same package of another clone for ours as long as its
