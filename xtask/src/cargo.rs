@@ -78,6 +78,7 @@ const OURS: [&str; 10] = [
     "hushwire-keyserver",
     "hushwire-cli",
     "hushwire-sim",
+    "hushwire-fuzz",
     "hushwire-interop",
     "hushwire-load",
 ];

@@ -9,6 +9,7 @@
 //! | `cargo` | every cargo that is started, and where it builds |
 //! | `demo`, `up` | a relay, a keyserver, Alice and Bob |
 //! | `stack`, `person`, `program`, `workshop`, `guard` | what these two are made of |
+//! | `fuzz` | looking for bytes at which something does not hold |
 //! | `interop` | `hushwire-crypto` and the official Signal library, talking or measured |
 //! | `bench_relay` | the relay under load, beside the yardstick |
 //! | `scan` | looking for a text in files, in every form it may have |
@@ -21,6 +22,7 @@ mod bench_relay;
 mod cargo;
 mod check;
 mod demo;
+mod fuzz;
 mod guard;
 mod interop;
 mod person;
@@ -48,6 +50,9 @@ cargo xtask COMMAND
   test [ARGS]          build and run every test; ARGS go to `cargo test --workspace`
   check                format, clippy, documentation, licences and dependencies, tidiness; warnings are errors
   check tidy           one of them: fmt, clippy, doc, deny, tidy
+  fuzz [TARGET…] [--seconds N] [--keep]
+                       look for bytes at which a target of audits/fuzz does not hold, 600 seconds each; --keep puts
+                       the inputs that reached most into the clone, where the tests replay them
   interop [--quick] [--seed N] [--messages N]
                        fetch the official Signal library into the cache, as a program of its own, and let
                        hushwire-crypto talk to it: 20,000 messages, or 2,000 with --quick; needs node and npm
@@ -86,6 +91,7 @@ fn run(command: &str, rest: &[String]) -> Result<(), Failure> {
         ("up", ["--dir", dir]) => up::run(Some(PathBuf::from(dir))),
         ("test", args) => test(args),
         ("check", only) => check::run(only),
+        ("fuzz", args) => fuzz::run(args),
         ("interop", args) => interop::run(args),
         ("bench", ["latency", args @ ..]) => latency(args),
         ("bench", ["crypto", args @ ..]) => interop::bench(args),

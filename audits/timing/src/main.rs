@@ -26,7 +26,7 @@ use std::env;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use measure::{How, LEAK, Measured, SUSPICIOUS};
+use measure::{Claim, How, LEAK, Measured, SUSPICIOUS};
 
 const HELP: &str = "cargo run -p hushwire-timing -- [--seconds N] [--seed N]
 
@@ -42,8 +42,8 @@ fn main() -> ExitCode {
     let (mut leaks, mut missed, mut suspicious) = (0, 0, 0);
     for measured in targets::all(how) {
         let found = measured.verdict.t.abs() > LEAK;
-        leaks += u32::from(found && !measured.leaks);
-        missed += u32::from(!found && measured.leaks);
+        leaks += u32::from(found && measured.claim == Claim::Alike);
+        missed += u32::from(!found && measured.claim == Claim::Control);
         suspicious += u32::from(!found && measured.verdict.t.abs() > SUSPICIOUS);
         println!("{}", line(&measured));
     }
@@ -51,14 +51,15 @@ fn main() -> ExitCode {
     if leaks + missed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn line(Measured { name, leaks, count, median, verdict }: &Measured) -> String {
+fn line(Measured { name, claim, count, median, verdict }: &Measured) -> String {
     let t = verdict.t.abs();
-    let word = match (t > LEAK, leaks) {
-        (true, true) => "found, as it must be",
-        (true, false) => "LEAK",
-        (false, true) => "NOT FOUND",
-        (false, false) if t > SUSPICIOUS => "suspicious",
-        (false, false) => "",
+    let word = match (claim, t > LEAK) {
+        (Claim::Control, true) => "found, as it must be",
+        (Claim::Control, false) => "NOT FOUND",
+        (Claim::Alike, true) => "LEAK",
+        (Claim::Nothing, true) => "differs; nothing is claimed",
+        (Claim::Alike | Claim::Nothing, false) if t > SUSPICIOUS => "suspicious",
+        (Claim::Alike | Claim::Nothing, false) => "",
     };
     let (difference, visible) = (verdict.difference, verdict.visible);
     format!("{name:48} {count:9} {median:6} ns {t:8.2} {difference:7.1} ns {visible:5.1} ns  {word}")

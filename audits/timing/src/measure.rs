@@ -40,11 +40,21 @@ impl Class {
     }
 }
 
+/// What is claimed of one act.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Claim {
+    /// Both kinds of input take alike.
+    Alike,
+    /// They do not: so it is for what shows that the measuring works.
+    Control,
+    /// Nothing: it is measured to be known.
+    Nothing,
+}
+
 /// What was measured of one act.
 pub(crate) struct Measured {
     pub(crate) name: &'static str,
-    /// Whether its time is to depend on the class: so it is for what shows that the measuring works.
-    pub(crate) leaks: bool,
+    pub(crate) claim: Claim,
     pub(crate) count: usize,
     /// Of all durations, in nanoseconds.
     pub(crate) median: u64,
@@ -64,7 +74,7 @@ impl How {
     pub(crate) fn measure<I, R>(
         self,
         name: &'static str,
-        leaks: bool,
+        claim: Claim,
         mut input: impl FnMut(Class, &mut StdRng) -> I,
         act: impl Fn(&I) -> R,
     ) -> Measured {
@@ -94,10 +104,10 @@ impl How {
             }
             let verdict = welch::judge(&mut durations);
             let t = verdict.t.abs();
-            let is_settled = t > LEAK || (!leaks && t < SUSPICIOUS);
+            let is_settled = t > LEAK || (claim != Claim::Control && t < SUSPICIOUS);
             if is_settled || again == AGAIN {
                 let median = durations.get(durations.len() / 2).map_or(0, |(taken, _)| *taken);
-                return Measured { name, leaks, count: durations.len(), median, verdict };
+                return Measured { name, claim, count: durations.len(), median, verdict };
             }
             time *= 4;
         }

@@ -4,17 +4,21 @@ use rand::RngExt;
 use rand::rngs::StdRng;
 use subtle::ConstantTimeEq;
 
-use crate::measure::{Class, How, Measured};
+use crate::measure::{Claim, Class, How, Measured};
 
 pub(super) fn all(how: How) -> Vec<Measured> {
     vec![
-        how.measure("control: 32 bytes until one differs", true, wrong_early_or_late::<32>, |(a, b)| leaky(a, b)),
-        how.measure("control: 8 bytes until one differs", true, wrong_early_or_late::<8>, |(a, b)| leaky(a, b)),
-        how.measure("8 bytes (session MAC)", false, wrong_early_or_late::<8>, |(a, b)| a.ct_eq(b)),
-        how.measure("10 bytes (seal MAC)", false, wrong_early_or_late::<10>, |(a, b)| a.ct_eq(b)),
-        how.measure("16 bytes (seal for many)", false, wrong_early_or_late::<16>, |(a, b)| a.ct_eq(b)),
-        how.measure("32 bytes (SPQR MAC, keys)", false, wrong_early_or_late::<32>, |(a, b)| a.ct_eq(b)),
-        how.measure("32 bytes, equal or random", false, equal_or_random, |(a, b)| a.ct_eq(b)),
+        how.measure("control: 32 bytes until one differs", Claim::Control, wrong_early_or_late::<32>, |(a, b)| {
+            leaky(a, b)
+        }),
+        how.measure("control: 8 bytes until one differs", Claim::Control, wrong_early_or_late::<8>, |(a, b)| {
+            leaky(a, b)
+        }),
+        how.measure("8 bytes (session MAC)", Claim::Alike, wrong_early_or_late::<8>, |(a, b)| a.ct_eq(b)),
+        how.measure("10 bytes (seal MAC)", Claim::Alike, wrong_early_or_late::<10>, |(a, b)| a.ct_eq(b)),
+        how.measure("16 bytes (seal for many)", Claim::Alike, wrong_early_or_late::<16>, |(a, b)| a.ct_eq(b)),
+        how.measure("32 bytes (SPQR MAC, keys)", Claim::Alike, wrong_early_or_late::<32>, |(a, b)| a.ct_eq(b)),
+        how.measure("32 bytes, equal or random", Claim::Alike, equal_or_random, |(a, b)| a.ct_eq(b)),
     ]
 }
 

@@ -4,21 +4,23 @@ use hushwire_crypto::{IdentityKeyPair, KeyPair};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use crate::measure::{Class, How, Measured};
+use crate::measure::{Claim, Class, How, Measured};
 
 pub(super) fn all(how: How) -> Vec<Measured> {
     let theirs = KeyPair::generate(&mut StdRng::seed_from_u64(9)).public();
     vec![
-        how.measure("sign, a fixed or a random key", false, fixed_or_random_key, |key| {
+        how.measure("sign, a fixed or a random key", Claim::Alike, fixed_or_random_key, |key| {
             key.sign(&[&[7; 64]], &mut StdRng::from_seed([3; 32]))
         }),
-        how.measure("sign, a fixed or a random text", false, fixed_or_random_text, |(key, text)| {
+        how.measure("sign, a fixed or a random text", Claim::Alike, fixed_or_random_text, |(key, text)| {
             key.sign(&[text], &mut StdRng::from_seed([3; 32]))
         }),
-        how.measure("sign, fixed or random randomness", false, fixed_or_random_seed, |(key, seed)| {
+        how.measure("sign, fixed or random randomness", Claim::Alike, fixed_or_random_seed, |(key, seed)| {
             key.sign(&[&[7; 64]], &mut StdRng::from_seed(*seed))
         }),
-        how.measure("agree, a fixed or a random key", false, fixed_or_random_key, |key| key.agree(&theirs).is_ok()),
+        how.measure("agree, a fixed or a random key", Claim::Alike, fixed_or_random_key, |key| {
+            key.agree(&theirs).is_ok()
+        }),
     ]
 }
 

@@ -10,7 +10,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 
 use super::changed;
-use crate::measure::{Class, How, Measured};
+use crate::measure::{Claim, Class, How, Measured};
 
 /// A MAC of version 1, at the end of both sealed fields.
 const MAC_BYTES: usize = 10;
@@ -27,7 +27,7 @@ pub(super) fn all(how: How) -> Vec<Measured> {
     let early_or_late =
         |name, sealed: &[u8], place: usize, bytes: usize, open: fn(&[u8], &IdentityKeyPair) -> Refused| {
             let input = |class: Class, _: &mut StdRng| changed(sealed, place + class.of(0, bytes - 1));
-            how.measure(name, false, input, |sealed| assert_eq!(open(sealed, &bob), Some(OpenError::Forged)))
+            how.measure(name, Claim::Alike, input, |sealed| assert_eq!(open(sealed, &bob), Some(OpenError::Forged)))
         };
     vec![
         early_or_late("seal, outer MAC wrong early or late", &one, outer, MAC_BYTES, open),
@@ -36,7 +36,7 @@ pub(super) fn all(how: How) -> Vec<Measured> {
         early_or_late("seal for many, tag wrong early or late", &many, many.len() - 16, 16, open_many),
         how.measure(
             "seal, for us and altered or for another",
-            false,
+            Claim::Alike,
             |class, rng| {
                 let other = IdentityKeyPair::generate(rng).public();
                 let sealed = sealed::seal(&[7; 300], &alice, &class.of(bob.public(), other), rng).unwrap();

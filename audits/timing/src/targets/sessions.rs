@@ -10,7 +10,7 @@ use rand::{RngExt, SeedableRng};
 
 use super::changed;
 use super::compare::leaky;
-use crate::measure::{Class, How, Measured};
+use crate::measure::{Claim, Class, How, Measured};
 
 /// A MAC at the end of a message.
 const MAC_BYTES: usize = 8;
@@ -110,7 +110,7 @@ impl Pair {
         let message = self.message(&[7; 100]);
         let (first, last) = (message.len() - MAC_BYTES, message.len() - 1);
         let input = |class: Class, _: &mut StdRng| parsed(&changed(&message, class.of(first, last)));
-        how.measure("refuse, MAC wrong early or late", false, input, |message| {
+        how.measure("refuse, MAC wrong early or late", Claim::Alike, input, |message| {
             assert_eq!(self.bob.decrypt(message).err(), Some(DecryptError::Forged));
         })
     }
@@ -124,7 +124,7 @@ impl Pair {
             let message = changed(&message, class.of(first, last));
             (parsed(&message), message[first..].to_vec())
         };
-        how.measure("control: the same, MAC compared until it differs", true, input, |(message, theirs)| {
+        how.measure("control: the same, MAC compared until it differs", Claim::Control, input, |(message, theirs)| {
             assert_eq!(self.bob.decrypt(message).err(), Some(DecryptError::Forged));
             leaky(&mac, theirs)
         })
@@ -139,20 +139,22 @@ impl Pair {
             random.extend(rng.random::<[u8; MAC_BYTES]>());
             parsed(&class.of(fixed, random))
         };
-        how.measure("refuse, MAC nearly right or random", false, input, |message| {
+        how.measure("refuse, MAC nearly right or random", Claim::Alike, input, |message| {
             assert_eq!(self.bob.decrypt(message).err(), Some(DecryptError::Forged));
         })
     }
 
     fn texts(&self, how: How) -> Measured {
         let input = |class: Class, rng: &mut StdRng| parsed(&self.message(&class.of([0; 100], random(rng))));
-        how.measure("open, a fixed or a random text", false, input, |message| self.bob.decrypt(message).is_ok())
+        how.measure("open, a fixed or a random text", Claim::Alike, input, |message| self.bob.decrypt(message).is_ok())
     }
 
     /// Texts of one ciphertext length: how much of the last block is padding.
     fn paddings(&self, how: How) -> Measured {
         let input = |class: Class, _: &mut StdRng| parsed(&self.message(&[7; 111][..class.of(96, 111)]));
-        how.measure("open, 16 or 1 bytes of padding", false, input, |message| self.bob.decrypt(message).is_ok())
+        how.measure("open, 16 or 1 bytes of padding", Claim::Nothing, input, |message| {
+            self.bob.decrypt(message).is_ok()
+        })
     }
 
     /// A Kyber ciphertext that was not made for the key gives another secret and no error; only the MAC is wrong then.
@@ -164,7 +166,7 @@ impl Pair {
             let place = class.of(mac, place + 1 + rng.random_range(0..1568));
             PreKeySignalMessage::parse(&changed(&self.first, place)).unwrap()
         };
-        how.measure("refuse, MAC or Kyber ciphertext wrong", false, input, |first| {
+        how.measure("refuse, MAC or Kyber ciphertext wrong", Claim::Alike, input, |first| {
             assert_eq!(self.begin(first, &mut StdRng::from_seed([1; 32])).err(), Some(DecryptError::Forged));
         })
     }
@@ -184,7 +186,7 @@ impl Pair {
                     "refuse, SPQR ciphertext MAC wrong early or late"
                 };
                 let input = |class: Class, _: &mut StdRng| parsed(&changed(&message, place + class.of(0, 31)));
-                measured.push(how.measure(name, false, input, |message| {
+                measured.push(how.measure(name, Claim::Alike, input, |message| {
                     assert_eq!(to.decrypt(message).err(), Some(DecryptError::PostQuantum));
                 }));
             }
