@@ -69,7 +69,7 @@ pub(crate) fn command(subcommand: &str) -> Command {
 static CLAIMED: Once = Once::new();
 
 /// The packages of the workspace: all of ours, and nothing that takes long to build.
-const OURS: [&str; 10] = [
+const OURS: [&str; 11] = [
     "hushwire-proto",
     "hushwire-crypto",
     "hushwire-engine",
