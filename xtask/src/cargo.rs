@@ -69,7 +69,7 @@ pub(crate) fn command(subcommand: &str) -> Command {
 static CLAIMED: Once = Once::new();
 
 /// The packages of the workspace: all of ours, and nothing that takes long to build.
-const OURS: [&str; 10] = [
+const OURS: [&str; 11] = [
     "hushwire-proto",
     "hushwire-crypto",
     "hushwire-engine",
@@ -80,6 +80,7 @@ const OURS: [&str; 10] = [
     "hushwire-sim",
     "hushwire-fuzz",
     "hushwire-interop",
+    "hushwire-load",
 ];
 
 /// Several clones share the target directory, and cargo takes the same package of another clone for ours as long as its

@@ -11,12 +11,14 @@
 //! | `stack`, `person`, `program`, `workshop`, `guard` | what these two are made of |
 //! | `fuzz` | looking for bytes at which something does not hold |
 //! | `interop` | `hushwire-crypto` and the official Signal library, talking or measured |
+//! | `bench_relay` | the relay under load, beside the yardstick |
 //! | `scan` | looking for a text in files, in every form it may have |
 //! | `check`, `tidy` | what must hold before a change goes in |
 
 // Talking is all that this program does.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod bench_relay;
 mod cargo;
 mod check;
 mod demo;
@@ -57,6 +59,10 @@ cargo xtask COMMAND
   bench latency [ARGS] measure what a relay adds to the time of a message; ARGS go to the measuring program
   bench crypto [ARGS]  measure hushwire-crypto beside the official Signal library, in the same run: --rounds N, --json;
                        needs node and npm
+  bench relay [--peers DIR] [ARGS]
+                       measure the relay under load beside a bare QUIC server with a synced log, and their ratio; ARGS go
+                       to `hushload compare`: --work thr1,thr16,lat2000,offline,idle, --seconds N, --part N, --json;
+                       --peers: the same loads for other servers, by the harness in that directory
   help                 this text
 
 Everything but this program itself is built in $HUSHWIRE_TARGET_DIR, else $CARGO_TARGET_DIR, else
@@ -89,7 +95,8 @@ fn run(command: &str, rest: &[String]) -> Result<(), Failure> {
         ("interop", args) => interop::run(args),
         ("bench", ["latency", args @ ..]) => latency(args),
         ("bench", ["crypto", args @ ..]) => interop::bench(args),
-        ("bench", _) => Err("which: bench latency, or bench crypto?".to_owned()),
+        ("bench", ["relay", args @ ..]) => bench_relay::run(args),
+        ("bench", _) => Err("which: bench latency, bench crypto, or bench relay?".to_owned()),
         ("help" | "--help" | "-h", []) => {
             print!("{HELP}");
             Ok(())

@@ -14,6 +14,7 @@ use quinn::{
     ValidationTokenConfig, VarInt,
     crypto::rustls::{NoInitialCipherSuite, QuicClientConfig, QuicServerConfig},
 };
+use socket2::SockRef;
 
 use super::{
     reset,
@@ -35,6 +36,10 @@ const CONNECTION_WINDOW_BYTES: u32 = 512 * 1024;
 
 /// Bytes we hold until the peer acknowledges them: 80 Mbit/s at 100 ms.
 const SEND_WINDOW_BYTES: u64 = 1024 * 1024;
+
+/// Bytes of packets that a server's socket may hold until they are read, if the system allows so many. The usual 208 KiB
+/// are under a hundred packets of all connections together; each further one is dropped, and its sender waits for seconds.
+const SOCKET_BYTES: usize = 8 * 1024 * 1024;
 
 /// First packets that wait for the accept loop, which never blocks. Further ones are refused.
 const INCOMING_MAX: usize = 1024;
@@ -102,9 +107,17 @@ pub fn client_config(expected: Fingerprint, alpn: &[u8]) -> Result<(ClientConfig
 pub fn server_endpoint(listen: SocketAddr, identity: &ServerIdentity, alpn: &[u8]) -> Result<Endpoint, SetupError> {
     let config = server_config(identity, alpn)?;
     let endpoint = UdpSocket::bind(listen).and_then(|socket| {
+        widen(&socket);
         Endpoint::new(reset::endpoint_config(identity), Some(config), socket, Arc::new(TokioRuntime))
     });
     endpoint.map_err(|cause| SetupError::Socket { address: listen, cause })
+}
+
+/// The system gives less than is asked for without saying so, and a server works with what it is given.
+fn widen(socket: &UdpSocket) {
+    let socket = SockRef::from(socket);
+    let _ = socket.set_recv_buffer_size(SOCKET_BYTES);
+    let _ = socket.set_send_buffer_size(SOCKET_BYTES);
 }
 
 /// A socket of its own for one connection to `remote`: connections that share a port could be told to be one client's.

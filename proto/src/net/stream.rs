@@ -137,6 +137,8 @@ impl Outgoing {
                     None => break,
                 },
             };
+            // Whoever woke this stream is seldom alone: what else is ready to run now may put in more for the same packet.
+            tokio::task::yield_now().await;
             let mut bytes = BytesMut::new();
             let mut cost = 0;
             let mut next = Some(first);

@@ -53,10 +53,22 @@ impl Hub {
         Arrivals { mailbox, line, hub: self.clone() }
     }
 
-    /// Said in the order of the numbers of a mailbox, once they are durable.
-    pub(super) fn publish(&self, mailbox: &MailboxId, delivery: Delivery) {
-        if let Some(line) = lock(&self.0).get(mailbox) {
-            lock(&line.newest).push(delivery);
+    /// Said in the order of the numbers of each mailbox, once they are durable. Whoever waits for a mailbox is woken
+    /// when all that is said of it here is there: it leaves in one push and is acknowledged at once.
+    pub(super) fn publish(&self, mut arrived: Vec<(MailboxId, Delivery)>) {
+        arrived.sort_by_key(|(mailbox, _)| *mailbox); // stable: the numbers keep their order
+        let mut arrived = arrived.into_iter().peekable();
+        while let Some((mailbox, first)) = arrived.next() {
+            let same = std::iter::from_fn(|| arrived.next_if(|(next, _)| *next == mailbox));
+            let all = std::iter::once(first).chain(same.map(|(_, delivery)| delivery));
+            let lines = lock(&self.0);
+            let Some(line) = lines.get(&mailbox) else {
+                all.for_each(drop);
+                continue;
+            };
+            let mut newest = lock(&line.newest);
+            all.for_each(|delivery| newest.push(delivery));
+            drop(newest);
             line.grown.notify_waiters();
         }
     }
@@ -144,13 +156,12 @@ mod tests {
     async fn what_arrives_between_reading_and_waiting_is_not_missed() {
         let hub = Hub::default();
         let arrivals = hub.arrivals(BOB);
-        hub.publish(&BOB, delivery(5, 512));
-        hub.publish(&BOB, delivery(6, 512));
+        hub.publish(vec![(BOB, delivery(5, 512)), (BOB, delivery(6, 512))]);
         assert_eq!(numbers(&arrivals.next(Seq(4), 4096).await), [5, 6]);
         assert_eq!(numbers(&arrivals.next(Seq(5), 4096).await), [6]);
         let waiting = tokio::spawn(async move { numbers(&arrivals.next(Seq(6), 4096).await) });
         tokio::task::yield_now().await;
-        hub.publish(&BOB, delivery(7, 512));
+        hub.publish(vec![(BOB, delivery(7, 512))]);
         assert_eq!(waiting.await.unwrap(), [7]);
     }
 
@@ -158,10 +169,10 @@ mod tests {
     async fn whoever_fell_behind_is_told_to_read() {
         let hub = Hub::default();
         let arrivals = hub.arrivals(BOB);
-        hub.publish(&BOB, delivery(5, 512));
+        hub.publish(vec![(BOB, delivery(5, 512))]);
         assert!(arrivals.next(Seq(3), 4096).await.is_empty());
         for seq in 6..10 {
-            hub.publish(&BOB, delivery(seq, ENVELOPE_BYTES_MAX / 2));
+            hub.publish(vec![(BOB, delivery(seq, ENVELOPE_BYTES_MAX / 2))]);
         }
         assert!(arrivals.next(Seq(5), 4096).await.is_empty());
         assert!(lock(&arrivals.line.newest).bytes <= LINE_BYTES_MAX);
@@ -175,7 +186,7 @@ mod tests {
         assert_eq!(lock(&hub.0).len(), 1);
         drop(two);
         assert_eq!(lock(&hub.0).len(), 0);
-        hub.publish(&BOB, delivery(1, 512));
+        hub.publish(vec![(BOB, delivery(1, 512))]);
         assert_eq!(lock(&hub.0).len(), 0);
     }
 }

@@ -61,7 +61,7 @@ impl MemoryQueue {
         mailbox.deposits.insert(deposit, (mailbox.last, now));
         let delivery = Delivery { seq: mailbox.last, stored_at: now, envelope };
         mailbox.kept.push_back((class, delivery.clone()));
-        self.hub.publish(&id, delivery);
+        self.hub.publish(vec![(id, delivery)]);
         Ok(mailbox.last)
     }
 

@@ -39,6 +39,9 @@ const OPEN_FILES_MAX: i32 = 512;
 /// Bits of the Bloom filters: a hundredth of the lookups of what is not there touch the disk.
 const BLOOM_BITS: f64 = 10.0;
 
+/// The Bloom filter of rows not yet written out, as a part of the memory that they have: some ten bits for each.
+const UNWRITTEN_BLOOM: f64 = 0.02;
+
 /// A file in which this many of as many consecutive rows are deletions is compacted soon: a queue is mostly removals.
 const DELETIONS: (usize, usize) = (4096, 2048);
 
@@ -92,9 +95,16 @@ impl Family {
                 options.set_write_buffer_size(16 * MIB);
                 table.set_block_size(16 * 1024);
             }
-            Self::Mailboxes | Self::Tokens | Self::Deposits => {
+            Self::Mailboxes | Self::Tokens => {
                 options.set_write_buffer_size(8 * MIB);
                 table.set_bloom_filter(BLOOM_BITS, false);
+            }
+            Self::Deposits => {
+                options.set_write_buffer_size(8 * MIB);
+                table.set_bloom_filter(BLOOM_BITS, false);
+                // Each deposit asks whether its id is known, and nearly none is.
+                options.set_memtable_whole_key_filtering(true);
+                options.set_memtable_prefix_bloom_ratio(UNWRITTEN_BLOOM);
             }
             Self::Default | Self::EnvelopeHours | Self::DepositHours => options.set_write_buffer_size(4 * MIB),
         }

@@ -89,9 +89,7 @@ impl<C: FnMut(&Store, WriteBatch) -> Result<(), String>> Writer<C> {
         }
         match self.write(batch) {
             Ok(arrived) => {
-                for (mailbox, delivery) in arrived {
-                    self.hub.publish(&mailbox, delivery);
-                }
+                self.hub.publish(arrived);
                 answers.into_iter().for_each(|answer| answer(Ok(())));
             }
             Err(error) => answers.into_iter().for_each(|answer| answer(Err(error))),

@@ -1,0 +1,165 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use hushwire_load::Failure;
+use hushwire_load::mode::compare::Work;
+
+/// Load on a relay, and a ledger of what it promised. Starts the relay that was built beside it, unless told otherwise.
+#[derive(Parser)]
+#[command(name = "hushload")]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) load: Load,
+    #[command(flatten)]
+    pub(crate) common: Common,
+}
+
+#[derive(Args)]
+pub(crate) struct Common {
+    /// Drive the relay at this address instead
+    #[arg(long, global = true, value_name = "ADDRESS")]
+    pub(crate) relay: Option<String>,
+    /// The process of that relay, to see what it uses
+    #[arg(long, global = true, requires = "relay")]
+    pub(crate) pid: Option<u32>,
+    /// Drive the yardstick
+    #[arg(long, global = true, conflicts_with = "relay")]
+    pub(crate) floor: bool,
+    /// Where the server that is started keeps its files, and what stays of a run; a temporary directory if absent
+    #[arg(long, global = true)]
+    pub(crate) dir: Option<PathBuf>,
+    /// Bytes of an envelope: one of the eight sizes
+    #[arg(long, global = true, default_value_t = 1024)]
+    pub(crate) bytes: usize,
+    /// For programs: one line for each table
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Load {
+    #[command(flatten)]
+    One(Loaded),
+    #[command(flatten)]
+    Judged(Judged),
+    #[command(flatten)]
+    Many(Many),
+}
+
+/// Loads on one server.
+#[derive(Subcommand)]
+pub(crate) enum Loaded {
+    /// Senders and devices that are there: rates and times
+    Pairs {
+        /// How many pairs
+        #[arg(long, default_value_t = 100)]
+        pairs: u32,
+        /// Messages under way in each pair
+        #[arg(long, default_value_t = 16)]
+        window: u64,
+        /// Messages in a second, whatever becomes of those before (instead of the window)
+        #[arg(long)]
+        rate: Option<u64>,
+        /// Seconds that are measured
+        #[arg(long, default_value_t = 10)]
+        seconds: u64,
+    },
+    /// Nobody is there; then everybody comes
+    Offline {
+        /// How many mailboxes
+        #[arg(long, default_value_t = 1000)]
+        mailboxes: u32,
+        /// How many envelopes in all
+        #[arg(long, default_value_t = 100_000)]
+        messages: u64,
+    },
+    /// Devices that say nothing
+    Idle {
+        /// How many
+        #[arg(long, default_value_t = 5000)]
+        connections: u32,
+        /// Seconds that they stay
+        #[arg(long, default_value_t = 10)]
+        seconds: u64,
+    },
+    /// One envelope to many devices
+    Fanout {
+        /// How many devices
+        #[arg(long, default_value_t = 1000)]
+        members: u32,
+        /// How many envelopes, one after another
+        #[arg(long, default_value_t = 20)]
+        messages: u64,
+        /// The devices are not there
+        #[arg(long)]
+        away: bool,
+    },
+    /// The time of a message, and memory, with 1, 10, 100, … connections, mailboxes, and envelopes in one mailbox
+    Growth {
+        /// Up to so many
+        #[arg(long, default_value_t = 10_000)]
+        most: u32,
+    },
+    /// Two, five and ten times what can be sustained
+    Overload {
+        /// How many pairs
+        #[arg(long, default_value_t = 500)]
+        pairs: u32,
+        /// Seconds of each rate
+        #[arg(long, default_value_t = 10)]
+        seconds: u64,
+    },
+}
+
+/// Runs that end in a verdict.
+#[derive(Subcommand)]
+pub(crate) enum Judged {
+    /// A relay is killed again and again, and must keep what it promised
+    Faults {
+        /// Each a sender and a device
+        #[arg(long, default_value_t = 64)]
+        clients: u32,
+        /// Deposits that are to be answered stored
+        #[arg(long, default_value_t = 50_000)]
+        stored: u64,
+        /// Kills that there must have been as well
+        #[arg(long, default_value_t = 20)]
+        kills: u64,
+    },
+    /// Judge the ledger that a run of `faults --dir DIR` left
+    Check {
+        /// The file
+        ledger: PathBuf,
+    },
+}
+
+/// Loads on several servers.
+#[derive(Subcommand)]
+pub(crate) enum Many {
+    /// The relay and the yardstick in one run, and their ratio
+    Compare {
+        /// thr1, thr16, lat2000, offline, idle; all of them if absent
+        #[arg(long, value_delimiter = ',')]
+        work: Vec<String>,
+        /// Seconds that are measured where time counts
+        #[arg(long, default_value_t = 10)]
+        seconds: u64,
+        /// One of so many messages and connections where they count
+        #[arg(long, default_value_t = 1)]
+        part: u32,
+    },
+}
+
+/// Those of these names, or all.
+pub(crate) fn works(names: &[String]) -> Result<Vec<(&'static str, Work)>, Failure> {
+    if names.is_empty() {
+        return Ok(Work::ALL.to_vec());
+    }
+    let found = names.iter().map(|name| {
+        let work = Work::ALL.into_iter().find(|(known, _)| known == name);
+        work.ok_or_else(|| format!("{name} is no load; there are {}", Work::ALL.map(|(name, _)| name).join(", ")))
+    });
+    found.collect()
+}
