@@ -85,7 +85,7 @@ impl Person {
     pub(crate) fn is_open_in(&self, program: &Child) {
         let (lock, id) = (self.account().join("lock"), program.id().to_string());
         let open = (0..600).any(|_| {
-            std::thread::sleep(std::time::Duration::from_millis(50));
+            std::thread::sleep(Duration::from_millis(50));
             std::fs::read_to_string(&lock).is_ok_and(|holder| holder == id)
         });
         assert!(open, "the account was not opened within 30 s");
