@@ -10,17 +10,25 @@ use std::{
 
 use clap::{Args, Parser, Subcommand};
 use hushwire_relay::{
-    Parts,
+    Operation, Parts,
+    check::{self, Finding},
     clock::Clock,
     config::{self, Config},
-    queue::rocks::RocksQueue,
+    disk::Disk,
+    du::{self, Source},
+    queue::{Usage, rocks::RocksQueue},
 };
 use sd_notify::NotifyState;
 use tokio::{
     runtime::{Builder, Runtime},
     signal::unix::{SignalKind, signal},
 };
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{
+    EnvFilter, Layer,
+    filter::{FilterExt, filter_fn},
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
+};
 
 /// The storage failed: do not start again before somebody has looked at the disk.
 const STORAGE_FAILED: u8 = 2;
@@ -30,6 +38,9 @@ const READERS_MAX: usize = 16;
 
 /// An envelope is kept at most so much longer than the configuration says, and the hour that an engine may add.
 const SWEEP_EVERY: Duration = Duration::from_secs(10 * 60);
+
+/// Who may write to the log, whatever RUST_LOG says: what the network's libraries would has addresses in it.
+const OURS: &str = "hushwire_";
 
 /// The blind relay of Hushwire: keeps sealed envelopes until they are fetched.
 #[derive(Parser)]
@@ -54,10 +65,21 @@ enum Command {
     },
     /// Serve (also without the word)
     Run(WithConfig),
-    /// Say whether the configuration can be used
-    Check(WithConfig),
+    /// Look at everything a relay with this configuration needs: each line says ok, or what to do
+    Check(Asked),
+    /// Say what the relay holds, whether it runs or not: mailboxes, envelopes, bytes
+    Du(Asked),
     /// Print the address that clients need
     Address(WithConfig),
+}
+
+#[derive(Args)]
+struct Asked {
+    #[command(flatten)]
+    with: WithConfig,
+    /// For programs: one JSON value on one line
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Args)]
@@ -72,7 +94,8 @@ fn main() -> ExitCode {
     let done = match command.or(run.map(Command::Run)) {
         Some(Command::Init { dir, host }) => init(&dir, &host),
         Some(Command::Run(WithConfig { config })) => serve(&config),
-        Some(Command::Check(WithConfig { config })) => check(&config),
+        Some(Command::Check(Asked { with, json })) => check(&with.config, json),
+        Some(Command::Du(Asked { with, json })) => du(&with.config, json),
         Some(Command::Address(WithConfig { config })) => address(&config),
         None => Err("--config FILE is missing; make one with: hushwire-relay init".into()),
     };
@@ -93,17 +116,60 @@ fn init(dir: &Path, hosts: &[String]) -> Done {
         "Wrote {path}, a certificate and its key. Next:\n\
          \x20 1. Back up {key}: clients know this relay by it.\n\
          \x20 2. Open UDP port {port} in the firewall.\n\
-         \x20 3. hushwire-relay run --config {path}\n\
+         \x20 3. hushwire-relay check --config {path}\n\
+         \x20 4. hushwire-relay run --config {path}\n\
+         To watch it, write admin = \"127.0.0.1:4441\" in {path}: metrics and health over HTTP, for this machine only.\n\
          Clients need this address:\n\
          {address}",
         port = config.listen.port(),
     ))
 }
 
-fn check(path: &Path) -> Done {
+fn check(path: &Path, json: bool) -> Done {
+    let config = Config::load(path);
+    let what = "configuration";
+    let findings = match &config {
+        Ok(config) => {
+            let mut findings = vec![Finding { what, ok: true, says: format!("{} is understood", path.display()) }];
+            findings.extend(check::run(config));
+            findings
+        }
+        Err(error) => vec![Finding { what, ok: false, says: error.to_string() }],
+    };
+    if json {
+        say(&serde_json::to_string(&findings)?)?;
+    } else {
+        for Finding { what, ok, says } in &findings {
+            say(&format!("{:<6} {what}: {says}", if *ok { "ok" } else { "NOT OK" }))?;
+        }
+    }
+    Ok(if findings.iter().all(|finding| finding.ok) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn du(path: &Path, json: bool) -> Done {
     let config = Config::load(path)?;
-    let address = config.address(&config.identity()?, config.listen.port())?;
-    say(&format!("{} can be used. Listens on UDP {}; clients need:\n{address}", path.display(), config.listen))
+    let (usage, source) = du::usage(&config)?;
+    if json {
+        return say(&serde_json::to_string(&usage)?);
+    }
+    let Usage { mailboxes, mailboxes_empty, mailboxes_full, envelopes, bytes, .. } = usage;
+    let from = match source {
+        Source::Running => "the relay that runs",
+        Source::Files => "its files",
+    };
+    say(&format!(
+        "mailboxes      {mailboxes}: {mailboxes_empty} empty, {waiting} with envelopes, {mailboxes_full} of them full\n\
+         tokens         {tokens}\n\
+         envelopes      {envelopes}, {bytes} bytes; {requests} bytes of them first contacts\n\
+         to many        {shared} envelopes stored once for many mailboxes\n\
+         on the disk    {disk} bytes\n\
+         counted in {from}",
+        waiting = mailboxes.saturating_sub(mailboxes_empty),
+        tokens = usage.tokens,
+        requests = usage.bytes_of_requests,
+        shared = usage.shared_bodies,
+        disk = usage.disk_bytes,
+    ))
 }
 
 fn address(path: &Path) -> Done {
@@ -113,8 +179,10 @@ fn address(path: &Path) -> Done {
 
 fn serve(path: &Path) -> Done {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,hushwire_relay=info"));
+    let ours = filter_fn(|said| said.target().starts_with(OURS));
     let ansi = io::IsTerminal::is_terminal(&io::stderr());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(ansi).init();
+    let log = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(ansi);
+    tracing_subscriber::registry().with(log.with_filter(filter.and(ours))).init();
     let config = Config::load(path)?;
     let identity = config.identity()?;
     let queue = RocksQueue::open(&config.data_dir, config.rules)?;
@@ -127,6 +195,7 @@ fn serve(path: &Path) -> Done {
         connections: config.connections,
         clock: Clock::system(),
         sweep_every: SWEEP_EVERY,
+        operation: Operation { admin: config.admin, disk: Disk::of(&config.data_dir, config.disk_reserve) },
     };
     let code = run(&runtime, parts)?;
     runtime.shutdown_timeout(Duration::from_secs(1));

@@ -10,6 +10,7 @@ mod arrivals;
 mod contract;
 pub mod memory;
 pub mod rocks;
+mod usage;
 
 use hushwire_proto::{
     envelope::Envelope,
@@ -17,8 +18,11 @@ use hushwire_proto::{
     relay::{Delivery, TokenClass},
 };
 
-pub use self::arrivals::Arrivals;
-use crate::quota::{Full, Rules};
+pub use self::{arrivals::Arrivals, usage::Usage};
+use crate::{
+    metrics::Metrics,
+    quota::{Full, Rules},
+};
 
 /// A durable line of sealed envelopes for every mailbox. Clones share it.
 ///
@@ -27,6 +31,12 @@ use crate::quota::{Full, Rules};
 pub trait Queue: Clone + Send + Sync + 'static {
     /// What the operator allows.
     fn rules(&self) -> &Rules;
+
+    /// What it counts, and where its relay counts.
+    fn metrics(&self) -> &Metrics;
+
+    /// Looks at every mailbox and says what there is: some time of a reader, none of the writer.
+    fn usage(&self) -> impl Future<Output = Result<Usage, StorageError>> + Send + 'static;
 
     /// Puts an envelope at the end; done once durable. The same id within the retry window: the same `Seq`, nothing
     /// new, even if the envelope has been removed since.

@@ -5,7 +5,7 @@ use std::{convert::Infallible, future::Future, sync::Arc};
 use hushwire_proto::{
     frame::Frame,
     net::serve::{Outbox, Peer, Service},
-    relay::{RefusedReason, Request},
+    relay::{Answer, RefusedReason, Request},
 };
 use tokio::sync::mpsc;
 
@@ -41,11 +41,16 @@ impl<Q: Queue> Service for Relay<Q> {
     ) -> impl Future<Output = ()> + Send + 'static {
         let Frame { id, payload } = request;
         let reply = Request::parse(&payload).map(|request| handle(self, connection, request, &out));
+        let relay = self.clone();
         async move {
             let Reply { answer, then } = match reply {
                 Ok(reply) => reply.await,
                 Err(bad) => refused(RefusedReason::BadRequest, bad.to_string()).into(),
             };
+            if let Answer::Refused(refused) = &answer {
+                relay.queue.metrics().refused.count(refused.reason);
+            }
+            drop(relay);
             let sent = out.send(Frame { id, payload: answer.encode() }).await;
             if let (Ok(()), Some(then)) = (sent, then) {
                 tokio::spawn(then);

@@ -4,8 +4,9 @@ use std::future::Future;
 
 use hushwire_proto::ids::{DepositId, MailboxId, Seq, TokenHash, UnixMillis};
 use hushwire_proto::relay::TokenClass;
+use hushwire_relay::metrics::Metrics;
 use hushwire_relay::queue::memory::MemoryQueue;
-use hushwire_relay::queue::{AppendError, Arrivals, GrantError, Page, Put, Queue, RemoveError, StorageError, Swept};
+use hushwire_relay::queue::{AppendError, Arrivals, GrantError, Page, Put, Queue, RemoveError, StorageError, Swept, Usage};
 use hushwire_relay::quota::Rules;
 
 #[derive(Clone, Debug)]
@@ -14,6 +15,14 @@ pub struct Twice(pub MemoryQueue);
 impl Queue for Twice {
     fn rules(&self) -> &Rules {
         self.0.rules()
+    }
+
+    fn metrics(&self) -> &Metrics {
+        self.0.metrics()
+    }
+
+    fn usage(&self) -> impl Future<Output = Result<Usage, StorageError>> + Send + 'static {
+        self.0.usage()
     }
 
     fn append(&self, put: Put, now: UnixMillis) -> impl Future<Output = Result<Seq, AppendError>> + Send + 'static {

@@ -47,6 +47,8 @@ pub struct Counts {
     pub accepted: AtomicU64,
     /// Connections refused for a limit.
     pub refused: AtomicU64,
+    /// Connections refused because the service had too much to do.
+    pub shed: AtomicU64,
     /// Peers asked to prove their address.
     pub retried: AtomicU64,
     /// Handshakes that did not end well.

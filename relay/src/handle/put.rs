@@ -23,13 +23,18 @@ pub(super) fn deposit<Q: Queue>(relay: &Relay<Q>, connection: &Connection, depos
     }
     let Deposit { mailbox, token, id, envelope } = deposit;
     let put = Put { mailbox, token: token.hash(), id, envelope };
-    let stored = relay.queue.append(put, relay.clock.now());
+    let (queue, stored) = (relay.queue.clone(), relay.queue.append(put, relay.clock.now()));
     later(async move {
-        match stored.await {
+        let answer = match stored.await {
             Ok(_) => Answer::Stored, // which number is its owner's business
             Err(error @ AppendError::NoSuchDoor) => refused(RefusedReason::NoSuchDoor, error.to_string()),
             Err(AppendError::Full(full)) => refused_for(RefusedReason::MailboxFull, full.to_string(), FULL_RETRY),
             Err(AppendError::Storage(error)) => storage(error),
-        }
+        };
+        queue.metrics().deposited(match &answer {
+            Answer::Refused(refused) => Err(refused.reason),
+            _ => Ok(()),
+        });
+        answer
     })
 }

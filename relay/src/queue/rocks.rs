@@ -38,8 +38,10 @@ use self::{
     store::Store,
     writer::{Job, Reply, Waiting, Writer},
 };
-use super::{AppendError, Arrivals, GrantError, Page, Put, Queue, RemoveError, StorageError, Swept, arrivals::Hub};
-use crate::quota::Rules;
+use super::{
+    AppendError, Arrivals, GrantError, Page, Put, Queue, RemoveError, StorageError, Swept, Usage, arrivals::Hub,
+};
+use crate::{metrics::Metrics, quota::Rules};
 
 /// Bytes of envelopes that may wait to be written. A second of a slow disk; beyond, deposits are told to come back.
 const DEPOSITS_WAITING_BYTES: usize = 32 * 1024 * 1024;
@@ -56,7 +58,7 @@ const TOKEN_BYTES: usize = 40;
 const _: () = assert!((ENVELOPE_BYTES_MAX + JOB_BYTES) * REQUESTS_IN_FLIGHT_MAX <= DEPOSITS_WAITING_BYTES);
 
 /// The directory of the database inside the data directory.
-const DATABASE_DIR: &str = "queue";
+pub(crate) const DATABASE_DIR: &str = "queue";
 
 /// Why there is no queue. Each says what the operator should do.
 #[derive(Debug, thiserror::Error)]
@@ -115,6 +117,7 @@ pub struct RocksQueue(Arc<Inner>);
 
 struct Inner {
     rules: Rules,
+    metrics: Arc<Metrics>,
     store: Arc<Store>,
     hub: Hub,
     line: Option<mpsc::UnboundedSender<Waiting>>, // bounded by the two below
@@ -142,7 +145,18 @@ impl RocksQueue {
             store.commit(batch).map_err(|error| error.to_string())?;
             mark.set(store.position()).map_err(|error| error.to_string())
         };
-        Self::start(store, rules, commit).map_err(system)
+        let queue = Self::start(store, rules, commit).map_err(system)?;
+        let usage = queue.0.store.usage(&rules)?;
+        queue.0.metrics.holds(usage.holding());
+        Ok(queue)
+    }
+
+    /// What is in `data_dir`, also while another process serves it: as it was a moment ago.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn look(data_dir: &Path, rules: &Rules) -> Result<Usage, OpenError> {
+        Ok(Store::look(&data_dir.join(DATABASE_DIR))?.usage(rules)?)
     }
 
     fn start(
@@ -150,13 +164,15 @@ impl RocksQueue {
         rules: Rules,
         commit: impl FnMut(&Store, WriteBatch) -> Result<(), String> + Send + 'static,
     ) -> io::Result<Self> {
-        let (store, hub) = (Arc::new(store), Hub::default());
+        let (store, hub, metrics) = (Arc::new(store), Hub::default(), Arc::new(Metrics::default()));
         let (line, waiting) = mpsc::unbounded_channel();
         let (failing, failed) = watch::channel(false);
-        let writer = Writer { store: store.clone(), rules, hub: hub.clone(), commit, failed: failing };
+        let writer =
+            Writer { store: store.clone(), rules, metrics: metrics.clone(), hub: hub.clone(), commit, failed: failing };
         let writer = Builder::new().name("queue-writer".to_owned()).spawn(move || writer.run(waiting))?;
         Ok(Self(Arc::new(Inner {
             rules,
+            metrics,
             store,
             hub,
             line: Some(line),
@@ -174,6 +190,10 @@ impl RocksQueue {
         bytes: usize,
         job: J,
     ) -> impl Future<Output = Result<T, E>> + use<T, E, J> {
+        if Arc::ptr_eq(room, &self.0.deposits) {
+            let waiting = DEPOSITS_WAITING_BYTES.saturating_sub(room.available_permits());
+            self.0.metrics.backlog.set(u64::try_from(waiting).unwrap_or(u64::MAX));
+        }
         let cost = u32::try_from(bytes.saturating_add(JOB_BYTES)).unwrap_or(u32::MAX);
         let (reply, answer) = oneshot::channel();
         let asked = match room.clone().try_acquire_many_owned(cost) {
@@ -194,6 +214,18 @@ impl RocksQueue {
 impl Queue for RocksQueue {
     fn rules(&self) -> &Rules {
         &self.0.rules
+    }
+
+    fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+
+    fn usage(&self) -> impl Future<Output = Result<Usage, StorageError>> + Send + 'static {
+        let inner = self.0.clone();
+        async move {
+            let counted = tokio::task::spawn_blocking(move || inner.store.usage(&inner.rules));
+            counted.await.unwrap_or(Err(StorageError::Failed))
+        }
     }
 
     fn append(&self, put: Put, now: UnixMillis) -> impl Future<Output = Result<Seq, AppendError>> + Send + 'static {

@@ -1,6 +1,8 @@
 //! Two ends for tests: a relay with a clock that they move, and clients that say exactly what they are told to.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, dead_code)]
 
+pub(crate) mod program;
+
 use std::{
     sync::{
         Arc,
@@ -25,7 +27,7 @@ use hushwire_proto::{
     relay::{Answer, Deliveries, Delivery, Deposit, Push, Request, TokenClass},
 };
 use hushwire_relay::{
-    Parts, Running,
+    Operation, Parts, Running,
     clock::Clock,
     queue::{Queue, memory::MemoryQueue},
     quota::Rules,
@@ -51,6 +53,10 @@ impl TestRelay {
     }
 
     pub(crate) fn of(queue: impl Queue) -> Self {
+        Self::with(queue, Operation::default())
+    }
+
+    pub(crate) fn with(queue: impl Queue, operation: Operation) -> Self {
         let clock = Arc::new(AtomicU64::new(1_750_000_000_000));
         let told = clock.clone();
         let parts = Parts {
@@ -61,6 +67,7 @@ impl TestRelay {
             connections: ServeLimits::default(),
             clock: Clock::from_fn(move || UnixMillis(told.load(Relaxed))),
             sweep_every: Duration::from_millis(10),
+            operation,
         };
         Self { running: hushwire_relay::start(parts).unwrap(), clock }
     }

@@ -15,6 +15,7 @@ use super::{
     store::{Family, Store},
 };
 use crate::{
+    metrics::Holding,
     queue::{AppendError, GrantError, Put, RemoveError, StorageError, Swept},
     quota::Rules,
 };
@@ -25,6 +26,23 @@ const SWEEP_ROWS_MAX: u64 = 1024;
 /// Removals up to here are a deletion each, which later reads step over cheaply; a longer one, after a device was
 /// away, is one range.
 const POINT_DELETIONS_MAX: u64 = 512;
+
+/// What is true once the rows are written.
+#[derive(Debug, Default)]
+pub(super) struct Changes {
+    /// For whoever waits for them.
+    pub(super) arrived: Vec<(MailboxId, Delivery)>,
+    pub(super) counted: Counted,
+}
+
+/// For the metrics.
+#[derive(Debug, Default)]
+pub(super) struct Counted {
+    pub(super) came: Holding,
+    pub(super) gone: Holding,
+    pub(super) acknowledged: u64,
+    pub(super) expired: u64,
+}
 
 /// Rows to be written together.
 pub(super) struct Batch<'a> {
@@ -37,6 +55,7 @@ pub(super) struct Batch<'a> {
     mailboxes: Option<u64>,
     first_new: BTreeMap<MailboxId, Seq>,
     arrived: Vec<(MailboxId, Delivery)>,
+    counted: Counted,
     value: Vec<u8>,
 }
 
@@ -52,6 +71,7 @@ impl<'a> Batch<'a> {
             mailboxes: None,
             first_new: BTreeMap::new(),
             arrived: Vec::new(),
+            counted: Counted::default(),
             value: Vec::new(),
         }
     }
@@ -65,8 +85,8 @@ impl<'a> Batch<'a> {
         self.first_new.get(to).is_some_and(|first| *first <= through)
     }
 
-    /// The rows, and the envelopes that are among them.
-    pub(super) fn finish(mut self) -> Result<(WriteBatch, Vec<(MailboxId, Delivery)>), StorageError> {
+    /// The rows, and what they change.
+    pub(super) fn finish(mut self) -> Result<(WriteBatch, Changes), StorageError> {
         let family = self.store.family(Family::Mailboxes)?;
         for (id, row) in &self.rows {
             self.writes.put_cf(family, id.as_bytes(), row.to_bytes());
@@ -74,7 +94,7 @@ impl<'a> Batch<'a> {
         if let Some(count) = self.mailboxes {
             self.writes.put(keys::MAILBOXES_KEY, count.to_be_bytes());
         }
-        Ok((self.writes, self.arrived))
+        Ok((self.writes, Changes { arrived: self.arrived, counted: self.counted }))
     }
 
     /// An unknown mailbox and a wrong token are the same lookup of one key that is not there: who asks cannot tell
@@ -110,6 +130,8 @@ impl<'a> Batch<'a> {
         self.writes.put_cf(deposits, keys::deposit(&mailbox, &id), deposit.to_bytes());
         self.writes.put_cf(deposit_hours, keys::deposit_hour(hour, &mailbox, &id), []);
 
+        self.counted.came.envelopes = self.counted.came.envelopes.saturating_add(1);
+        self.counted.came.bytes = self.counted.came.bytes.saturating_add(bytes);
         self.rows.insert(mailbox, row);
         self.first_new.entry(mailbox).or_insert(row.last);
         self.deposits.insert((mailbox, id), deposit);
@@ -125,16 +147,22 @@ impl<'a> Batch<'a> {
             return Err(RemoveError::NotGivenYet { through, last });
         }
         match row {
-            Some(row) if through > row.removed_through => Ok(self.remove_known(of, row, through)?),
+            Some(row) if through > row.removed_through => {
+                let removed = self.remove_known(of, row, through)?;
+                self.counted.acknowledged = self.counted.acknowledged.saturating_add(removed);
+                Ok(())
+            }
             _ => Ok(()),
         }
     }
 
-    fn remove_known(&mut self, of: MailboxId, mut row: MailboxRow, through: Seq) -> Result<(), StorageError> {
+    /// How many it were.
+    fn remove_known(&mut self, of: MailboxId, mut row: MailboxRow, through: Seq) -> Result<u64, StorageError> {
         let envelopes = self.store.family(Family::Envelopes)?;
         let head = self.store.head(&of, through)?.ok_or(StorageError::Failed)?;
         let first = row.removed_through.0.saturating_add(1);
-        if through.0.saturating_sub(row.removed_through.0) <= POINT_DELETIONS_MAX {
+        let count = through.0.saturating_sub(row.removed_through.0);
+        if count <= POINT_DELETIONS_MAX {
             for seq in first..=through.0 {
                 self.writes.delete_cf(envelopes, keys::envelope(&of, Seq(seq)));
             }
@@ -142,10 +170,13 @@ impl<'a> Batch<'a> {
             let (from, to) = (Seq(first), Seq(through.0.saturating_add(1)));
             self.writes.delete_range_cf(envelopes, keys::envelope(&of, from), keys::envelope(&of, to));
         }
+        let gone = &mut self.counted.gone;
+        gone.envelopes = gone.envelopes.saturating_add(count);
+        gone.bytes = gone.bytes.saturating_add(head.put.minus(row.gone).bytes);
         row.gone = head.put;
         row.removed_through = through;
         self.rows.insert(of, row);
-        Ok(())
+        Ok(count)
     }
 
     pub(super) fn grant(&mut self, of: MailboxId, tokens: Vec<(TokenHash, TokenClass)>) -> Result<(), GrantError> {
@@ -173,6 +204,7 @@ impl<'a> Batch<'a> {
             self.tokens.insert((of, hash), Some(class));
         }
         self.rows.insert(of, row);
+        self.counted.came.mailboxes = self.counted.came.mailboxes.saturating_add(mailboxes.is_some().into());
         self.mailboxes = mailboxes.or(self.mailboxes);
         Ok(())
     }
@@ -202,6 +234,7 @@ impl<'a> Batch<'a> {
         let mut swept = Swept::default();
         self.expire_envelopes(Hour::of(self.rules.expires_before(now)), &mut swept)?;
         self.forget_deposits(Hour::of(self.rules.forgets_before(now)), &mut swept)?;
+        self.counted.expired = swept.envelopes;
         Ok(swept)
     }
 
@@ -230,7 +263,7 @@ impl<'a> Batch<'a> {
                 Ok(true)
             })?;
             if through > row.removed_through {
-                self.remove_known(mailbox, MailboxRow { expired_through: through, ..row }, through)?;
+                let _ = self.remove_known(mailbox, MailboxRow { expired_through: through, ..row }, through)?;
             }
             if complete {
                 self.writes.delete_cf(hours, key);

@@ -70,6 +70,11 @@ impl MailboxRow {
         self.put.minus(self.gone)
     }
 
+    /// How many wait: numbers have no gaps.
+    pub(super) fn envelopes(&self) -> u64 {
+        self.last.0.saturating_sub(self.removed_through.0)
+    }
+
     pub(super) fn to_bytes(self) -> Vec<u8> {
         let Self { last, removed_through, expired_through, put, gone, tokens, hour } = self;
         let numbers = [

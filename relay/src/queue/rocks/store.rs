@@ -20,7 +20,10 @@ use super::{
     OpenError,
     keys::{self, DepositRow, EnvelopeHead, MailboxRow, SCHEMA},
 };
-use crate::queue::{Page, StorageError};
+use crate::{
+    queue::{Page, StorageError, Usage},
+    quota::Rules,
+};
 
 const MIB: usize = 1024 * 1024;
 
@@ -140,6 +143,18 @@ impl Store {
         Ok(store)
     }
 
+    /// Opens what is there to be read, also while another process writes to it.
+    pub(super) fn look(path: &Path) -> Result<Self, OpenError> {
+        let cache = Cache::new_lru_cache(BLOCK_CACHE_BYTES);
+        let mut options = Options::default();
+        options.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
+        options.set_log_level(LogLevel::Warn);
+        let families = Family::ALL.map(|family| ColumnFamilyDescriptor::new(family.name(), family.options(&cache)));
+        let db = DB::open_cf_descriptors_read_only(&options, path, families, false)
+            .map_err(|cause| OpenError::Database { path: path.to_owned(), cause })?;
+        Ok(Self { db })
+    }
+
     fn check_schema(&self, path: &Path) -> Result<(), OpenError> {
         let failed = |cause| OpenError::Database { path: path.to_owned(), cause };
         match self.db.get(keys::SCHEMA_KEY).map_err(failed)? {
@@ -208,6 +223,17 @@ impl Store {
         Ok(page)
     }
 
+    /// Counts what is there, mailbox by mailbox.
+    pub(super) fn usage(&self, rules: &Rules) -> Result<Usage, StorageError> {
+        let mut usage = Usage { disk_bytes: files(self.db.path()), ..Usage::default() };
+        self.scan(Family::Mailboxes, &[], None, |_, value| {
+            let row = MailboxRow::parse(value).ok_or_else(|| damaged(Family::Mailboxes))?;
+            usage.count(row.envelopes(), row.used(), row.tokens.into(), rules);
+            Ok(true)
+        })?;
+        Ok(usage)
+    }
+
     /// The envelopes of a mailbox in their order, until `each` says enough.
     pub(super) fn each_envelope(
         &self,
@@ -216,7 +242,7 @@ impl Store {
         mut each: impl FnMut(Seq, EnvelopeHead, &[u8]) -> Result<bool, StorageError>,
     ) -> Result<(), StorageError> {
         let end = keys::envelope(of, Seq(u64::MAX));
-        self.scan(Family::Envelopes, &keys::envelope(of, from), end, |key, value| {
+        self.scan(Family::Envelopes, &keys::envelope(of, from), Some(end), |key, value| {
             let parsed = keys::parse_envelope(key).zip(EnvelopeHead::parse(value));
             let ((_, seq), (head, sealed)) = parsed.ok_or_else(|| damaged(Family::Envelopes))?;
             each(seq, head, sealed)
@@ -230,18 +256,20 @@ impl Store {
         end: Vec<u8>,
         mut each: impl FnMut(&[u8]) -> Result<bool, StorageError>,
     ) -> Result<(), StorageError> {
-        self.scan(family, &[], end, |key, _| each(key))
+        self.scan(family, &[], Some(end), |key, _| each(key))
     }
 
     fn scan(
         &self,
         family: Family,
         from: &[u8],
-        end: Vec<u8>,
+        end: Option<Vec<u8>>,
         mut each: impl FnMut(&[u8], &[u8]) -> Result<bool, StorageError>,
     ) -> Result<(), StorageError> {
         let mut options = ReadOptions::default();
-        options.set_iterate_upper_bound(end);
+        if let Some(end) = end {
+            options.set_iterate_upper_bound(end);
+        }
         let mut rows: DBRawIterator<'_> = self.db.raw_iterator_cf_opt(self.family(family)?, options);
         rows.seek(from);
         while let Some((key, value)) = rows.item() {
@@ -262,6 +290,12 @@ impl Store {
         let bytes = self.db.get_pinned_cf(self.family(family)?, key).map_err(|error| unreadable(family, &error))?;
         bytes.map(|bytes| parse(&bytes).ok_or_else(|| damaged(family))).transpose()
     }
+}
+
+/// Bytes of the files in a directory, as far as they can be seen: some come and go.
+fn files(dir: &Path) -> u64 {
+    let files = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    files.filter_map(|file| file.metadata().ok()).map(|file| file.len()).sum()
 }
 
 fn synced() -> WriteOptions {

@@ -4,17 +4,21 @@
 //! After an error of the disk nothing is known of what it holds: nothing is tried again, whoever waits is told, and
 //! the process must end.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use hushwire_proto::{
     ids::{MailboxId, Seq, TokenHash, UnixMillis},
-    relay::{Delivery, TokenClass},
+    relay::TokenClass,
 };
 use rocksdb::WriteBatch;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 
-use super::{batch::Batch, store::Store};
+use super::{
+    batch::{Batch, Changes},
+    store::Store,
+};
 use crate::{
+    metrics::Metrics,
     queue::{AppendError, GrantError, Put, RemoveError, StorageError, Swept, arrivals::Hub},
     quota::Rules,
 };
@@ -48,6 +52,7 @@ type Answer = Box<dyn FnOnce(Result<(), StorageError>)>;
 pub(super) struct Writer<C> {
     pub(super) store: Arc<Store>,
     pub(super) rules: Rules,
+    pub(super) metrics: Arc<Metrics>,
     pub(super) hub: Hub,
     /// Writes a batch and syncs it.
     pub(super) commit: C,
@@ -88,8 +93,9 @@ impl<C: FnMut(&Store, WriteBatch) -> Result<(), String>> Writer<C> {
             next = line.try_recv().ok();
         }
         match self.write(batch) {
-            Ok(arrived) => {
-                for (mailbox, delivery) in arrived {
+            Ok(changes) => {
+                self.count(&changes, answers.len());
+                for (mailbox, delivery) in changes.arrived {
                     self.hub.publish(&mailbox, delivery);
                 }
                 answers.into_iter().for_each(|answer| answer(Ok(())));
@@ -99,20 +105,30 @@ impl<C: FnMut(&Store, WriteBatch) -> Result<(), String>> Writer<C> {
         next
     }
 
-    fn write(&mut self, batch: Batch<'_>) -> Result<Vec<(MailboxId, Delivery)>, StorageError> {
-        let (writes, arrived) = batch.finish()?;
+    fn count(&self, Changes { arrived: _, counted }: &Changes, jobs: usize) {
+        self.metrics.came(counted.came);
+        self.metrics.went(counted.gone);
+        self.metrics.acknowledged.add(counted.acknowledged);
+        self.metrics.expired.add(counted.expired);
+        self.metrics.batch_jobs.observe(u64::try_from(jobs).unwrap_or(u64::MAX));
+    }
+
+    fn write(&mut self, batch: Batch<'_>) -> Result<Changes, StorageError> {
+        let (writes, changes) = batch.finish()?;
         if writes.is_empty() {
-            return Ok(arrived);
+            return Ok(changes);
         }
         if *self.failed.borrow() {
             return Err(StorageError::Failed);
         }
+        let began = Instant::now();
         (self.commit)(&self.store, writes).map_err(|cause| {
             tracing::error!(%cause, "the disk failed; nothing will be stored any more");
             self.failed.send_replace(true);
             StorageError::Failed
         })?;
-        Ok(arrived)
+        self.metrics.sync_micros.observe(u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX));
+        Ok(changes)
     }
 }
 
