@@ -182,6 +182,8 @@ reasons! {
         GoingAway = 9, "going away";
         /// The relay's storage failed; it is about to stop.
         StorageFailed = 10, "storage failed";
+        /// The relay's disk is nearly full: nothing new is taken, what is there can be fetched. Retry after the given time.
+        StorageFull = 11, "storage full";
     }
 }
 

@@ -10,13 +10,7 @@
 //! Numbers about the whole relay only, and nothing can be changed here: whoever has an account on the machine may read
 //! it. Nothing but a loopback address is listened on.
 
-use std::{
-    convert::Infallible,
-    io,
-    net::SocketAddr,
-    sync::{Arc, atomic::Ordering::Relaxed},
-    time::Duration,
-};
+use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use http_body_util::Full;
 use hushwire_proto::{ids::MailboxId, net::serve::Counts};
@@ -141,7 +135,7 @@ impl<Q: Queue> Admin<Q> {
             Ok(Err(StorageError::Failed)) => return Err("the storage failed"),
             Err(_) => return Err("the queue does not answer"),
         }
-        if self.queue.metrics().disk_low.load(Relaxed) {
+        if self.queue.metrics().is_low() {
             return Err("the disk is nearly full: nothing new is taken");
         }
         Ok(())

@@ -202,7 +202,7 @@ impl Config {
         let admin = written.admin.map(Spanned::into_inner);
         let disk_reserve = match written.disk_reserve_mib {
             None => None,
-            some => Some(MIB * number("disk_reserve_mib", some, 0, 64..=1_000_000)?),
+            some => Some(MIB * number("disk_reserve_mib", some, 0, 0..=1_000_000)?),
         };
         let beside = |file: PathBuf| path.parent().map_or_else(|| file.clone(), |dir| dir.join(&file));
         let (data_dir, certificate, key) = (beside(data_dir), beside(certificate), beside(key));
@@ -295,7 +295,7 @@ key = \"relay.key\"
 # connections_per_address_max = 256
 
 # Mebibytes that stay free on the disk: below, nothing new is taken, and what is there can still be fetched. Without
-# this line a twentieth of the disk, at least 1024 and at most 16384.
+# this line a twentieth of the disk, at least 1024 and at most 16384. With 0 the relay goes on until the disk is full, then waits for room.
 # disk_reserve_mib = 1024
 
 # Metrics (/metrics), health (/healthz, /readyz) and use (/du) over HTTP, for this machine only. Without this line

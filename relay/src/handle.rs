@@ -28,6 +28,9 @@ use crate::{
 /// When to try again if too much waits to be written: a few batches later.
 const BUSY_RETRY: Duration = Duration::from_secs(1);
 
+/// When to try again if the disk is nearly full: it empties as devices fetch and envelopes expire, or by its operator.
+const SPACE_RETRY: Duration = Duration::from_secs(60);
+
 /// What this relay calls itself.
 const SOFTWARE: &str = concat!("hushwire-relay ", env!("CARGO_PKG_VERSION"));
 
@@ -95,6 +98,11 @@ fn refused_for(reason: RefusedReason, detail: impl Into<String>, retry_after: Du
 
 fn not_open(_: MailboxId) -> Later {
     now(refused(RefusedReason::NotOpen, "open the mailbox on this connection first"))
+}
+
+fn no_space() -> Answer {
+    let detail = "the disk of this relay is nearly full: nothing new is taken, what is there can be fetched";
+    refused_for(RefusedReason::StorageFull, detail, SPACE_RETRY)
 }
 
 fn storage(error: StorageError) -> Answer {

@@ -32,4 +32,4 @@ pub mod quota;
 mod running;
 mod service;
 
-pub use running::{Operation, Parts, Running, StartError, start};
+pub use running::{Failure, Operation, Parts, Running, StartError, start};

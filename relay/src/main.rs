@@ -3,6 +3,7 @@
 use std::{
     error::Error,
     io::{self, Write},
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::ExitCode,
     time::Duration,
@@ -10,7 +11,7 @@ use std::{
 
 use clap::{Args, Parser, Subcommand};
 use hushwire_relay::{
-    Operation, Parts,
+    Failure, Operation, Parts,
     check::{self, Finding},
     clock::Clock,
     config::{self, Config},
@@ -20,7 +21,7 @@ use hushwire_relay::{
 };
 use sd_notify::NotifyState;
 use tokio::{
-    runtime::{Builder, Runtime},
+    runtime::Builder,
     signal::unix::{SignalKind, signal},
 };
 use tracing_subscriber::{
@@ -41,6 +42,12 @@ const SWEEP_EVERY: Duration = Duration::from_secs(10 * 60);
 
 /// Who may write to the log, whatever RUST_LOG says: what the network's libraries would has addresses in it.
 const OURS: &str = "hushwire_";
+
+/// Free bytes with which the queue can be opened after the disk was full.
+const START_BYTES: u64 = 16 * 1024 * 1024;
+
+/// How often a disk that was full is looked at.
+const LOOK_FOR_ROOM_EVERY: Duration = Duration::from_secs(1);
 
 /// The blind relay of Hushwire: keeps sealed envelopes until they are fetched.
 #[derive(Parser)]
@@ -184,45 +191,77 @@ fn serve(path: &Path) -> Done {
     let log = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(ansi);
     tracing_subscriber::registry().with(log.with_filter(filter.and(ours))).init();
     let config = Config::load(path)?;
-    let identity = config.identity()?;
-    let queue = RocksQueue::open(&config.data_dir, config.rules)?;
+    let disk = Disk::of(&config.data_dir, config.disk_reserve);
     let runtime = Builder::new_multi_thread().enable_all().max_blocking_threads(READERS_MAX).build()?;
-    let parts = Parts {
-        queue,
-        identity,
-        listen: config.listen,
-        host: config.host,
-        connections: config.connections,
-        clock: Clock::system(),
-        sweep_every: SWEEP_EVERY,
-        operation: Operation { admin: config.admin, disk: Disk::of(&config.data_dir, config.disk_reserve) },
+    let mut listen = config.listen;
+    let code = loop {
+        let parts = Parts {
+            queue: RocksQueue::open(&config.data_dir, config.rules)?,
+            identity: config.identity()?,
+            listen,
+            host: config.host.clone(),
+            connections: config.connections,
+            clock: Clock::system(),
+            sweep_every: SWEEP_EVERY,
+            operation: Operation { admin: config.admin, disk: disk.clone() },
+        };
+        match runtime.block_on(run(parts, listen == config.listen, &disk))? {
+            Next::Exit(code) => break code,
+            Next::Again(local) => listen = local,
+        }
     };
-    let code = run(&runtime, parts)?;
     runtime.shutdown_timeout(Duration::from_secs(1));
     Ok(code)
 }
 
-fn run(runtime: &Runtime, parts: Parts<RocksQueue>) -> Done {
-    runtime.block_on(async {
-        let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-        let mut relay = hushwire_relay::start(parts)?;
+enum Next {
+    Exit(ExitCode),
+    /// The disk was full and has room again: open the queue anew and listen where it did.
+    Again(SocketAddr),
+}
+
+async fn run(parts: Parts<RocksQueue>, first: bool, disk: &Disk) -> Result<Next, Box<dyn Error>> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let mut relay = hushwire_relay::start(parts)?;
+    if first {
         say(&relay.address().to_string())?;
-        tracing::info!(version = env!("CARGO_PKG_VERSION"), "listening");
-        tell_systemd(NotifyState::Ready);
-        let code = tokio::select! {
-            _ = terminate.recv() => ExitCode::SUCCESS,
-            _ = interrupt.recv() => ExitCode::SUCCESS,
-            () = relay.failed() => {
-                tracing::error!("look at the disk, then start again; what was acknowledged is on it");
-                ExitCode::from(STORAGE_FAILED)
-            }
-        };
-        tracing::info!("stopping");
+    }
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), "listening");
+    tell_systemd(NotifyState::Ready);
+    let failure = tokio::select! {
+        _ = terminate.recv() => None,
+        _ = interrupt.recv() => None,
+        failure = relay.failed() => Some(failure),
+    };
+    tracing::info!("stopping");
+    if failure != Some(Failure::OutOfSpace) {
         tell_systemd(NotifyState::Stopping);
-        let drained = relay.shutdown().await; // also tells everyone that the disk failed
-        tracing::info!(cut = drained.cut, "stopped");
-        Ok(code)
-    })
+    }
+    let local = relay.local_addr();
+    let drained = relay.shutdown().await; // also tells everyone that the disk failed
+    tracing::info!(cut = drained.cut, "stopped");
+    match failure {
+        None => Ok(Next::Exit(ExitCode::SUCCESS)),
+        Some(Failure::Disk) => {
+            tracing::error!("look at the disk, then start again; what was acknowledged is on it");
+            Ok(Next::Exit(ExitCode::from(STORAGE_FAILED)))
+        }
+        Some(Failure::OutOfSpace) => {
+            tracing::error!("the disk is full; waiting for room; what was acknowledged is on it");
+            tokio::select! {
+                _ = terminate.recv() => Ok(Next::Exit(ExitCode::SUCCESS)),
+                _ = interrupt.recv() => Ok(Next::Exit(ExitCode::SUCCESS)),
+                () = room(disk) => Ok(Next::Again(local)),
+            }
+        }
+    }
+}
+
+/// Resolves once more is free than the reserve, and than a start may write: the log once more, as files.
+async fn room(disk: &Disk) {
+    while disk.space().is_some_and(|space| disk.is_low(space, true) || space.free < START_BYTES) {
+        tokio::time::sleep(LOOK_FOR_ROOM_EVERY).await;
+    }
 }
 
 /// A script may wait for this line, so it leaves at once.

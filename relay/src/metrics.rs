@@ -127,6 +127,8 @@ pub struct Metrics {
     pub disk_reserve: Gauge,
     /// Less is free than that.
     pub disk_low: AtomicBool,
+    /// The queue failed because not a byte was free.
+    pub out_of_space: AtomicBool,
 }
 
 impl Default for Metrics {
@@ -147,6 +149,7 @@ impl Default for Metrics {
             disk_free: Gauge::default(),
             disk_reserve: Gauge::default(),
             disk_low: AtomicBool::default(),
+            out_of_space: AtomicBool::default(),
         }
     }
 }
@@ -158,6 +161,11 @@ impl Metrics {
         self.mailboxes.set(mailboxes);
         self.envelopes.set(envelopes);
         self.bytes.set(bytes);
+    }
+
+    /// Whether nothing new is taken.
+    pub(crate) fn is_low(&self) -> bool {
+        self.disk_low.load(Relaxed)
     }
 
     /// The queue holds so much more. Said by one thread at a time.

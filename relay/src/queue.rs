@@ -12,6 +12,8 @@ pub mod memory;
 pub mod rocks;
 mod usage;
 
+use std::sync::Arc;
+
 use hushwire_proto::{
     envelope::Envelope,
     ids::{DepositId, MailboxId, Seq, TokenHash, UnixMillis},
@@ -26,6 +28,8 @@ use crate::{
 
 /// A durable line of sealed envelopes for every mailbox. Clones share it.
 ///
+/// While [`Metrics::disk_low`] is set an engine takes nothing new: no envelope and no mailbox. Everything else goes on.
+///
 /// What changes something takes its place in line when it is called, not when its future is first polled, and is done
 /// whether or not the future is: so calls made one after another are done one after another.
 pub trait Queue: Clone + Send + Sync + 'static {
@@ -33,7 +37,7 @@ pub trait Queue: Clone + Send + Sync + 'static {
     fn rules(&self) -> &Rules;
 
     /// What it counts, and where its relay counts.
-    fn metrics(&self) -> &Metrics;
+    fn metrics(&self) -> &Arc<Metrics>;
 
     /// Looks at every mailbox and says what there is: some time of a reader, none of the writer.
     fn usage(&self) -> impl Future<Output = Result<Usage, StorageError>> + Send + 'static;
@@ -133,6 +137,9 @@ pub enum AppendError {
     /// No room.
     #[error(transparent)]
     Full(#[from] Full),
+    /// No room on the disk. A repeat of what is there needs none.
+    #[error("the disk of this relay is nearly full")]
+    NoSpace,
     /// The engine.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -166,6 +173,9 @@ pub enum GrantError {
     /// The relay has all the mailboxes its operator allows.
     #[error("this relay takes no more mailboxes")]
     TooManyMailboxes,
+    /// No room on the disk for another mailbox.
+    #[error("the disk of this relay is nearly full")]
+    NoSpace,
     /// The engine.
     #[error(transparent)]
     Storage(#[from] StorageError),

@@ -75,6 +75,15 @@ impl Default for Operation {
     }
 }
 
+/// Why a queue stores nothing any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// Not a byte was free. Opened anew once there is room, it goes on with all that was acknowledged.
+    OutOfSpace,
+    /// The disk itself: somebody must look at it.
+    Disk,
+}
+
 /// Why a relay does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -100,7 +109,7 @@ pub struct Running {
     local: SocketAddr,
     admin_address: Option<SocketAddr>,
     counts: Arc<Counts>,
-    failed: JoinHandle<()>,
+    failed: JoinHandle<Failure>,
     stop: watch::Sender<bool>,
     served: JoinHandle<Drained>,
     /// What runs beside, until the end.
@@ -130,7 +139,11 @@ pub fn start<Q: Queue>(parts: Parts<Q>) -> Result<Running, StartError> {
             Admin { queue: queue.clone(), counts: counts.clone(), stopping: stopping.clone(), _in_use: using.clone() };
         beside.push(tokio::spawn(admin::serve(listener, Arc::new(admin))));
     }
-    let failed = tokio::spawn(queue.failed());
+    let (failing, metrics) = (queue.failed(), queue.metrics().clone());
+    let failed = tokio::spawn(async move {
+        failing.await;
+        if metrics.out_of_space.load(Relaxed) { Failure::OutOfSpace } else { Failure::Disk }
+    });
     let relay = Arc::new(Relay { queue, clock, drains: Drains::default(), _in_use: using });
     beside.push(tokio::spawn(sweep(relay.clone(), sweep_every)));
     beside.push(tokio::spawn(watch_disk(relay.clone(), operation.disk)));
@@ -165,9 +178,9 @@ impl Running {
         self.counts.clone()
     }
 
-    /// Resolves once the queue has failed: the process must end then, and not try again.
-    pub async fn failed(&mut self) {
-        let _ = (&mut self.failed).await;
+    /// Resolves once the queue has failed: nothing more may be written to it before it was opened anew.
+    pub async fn failed(&mut self) -> Failure {
+        (&mut self.failed).await.unwrap_or(Failure::Disk)
     }
 
     /// Begins no request, ends those that have begun, and returns when nothing uses the queue any more.

@@ -16,7 +16,7 @@ use std::{
     time::Duration,
 };
 
-use hushwire_proto::relay::Answer;
+use hushwire_proto::relay::{Answer, RefusedReason};
 use hushwire_relay::{
     Operation,
     disk::{Disk, Space},
@@ -123,6 +123,31 @@ async fn a_relay_is_ready_while_it_takes_deposits_and_says_why_when_it_does_not(
     assert_eq!(eventually(admin, "/readyz", 200).await.0, 200);
     assert_eq!(get(admin, "/heapdump").await.0, 404);
     drop(relay);
+}
+
+#[tokio::test]
+async fn a_relay_whose_disk_is_nearly_full_refuses_with_a_time_to_come_back_and_still_gives_out_what_it_has() {
+    let (relay, admin, free) = watched();
+    let (bob, carol) = (Owner::new(1), Owner::new(2));
+    let mut device = relay.owner(&bob).await;
+    let sender = relay.connect().await;
+    assert_eq!(sender.ask(bob.deposit(1)).await, Answer::Stored);
+    free.store((1 << 20) - 1, Relaxed);
+    eventually(admin, "/readyz", 503).await;
+    let carols = relay.connect().await;
+    carols.open(&carol).await;
+    for answer in [sender.ask(bob.deposit(2)).await, carols.ask(carol.grant()).await] {
+        let Answer::Refused(refused) = answer else { panic!("{answer:?}") };
+        assert_eq!(refused.reason, RefusedReason::StorageFull);
+        assert!(refused.retry_after_ms > 0);
+    }
+    device.ask(bob.drain(0)).await;
+    let newest = device.deliveries(1).await[0].seq.0;
+    assert_eq!(device.ask(bob.acknowledge(newest)).await, Answer::Acknowledged);
+    free.store(2 << 20, Relaxed);
+    eventually(admin, "/readyz", 200).await;
+    assert_eq!(sender.ask(bob.deposit(2)).await, Answer::Stored);
+    assert_eq!(carols.ask(carol.grant()).await, Answer::Granted);
 }
 
 async fn eventually(admin: SocketAddr, path: &'static str, wanted: u16) -> (u16, String) {

@@ -1,6 +1,7 @@
 //! A relay that keeps every envelope twice, under two numbers.
 
 use std::future::Future;
+use std::sync::Arc;
 
 use hushwire_proto::ids::{DepositId, MailboxId, Seq, TokenHash, UnixMillis};
 use hushwire_proto::relay::TokenClass;
@@ -17,7 +18,7 @@ impl Queue for Twice {
         self.0.rules()
     }
 
-    fn metrics(&self) -> &Metrics {
+    fn metrics(&self) -> &Arc<Metrics> {
         self.0.metrics()
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hushwire_proto::relay::{Answer, Deposit, RefusedReason};
 
-use super::{Later, later, now, refused, refused_for, storage};
+use super::{Later, later, no_space, now, refused, refused_for, storage};
 use crate::{
     connection::Connection,
     queue::{AppendError, Put, Queue},
@@ -29,6 +29,7 @@ pub(super) fn deposit<Q: Queue>(relay: &Relay<Q>, connection: &Connection, depos
             Ok(_) => Answer::Stored, // which number is its owner's business
             Err(error @ AppendError::NoSuchDoor) => refused(RefusedReason::NoSuchDoor, error.to_string()),
             Err(AppendError::Full(full)) => refused_for(RefusedReason::MailboxFull, full.to_string(), FULL_RETRY),
+            Err(AppendError::NoSpace) => no_space(),
             Err(AppendError::Storage(error)) => storage(error),
         };
         queue.metrics().deposited(match &answer {

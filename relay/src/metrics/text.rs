@@ -31,6 +31,7 @@ pub(crate) fn page(metrics: &Metrics, counts: &Counts) -> String {
         disk_free,
         disk_reserve,
         disk_low,
+        out_of_space: _, // the relay is about to stop
     } = metrics;
     page.info();
     page.gauge("connections", "Connections now.", read(&counts.open));

@@ -61,6 +61,9 @@ impl MemoryQueue {
         {
             return Ok(*seq);
         }
+        if self.metrics.is_low() {
+            return Err(AppendError::NoSpace);
+        }
         let bytes = bytes_of(envelope.len());
         mailbox.used = self.rules.admit(mailbox.used, class, bytes)?;
         mailbox.last = Seq(mailbox.last.0.saturating_add(1));
@@ -100,6 +103,9 @@ impl MemoryQueue {
         let mut mailboxes = self.lock();
         let known = mailboxes.get(&of);
         let new = known.is_none();
+        if new && self.metrics.is_low() {
+            return Err(GrantError::NoSpace);
+        }
         if new && bytes_of(mailboxes.len()) >= self.rules.mailboxes_max {
             return Err(GrantError::TooManyMailboxes);
         }
@@ -155,7 +161,7 @@ impl Queue for MemoryQueue {
         &self.rules
     }
 
-    fn metrics(&self) -> &Metrics {
+    fn metrics(&self) -> &Arc<Metrics> {
         &self.metrics
     }
 

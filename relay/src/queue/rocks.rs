@@ -216,7 +216,7 @@ impl Queue for RocksQueue {
         &self.0.rules
     }
 
-    fn metrics(&self) -> &Metrics {
+    fn metrics(&self) -> &Arc<Metrics> {
         &self.0.metrics
     }
 

@@ -97,6 +97,12 @@ impl Client {
         Self { connection, pushes }
     }
 
+    pub(crate) async fn try_connect(address: &ServerAddress, deadline: Duration) -> Option<Self> {
+        let connection = Connection::connect(address, RELAY_ALPN, deadline).await.ok()?;
+        let pushes = connection.pushes()?;
+        Some(Self { connection, pushes })
+    }
+
     pub(crate) fn start(&self, request: Request) -> PendingCall {
         self.connection.start(request.encode()).unwrap()
     }

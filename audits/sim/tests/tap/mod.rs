@@ -31,7 +31,7 @@ impl<Q: Queue> Queue for Tap<Q> {
         self.queue.rules()
     }
 
-    fn metrics(&self) -> &Metrics {
+    fn metrics(&self) -> &Arc<Metrics> {
         self.queue.metrics()
     }
 

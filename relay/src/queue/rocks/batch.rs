@@ -48,6 +48,8 @@ pub(super) struct Counted {
 pub(super) struct Batch<'a> {
     store: &'a Store,
     rules: &'a Rules,
+    /// Nothing new.
+    low: bool,
     writes: WriteBatch,
     rows: BTreeMap<MailboxId, MailboxRow>,
     tokens: BTreeMap<(MailboxId, TokenHash), Option<TokenClass>>,
@@ -60,10 +62,11 @@ pub(super) struct Batch<'a> {
 }
 
 impl<'a> Batch<'a> {
-    pub(super) fn new(store: &'a Store, rules: &'a Rules) -> Self {
+    pub(super) fn new(store: &'a Store, rules: &'a Rules, low: bool) -> Self {
         Self {
             store,
             rules,
+            low,
             writes: WriteBatch::default(),
             rows: BTreeMap::new(),
             tokens: BTreeMap::new(),
@@ -107,6 +110,9 @@ impl<'a> Batch<'a> {
             && self.rules.remembers(known.first, now)
         {
             return Ok(known.seq);
+        }
+        if self.low {
+            return Err(AppendError::NoSpace);
         }
         let bytes = u64::try_from(envelope.len()).unwrap_or(u64::MAX);
         self.rules.admit(row.used(), class, bytes)?;
@@ -186,6 +192,9 @@ impl<'a> Batch<'a> {
             Some(_) => None,
             None => Some(self.mailboxes()?.saturating_add(1)),
         };
+        if known.is_none() && self.low {
+            return Err(GrantError::NoSpace);
+        }
         if mailboxes.is_some_and(|count| count > self.rules.mailboxes_max) {
             return Err(GrantError::TooManyMailboxes);
         }

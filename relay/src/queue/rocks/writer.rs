@@ -4,7 +4,10 @@
 //! After an error of the disk nothing is known of what it holds: nothing is tried again, whoever waits is told, and
 //! the process must end.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Instant,
+};
 
 use hushwire_proto::{
     ids::{MailboxId, Seq, TokenHash, UnixMillis},
@@ -28,6 +31,9 @@ const BATCH_JOBS_MAX: usize = 1024;
 
 /// Bytes in one batch, after which it is written.
 const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// What the system says of a full disk; RocksDB passes it on in words only.
+const NO_SPACE: &str = "No space left on device";
 
 /// What someone waits for.
 pub(super) enum Job {
@@ -72,7 +78,7 @@ impl<C: FnMut(&Store, WriteBatch) -> Result<(), String>> Writer<C> {
     fn batch(&mut self, first: Waiting, line: &mut mpsc::UnboundedReceiver<Waiting>) -> Option<Waiting> {
         let store = self.store.clone();
         let rules = self.rules;
-        let mut batch = Batch::new(&store, &rules);
+        let mut batch = Batch::new(&store, &rules, self.metrics.is_low());
         let (mut answers, mut places) = (Vec::new(), Vec::new());
         let mut next = Some(first);
         while let Some(Waiting { job, place }) = next.take() {
@@ -124,6 +130,7 @@ impl<C: FnMut(&Store, WriteBatch) -> Result<(), String>> Writer<C> {
         let began = Instant::now();
         (self.commit)(&self.store, writes).map_err(|cause| {
             tracing::error!(%cause, "the disk failed; nothing will be stored any more");
+            self.metrics.out_of_space.store(cause.contains(NO_SPACE), Relaxed);
             self.failed.send_replace(true);
             StorageError::Failed
         })?;
