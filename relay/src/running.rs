@@ -36,8 +36,8 @@ use crate::{
 /// Between two batches of one sweep, so that the writer's time goes to clients first.
 const SWEEP_PAUSE: Duration = Duration::from_millis(20);
 
-/// How often the disk is looked at. Between two looks comes less than the reserve, whatever the disk can write.
-const DISK_LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How often the disk is looked at. Between two looks comes less than the least reserve, even on a fast disk.
+const DISK_LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// What a relay is made of.
 #[derive(Debug)]

@@ -80,7 +80,7 @@ async fn fetch(device: &mut Client, bob: &Owner, last: u64) -> Vec<u64> {
 
 fn started(disk: &SmallDisk, reserve_mib: u64) -> Process {
     let config = init(&disk.0);
-    let text = fs::read_to_string(&config).unwrap() + &format!("disk_reserve_mib = {reserve_mib}\n");
+    let text = fs::read_to_string(&config).unwrap() + &format!("disk_reserve_mib = {reserve_mib}\nmailbox_mib = 1024\n");
     fs::write(&config, text).unwrap();
     Process::start(&config)
 }
@@ -95,7 +95,7 @@ async fn with_mailbox(process: &Process, bob: &Owner) -> Client {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_disk_that_fills_up_is_left_room_and_everything_on_it_can_be_fetched() {
     let dir = tempfile::tempdir().unwrap();
-    let Some(disk) = SmallDisk::mount(&dir.path().join("disk"), 128) else { return };
+    let Some(disk) = SmallDisk::mount(&dir.path().join("disk"), 192) else { return };
     let process = started(&disk, 80);
     let bob = Owner::new(1);
     let mut device = with_mailbox(&process, &bob).await;
