@@ -72,7 +72,7 @@ pub(crate) fn handle<Q: Queue>(
 fn welcome<Q: Queue>(relay: &Relay<Q>) -> Welcome {
     let rules = relay.queue.rules();
     Welcome {
-        now: relay.clock.now(),
+        now: relay.time.wall(),
         retention_seconds: rules.retention.as_secs(),
         mailbox_bytes_max: rules.mailbox_bytes_max,
         software: SOFTWARE.to_owned(),

@@ -37,8 +37,9 @@ const STORAGE_FAILED: u8 = 2;
 /// Threads that read from the disk for drains. A small machine's disk does no more at once.
 const READERS_MAX: usize = 16;
 
-/// An envelope is kept at most so much longer than the configuration says, and the hour that an engine may add.
-const SWEEP_EVERY: Duration = Duration::from_secs(10 * 60);
+/// An envelope is kept at most so much longer than the configuration says, and the hour that an engine may add. The
+/// relay's time is kept as often: so much of it a crash may lose.
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
 
 /// Who may write to the log, whatever RUST_LOG says: what the network's libraries would has addresses in it.
 const OURS: &str = "hushwire_";

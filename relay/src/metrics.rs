@@ -178,7 +178,8 @@ impl Metrics {
         self.holds(self.holding().changed(Holding::default(), less));
     }
 
-    fn holding(&self) -> Holding {
+    /// The queue holds so much.
+    pub(crate) fn holding(&self) -> Holding {
         Holding { mailboxes: self.mailboxes.get(), envelopes: self.envelopes.get(), bytes: self.bytes.get() }
     }
 

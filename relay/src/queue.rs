@@ -75,8 +75,18 @@ pub trait Queue: Clone + Send + Sync + 'static {
         hashes: Vec<TokenHash>,
     ) -> impl Future<Output = Result<(), StorageError>> + Send + 'static;
 
-    /// Forgets some of what is older than the rules say; call again while there is more.
+    /// Forgets some of what is older than the rules say; call again while there is more. The time is kept.
     fn expire(&self, now: UnixMillis) -> impl Future<Output = Result<Swept, StorageError>> + Send + 'static;
+
+    /// The latest time that was kept before this queue was opened.
+    fn kept_time(&self) -> Option<UnixMillis> {
+        None
+    }
+
+    /// Gives room back that what is gone still takes, if that is worth the work.
+    fn tidy(&self) -> impl Future<Output = ()> + Send + 'static {
+        std::future::ready(())
+    }
 
     /// Resolves once the engine has failed: nothing will be stored any more, and the process must end.
     fn failed(&self) -> impl Future<Output = ()> + Send + 'static;

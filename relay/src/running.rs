@@ -26,7 +26,7 @@ use tokio::{
 
 use crate::{
     admin::{self, Admin},
-    clock::Clock,
+    clock::{Clock, RelayTime},
     disk::Disk,
     drains::Drains,
     queue::Queue,
@@ -144,7 +144,8 @@ pub fn start<Q: Queue>(parts: Parts<Q>) -> Result<Running, StartError> {
         failing.await;
         if metrics.out_of_space.load(Relaxed) { Failure::OutOfSpace } else { Failure::Disk }
     });
-    let relay = Arc::new(Relay { queue, clock, drains: Drains::default(), _in_use: using });
+    let time = RelayTime::go_on(clock, queue.kept_time());
+    let relay = Arc::new(Relay { queue, time, drains: Drains::default(), _in_use: using });
     beside.push(tokio::spawn(sweep(relay.clone(), sweep_every)));
     beside.push(tokio::spawn(watch_disk(relay.clone(), operation.disk)));
     let served = tokio::spawn(serve(listener, relay, connections, async move {
@@ -221,7 +222,7 @@ impl fmt::Debug for Running {
     }
 }
 
-/// Removes what expired, a batch at a time.
+/// Removes what expired, a batch at a time, and gives its room back.
 async fn sweep<Q: Queue>(relay: Arc<Relay<Q>>, every: Duration) {
     let mut ticks = interval(every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -229,7 +230,7 @@ async fn sweep<Q: Queue>(relay: Arc<Relay<Q>>, every: Duration) {
         ticks.tick().await;
         let mut envelopes = 0_u64;
         loop {
-            match relay.queue.expire(relay.clock.now()).await {
+            match relay.queue.expire(relay.time.now()).await {
                 Ok(swept) => {
                     envelopes = envelopes.saturating_add(swept.envelopes);
                     if !swept.more {
@@ -243,6 +244,7 @@ async fn sweep<Q: Queue>(relay: Arc<Relay<Q>>, every: Duration) {
         if envelopes > 0 {
             tracing::info!(envelopes, "envelopes expired");
         }
+        relay.queue.tidy().await;
     }
 }
 

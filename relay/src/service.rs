@@ -10,7 +10,7 @@ use hushwire_proto::{
 use tokio::sync::mpsc;
 
 use crate::{
-    clock::Clock,
+    clock::RelayTime,
     connection::Connection,
     drains::Drains,
     handle::{Reply, handle, refused},
@@ -20,7 +20,7 @@ use crate::{
 /// What all connections share.
 pub(crate) struct Relay<Q> {
     pub(crate) queue: Q,
-    pub(crate) clock: Clock,
+    pub(crate) time: RelayTime,
     pub(crate) drains: Drains,
     /// Gone when the last user of the queue is. After the queue in this list, so dropped after it.
     pub(crate) _in_use: mpsc::Sender<Infallible>,

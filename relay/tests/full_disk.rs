@@ -80,7 +80,8 @@ async fn fetch(device: &mut Client, bob: &Owner, last: u64) -> Vec<u64> {
 
 fn started(disk: &SmallDisk, reserve_mib: u64) -> Process {
     let config = init(&disk.0);
-    let text = fs::read_to_string(&config).unwrap() + &format!("disk_reserve_mib = {reserve_mib}\nmailbox_mib = 1024\n");
+    let text =
+        fs::read_to_string(&config).unwrap() + &format!("disk_reserve_mib = {reserve_mib}\nmailbox_mib = 1024\n");
     fs::write(&config, text).unwrap();
     Process::start(&config)
 }

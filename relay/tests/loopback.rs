@@ -12,7 +12,10 @@ use hushwire_proto::{
     net::CloseCode,
     relay::{Answer, RefusedReason, Request, TokenClass},
 };
-use hushwire_relay::{queue::rocks::RocksQueue, quota::Rules};
+use hushwire_relay::{
+    queue::{memory::MemoryQueue, rocks::RocksQueue},
+    quota::Rules,
+};
 use support::{DEADLINE, HOUR, Owner, TestRelay, envelope, mark_of};
 
 #[tokio::test]
@@ -298,6 +301,35 @@ async fn what_expired_is_told_even_if_nothing_else_is_there() {
     assert_eq!((push.expired_through, mark_of(&push.deliveries[0])), (Seq(2), 3));
     assert_eq!(device.ask(bob.drain(2)).await, Answer::Draining);
     assert_eq!(mark_of(&device.deliveries(1).await[0]), 3, "told once to whoever knows it");
+}
+
+#[tokio::test]
+async fn a_wall_clock_that_jumps_expires_nothing_early_and_stops_no_expiry() {
+    let rules = Rules { retention: Duration::from_secs(86_400), ..Rules::default() };
+    let (relay, passed) = TestRelay::with_two_clocks(MemoryQueue::new(rules));
+    let bob = Owner::new(1);
+    let mut device = relay.owner(&bob).await;
+    let sender = relay.connect().await;
+    sender.ask(bob.deposit(1)).await;
+    let start = relay.clock.load(Relaxed);
+    for shown in [start + 45 * 24 * HOUR, start - 45 * 24 * HOUR, 0] {
+        relay.clock.store(shown, Relaxed);
+        tokio::time::sleep(Duration::from_millis(50)).await; // some sweeps
+        let Answer::Welcome(welcome) = sender.ask(Request::Hello).await else { panic!("no welcome") };
+        assert_eq!(welcome.now.0, shown);
+        device.ask(bob.drain(0)).await;
+        let deliveries = device.deliveries(1).await;
+        assert_eq!((mark_of(&deliveries[0]), deliveries[0].stored_at.0), (1, shown));
+    }
+    // The clock on the wall stands still, and a day passes; then two hours more.
+    passed.fetch_add(24 * HOUR, Relaxed);
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    device.ask(bob.drain(0)).await;
+    assert_eq!(device.deliveries(1).await.len(), 1);
+    passed.fetch_add(2 * HOUR, Relaxed);
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    device.ask(bob.drain(0)).await;
+    while device.push().await.expired_through != Seq(1) {}
 }
 
 #[tokio::test]

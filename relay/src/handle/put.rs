@@ -23,7 +23,7 @@ pub(super) fn deposit<Q: Queue>(relay: &Relay<Q>, connection: &Connection, depos
     }
     let Deposit { mailbox, token, id, envelope } = deposit;
     let put = Put { mailbox, token: token.hash(), id, envelope };
-    let (queue, stored) = (relay.queue.clone(), relay.queue.append(put, relay.clock.now()));
+    let (queue, stored) = (relay.queue.clone(), relay.queue.append(put, relay.time.now()));
     later(async move {
         let answer = match stored.await {
             Ok(_) => Answer::Stored, // which number is its owner's business

@@ -6,6 +6,7 @@
 //! | `rocks/store.rs` | options of the database, typed reads |
 //! | `rocks/batch.rs` | what a job writes |
 //! | `rocks/writer.rs` | the thread: gather, write, sync, answer |
+//! | `rocks/tidy.rs` | giving room back |
 //! | `rocks/mark.rs` | a second witness of how far it had come |
 
 mod batch;
@@ -14,6 +15,7 @@ mod mark;
 mod store;
 #[cfg(test)]
 mod tests;
+mod tidy;
 mod writer;
 
 use std::{
@@ -118,6 +120,7 @@ pub struct RocksQueue(Arc<Inner>);
 struct Inner {
     rules: Rules,
     metrics: Arc<Metrics>,
+    kept_time: Option<UnixMillis>,
     store: Arc<Store>,
     hub: Hub,
     line: Option<mpsc::UnboundedSender<Waiting>>, // bounded by the two below
@@ -145,7 +148,7 @@ impl RocksQueue {
             store.commit(batch).map_err(|error| error.to_string())?;
             mark.set(store.position()).map_err(|error| error.to_string())
         };
-        let queue = Self::start(store, rules, commit).map_err(system)?;
+        let queue = Self::start(store, rules, commit)?;
         let usage = queue.0.store.usage(&rules)?;
         queue.0.metrics.holds(usage.holding());
         Ok(queue)
@@ -163,16 +166,19 @@ impl RocksQueue {
         store: Store,
         rules: Rules,
         commit: impl FnMut(&Store, WriteBatch) -> Result<(), String> + Send + 'static,
-    ) -> io::Result<Self> {
+    ) -> Result<Self, OpenError> {
+        let kept_time = store.time()?;
         let (store, hub, metrics) = (Arc::new(store), Hub::default(), Arc::new(Metrics::default()));
         let (line, waiting) = mpsc::unbounded_channel();
         let (failing, failed) = watch::channel(false);
         let writer =
             Writer { store: store.clone(), rules, metrics: metrics.clone(), hub: hub.clone(), commit, failed: failing };
-        let writer = Builder::new().name("queue-writer".to_owned()).spawn(move || writer.run(waiting))?;
+        let writer = Builder::new().name("queue-writer".to_owned()).spawn(move || writer.run(waiting));
+        let writer = writer.map_err(|cause| OpenError::System { path: "queue-writer".into(), cause })?;
         Ok(Self(Arc::new(Inner {
             rules,
             metrics,
+            kept_time,
             store,
             hub,
             line: Some(line),
@@ -273,6 +279,29 @@ impl Queue for RocksQueue {
 
     fn expire(&self, now: UnixMillis) -> impl Future<Output = Result<Swept, StorageError>> + Send + 'static {
         self.ask(&self.0.others, 0, move |reply| Job::Expire(now, reply))
+    }
+
+    fn kept_time(&self) -> Option<UnixMillis> {
+        self.0.kept_time
+    }
+
+    fn tidy(&self) -> impl Future<Output = ()> + Send + 'static {
+        let inner = self.0.clone();
+        async move {
+            let store = inner.store.clone();
+            let waiting = inner.metrics.holding().bytes;
+            if !store.is_untidy(waiting, tidy::SLACK_BYTES).unwrap_or(false) {
+                return;
+            }
+            let began = std::time::Instant::now();
+            let flushed = store.clone();
+            let _ = tokio::task::spawn_blocking(move || flushed.flush()).await;
+            for part in 0..tidy::PARTS {
+                let store = store.clone(); // a relay that stops waits for one part at most
+                let _ = tokio::task::spawn_blocking(move || store.compact(part)).await;
+            }
+            tracing::info!(seconds = began.elapsed().as_secs(), "gave back the room of what is gone");
+        }
     }
 
     fn failed(&self) -> impl Future<Output = ()> + Send + 'static {

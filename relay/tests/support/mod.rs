@@ -56,20 +56,34 @@ impl TestRelay {
         Self::with(queue, Operation::default())
     }
 
+    /// One whose time passes as the second says, whatever the clock on the wall shows.
+    pub(crate) fn with_two_clocks(queue: impl Queue) -> (Self, Arc<AtomicU64>) {
+        let (shown, passed) = (Arc::new(AtomicU64::new(1_750_000_000_000)), Arc::new(AtomicU64::new(0)));
+        let (wall, steady) = (shown.clone(), passed.clone());
+        let clock =
+            Clock::of(move || UnixMillis(wall.load(Relaxed)), move || Duration::from_millis(steady.load(Relaxed)));
+        (Self::start(queue, Operation::default(), shown, clock), passed)
+    }
+
     pub(crate) fn with(queue: impl Queue, operation: Operation) -> Self {
         let clock = Arc::new(AtomicU64::new(1_750_000_000_000));
         let told = clock.clone();
+        let from = Clock::from_fn(move || UnixMillis(told.load(Relaxed)));
+        Self::start(queue, operation, clock, from)
+    }
+
+    fn start(queue: impl Queue, operation: Operation, shown: Arc<AtomicU64>, clock: Clock) -> Self {
         let parts = Parts {
             queue,
             identity: ServerIdentity::self_signed(&["localhost".to_owned()]).unwrap(),
             listen: "127.0.0.1:0".parse().unwrap(),
             host: "127.0.0.1".to_owned(),
             connections: ServeLimits::default(),
-            clock: Clock::from_fn(move || UnixMillis(told.load(Relaxed))),
+            clock,
             sweep_every: Duration::from_millis(10),
             operation,
         };
-        Self { running: hushwire_relay::start(parts).unwrap(), clock }
+        Self { running: hushwire_relay::start(parts).unwrap(), clock: shown }
     }
 
     pub(crate) async fn connect(&self) -> Client {

@@ -241,6 +241,7 @@ impl<'a> Batch<'a> {
     /// Only in an empty batch.
     pub(super) fn expire(&mut self, now: UnixMillis) -> Result<Swept, StorageError> {
         let mut swept = Swept::default();
+        self.writes.put(keys::TIME_KEY, now.0.to_be_bytes());
         self.expire_envelopes(Hour::of(self.rules.expires_before(now)), &mut swept)?;
         self.forget_deposits(Hour::of(self.rules.forgets_before(now)), &mut swept)?;
         self.counted.expired = swept.envelopes;

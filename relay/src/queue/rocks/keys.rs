@@ -3,7 +3,7 @@
 //!
 //! | family | key | value |
 //! |---|---|---|
-//! | `default` | `schema`, `mailboxes` | `BE32` version; `BE64` how many mailboxes |
+//! | `default` | `schema`, `mailboxes`, `time` | `BE32` version; `BE64` how many mailboxes; `BE64` the relay's time |
 //! | `mailboxes` | mailbox | [`MailboxRow`] |
 //! | `tokens` | mailbox ‖ token hash | class: 1 request, 2 contact |
 //! | `envelopes` | mailbox ‖ `BE64(seq)` | [`EnvelopeHead`] ‖ sealed bytes |
@@ -23,6 +23,7 @@ pub(super) const SCHEMA: u32 = 1;
 
 pub(super) const SCHEMA_KEY: &[u8] = b"schema";
 pub(super) const MAILBOXES_KEY: &[u8] = b"mailboxes";
+pub(super) const TIME_KEY: &[u8] = b"time";
 
 const HOUR_MILLIS: u64 = 3_600_000;
 

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use hushwire_proto::{
     envelope::Envelope,
-    ids::{DepositId, MailboxId, Seq, TokenHash},
+    ids::{DepositId, MailboxId, Seq, TokenHash, UnixMillis},
     limits::PUSH_ENVELOPES_MAX,
     relay::{Delivery, TokenClass},
 };
@@ -58,7 +58,7 @@ pub(super) enum Family {
 }
 
 impl Family {
-    const ALL: [Self; 7] = [
+    pub(super) const ALL: [Self; 7] = [
         Self::Default,
         Self::Mailboxes,
         Self::Tokens,
@@ -108,7 +108,7 @@ impl Family {
 
 /// The database with its families.
 pub(super) struct Store {
-    db: DB,
+    pub(super) db: DB,
 }
 
 impl Store {
@@ -188,6 +188,12 @@ impl Store {
     pub(super) fn mailboxes(&self) -> Result<u64, StorageError> {
         let count = self.row(Family::Default, keys::MAILBOXES_KEY, |bytes| bytes.try_into().ok())?;
         Ok(count.map_or(0, u64::from_be_bytes))
+    }
+
+    /// The last that was kept.
+    pub(super) fn time(&self) -> Result<Option<UnixMillis>, StorageError> {
+        let time = self.row(Family::Default, keys::TIME_KEY, |bytes| bytes.try_into().ok())?;
+        Ok(time.map(|time| UnixMillis(u64::from_be_bytes(time))))
     }
 
     pub(super) fn mailbox(&self, id: &MailboxId) -> Result<Option<MailboxRow>, StorageError> {

@@ -186,3 +186,54 @@ async fn a_line_that_is_full_sends_deposits_away_and_lets_acknowledgements_throu
     assert_eq!(queue.remove(BOB, Seq(1)).await, Ok(()));
     assert_eq!(marks(&queue).await, [1]);
 }
+
+/// Bytes of all files.
+fn du(dir: &Path) -> u64 {
+    let files = fs::read_dir(dir.join(DATABASE_DIR)).unwrap().map(|file| file.unwrap().metadata().unwrap().len());
+    files.sum()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_room_of_what_expired_is_given_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let rules = Rules { retention: std::time::Duration::from_secs(86_400), ..Rules::default() };
+    let queue = RocksQueue::open(dir.path(), rules).unwrap();
+    queue.grant(BOB, vec![(TOKEN, TokenClass::Contact)]).await.unwrap();
+    let large = |mark: u16, byte: u8| {
+        let mut id = [0; 16];
+        id.iter_mut().zip(mark.to_be_bytes()).for_each(|(byte, of)| *byte = of);
+        let envelope = Envelope::new(vec![byte; ENVELOPE_BYTES_MAX].into()).unwrap();
+        Put { mailbox: BOB, token: TOKEN, id: DepositId(id), envelope }
+    };
+    for mark in 0..640 {
+        queue.append(large(mark, 1), NOW).await.unwrap();
+    }
+    let late = NOW.plus(26 * 3_600_000);
+    queue.append(large(9999, 2), late).await.unwrap();
+    let store = queue.0.store.clone();
+    store.flush().unwrap();
+    let full = du(dir.path());
+    assert!(full > 640 * 64 * 1024, "{full}");
+    assert!(!store.is_untidy(queue.metrics().holding().bytes, 0).unwrap());
+    while queue.expire(late).await.unwrap().more {}
+    assert_eq!(queue.metrics().holding().bytes, 64 * 1024);
+    assert!(store.is_untidy(queue.metrics().holding().bytes, 0).unwrap());
+    store.flush().unwrap();
+    for part in 0..tidy::PARTS {
+        store.compact(part).unwrap();
+    }
+    let tidy = du(dir.path());
+    assert!(tidy < full / 20, "{full} bytes of files, {tidy} after");
+    assert_eq!(queue.read(BOB, Seq(0), ENVELOPE_BYTES_MAX).await.unwrap().envelopes.len(), 1);
+    assert!(!store.is_untidy(queue.metrics().holding().bytes, 0).unwrap());
+}
+
+#[tokio::test]
+async fn the_time_of_the_relay_is_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let queue = filled(dir.path(), 1).await;
+    assert_eq!(queue.kept_time(), None);
+    queue.expire(NOW.plus(5)).await.unwrap();
+    drop(queue);
+    assert_eq!(filled(dir.path(), 0).await.kept_time(), Some(NOW.plus(5)));
+}
