@@ -8,6 +8,7 @@
 mod ack;
 mod drain;
 mod mailbox;
+mod many;
 mod put;
 mod tokens;
 
@@ -15,8 +16,9 @@ use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use hushwire_proto::{
     ids::MailboxId,
+    limits::{ENVELOPE_BYTES_MAX, FANOUT_MAX, REQUESTS_IN_FLIGHT_MAX},
     net::serve::Outbox,
-    relay::{Answer, Refused, RefusedReason, Request, Welcome},
+    relay::{Answer, Limits, Refused, RefusedReason, Request, Welcome},
 };
 
 use crate::{
@@ -64,6 +66,7 @@ pub(crate) fn handle<Q: Queue>(
         Request::Grant { mailbox, tokens } => tokens::grant(relay, connection, mailbox, tokens),
         Request::Revoke { mailbox, hashes } => tokens::revoke(relay, connection, mailbox, hashes),
         Request::Deposit(deposit) => put::deposit(relay, connection, deposit),
+        Request::DepositMany(many) => many::deposit(relay, connection, many),
         Request::Drain { mailbox, after } => drain::drain(relay, connection, mailbox, after, out),
         Request::Acknowledge { mailbox, through } => ack::acknowledge(relay, connection, mailbox, through),
     }
@@ -76,6 +79,12 @@ fn welcome<Q: Queue>(relay: &Relay<Q>) -> Welcome {
         retention_seconds: rules.retention.as_secs(),
         mailbox_bytes_max: rules.mailbox_bytes_max,
         software: SOFTWARE.to_owned(),
+        limits: Limits {
+            envelope_bytes_max: u64::try_from(ENVELOPE_BYTES_MAX).unwrap_or(u64::MAX),
+            requests_in_flight_max: u32::try_from(REQUESTS_IN_FLIGHT_MAX).unwrap_or(u32::MAX),
+            fanout_max: u32::try_from(FANOUT_MAX).unwrap_or(u32::MAX),
+            ..Limits::default()
+        },
     }
 }
 

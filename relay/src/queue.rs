@@ -8,6 +8,7 @@
 mod arrivals;
 #[cfg(test)]
 mod contract;
+mod many;
 pub mod memory;
 pub mod rocks;
 mod usage;
@@ -20,7 +21,11 @@ use hushwire_proto::{
     relay::{Delivery, TokenClass},
 };
 
-pub use self::{arrivals::Arrivals, usage::Usage};
+pub use self::{
+    arrivals::Arrivals,
+    many::{Outcomes, PutDoor, PutMany},
+    usage::Usage,
+};
 use crate::{
     metrics::Metrics,
     quota::{Full, Rules},
@@ -45,6 +50,12 @@ pub trait Queue: Clone + Send + Sync + 'static {
     /// Puts an envelope at the end; done once durable. The same id within the retry window: the same `Seq`, nothing
     /// new, even if the envelope has been removed since.
     fn append(&self, put: Put, now: UnixMillis) -> impl Future<Output = Result<Seq, AppendError>> + Send + 'static;
+
+    /// Puts one envelope at the end of many mailboxes; done once durable. What becomes of it at each door is what
+    /// [`Self::append`] there would say.
+    fn append_many(&self, many: PutMany, now: UnixMillis) -> impl Future<Output = Outcomes> + Send + 'static {
+        many::append_each(self, many, now)
+    }
 
     /// What stands after `after`, oldest first: as much as fits into `bytes` and into one push. Nothing comes twice
     /// or is left out between. `bytes` is at least the largest envelope's, or 0 to be told the mailbox's numbers only.

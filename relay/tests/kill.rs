@@ -7,12 +7,13 @@ mod support;
 use std::time::Duration;
 
 use hushwire_proto::{
-    limits::ENVELOPE_BYTES_MAX,
-    relay::{Answer, RefusedReason},
+    limits::{ENVELOPE_BYTES_MAX, MAILBOXES_PER_CONNECTION_MAX},
+    relay::{Answer, Outcome, RefusedReason},
 };
+use hushwire_relay::du;
 use support::{
-    Client, DEADLINE, Owner, mark_of,
-    program::{Process, init},
+    Client, DEADLINE, Owner, deposit_many, mark_of,
+    program::{Process, init, run},
 };
 
 async fn owner(process: &Process, bob: &Owner) -> Client {
@@ -124,4 +125,68 @@ async fn sigterm_ends_what_has_begun_and_exits_with_0() {
     for secret in [bob.mailbox().to_string(), bob.token.hash().to_string(), "127.0.0.1".to_owned(), address] {
         assert!(!log.contains(&secret), "{log}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_stored_for_many_survives_a_kill_at_every_door_and_leaves_nothing_behind() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = init(dir.path());
+    let group: Vec<_> = (1..=80).map(Owner::new).collect();
+    let mut stored = Vec::new();
+    for round in 0..4_u64 {
+        let process = Process::start(&config);
+        let _devices = open_all(&process, &group).await;
+        let sender = Client::connect(&process.address).await;
+        let start = |n: u64| {
+            let mark = round * 1000 + n;
+            (mark, sender.start(deposit_many(&group, mark, 4096)))
+        };
+        let mut calls: Vec<_> = (0..60).map(start).collect();
+        for (mark, call) in calls.drain(..usize::try_from(10 + 10 * round).unwrap()) {
+            let Answer::StoredMany(answer) = sender.answer(call).await else { panic!("refused") };
+            assert!(answer.outcomes.iter().all(|outcome| *outcome == Outcome::Stored));
+            stored.push(mark);
+        }
+        process.kill();
+    }
+    let process = Process::start(&config);
+    for (owners, device) in group.chunks(MAILBOXES_PER_CONNECTION_MAX).zip(&mut open_all(&process, &group).await) {
+        for owner in owners {
+            device.ask(owner.drain(0)).await;
+            let mut found = Vec::new();
+            loop {
+                let push = device.push().await;
+                if push.mailbox != owner.mailbox() {
+                    continue;
+                }
+                let Some(newest) = push.deliveries.last() else { break };
+                let through = newest.seq.0;
+                found.extend(push.deliveries.iter().map(mark_of));
+                assert_eq!(device.ask(owner.acknowledge(through)).await, Answer::Acknowledged);
+            }
+            assert!(found.is_sorted(), "in the order in which they were sent");
+            assert!(stored.iter().all(|mark| found.binary_search(mark).is_ok()), "all that was answered");
+            let mut once = found.clone();
+            once.dedup();
+            assert_eq!(once, found, "each once");
+        }
+    }
+    process.kill();
+    let usage = run(&["du", "--json", "--config", config.to_str().unwrap()]);
+    let usage: du::Usage = serde_json::from_slice(&usage.stdout).unwrap();
+    assert_eq!((usage.mailboxes, usage.envelopes, usage.shared_bodies), (80, 0, 0));
+}
+
+/// Connections on which all of them are at home.
+async fn open_all(process: &Process, group: &[Owner]) -> Vec<Client> {
+    let mut devices = Vec::new();
+    for owners in group.chunks(MAILBOXES_PER_CONNECTION_MAX) {
+        let device = Client::connect(&process.address).await;
+        for owner in owners {
+            device.open(owner).await;
+            assert_eq!(device.ask(owner.grant()).await, Answer::Granted);
+        }
+        devices.push(device);
+    }
+    devices
 }

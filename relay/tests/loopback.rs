@@ -8,9 +8,9 @@ use std::{sync::atomic::Ordering::Relaxed, time::Duration};
 use hushwire_proto::{
     auth::prove_mailbox,
     ids::{MailboxId, Seq, Token},
-    limits::{ENVELOPE_BYTES_MAX, FRAME_BYTES_MAX, MAILBOXES_PER_CONNECTION_MAX, UNACKED_BYTES_MAX},
+    limits::{ENVELOPE_BYTES_MAX, FANOUT_MAX, FRAME_BYTES_MAX, MAILBOXES_PER_CONNECTION_MAX, UNACKED_BYTES_MAX},
     net::CloseCode,
-    relay::{Answer, RefusedReason, Request, TokenClass},
+    relay::{Answer, Outcome, RefusedReason, Request, TokenClass},
 };
 use hushwire_relay::{
     queue::{memory::MemoryQueue, rocks::RocksQueue},
@@ -395,6 +395,70 @@ async fn a_shutdown_answers_what_has_begun_and_frees_the_queue() {
     let found: Vec<_> = device.deliveries(stored).await.iter().map(mark_of).collect();
     let expected: Vec<_> = (0..u64::try_from(found.len()).unwrap()).collect();
     assert_eq!(found, expected);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_largest_request_to_many_reaches_each_and_tells_stored_full_and_gone_apart() {
+    let dir = tempfile::tempdir().unwrap();
+    let rules = Rules { mailbox_bytes_max: u64::try_from(ENVELOPE_BYTES_MAX).unwrap(), ..Rules::default() };
+    let relay = TestRelay::of(RocksQueue::open(dir.path(), rules).unwrap());
+    let group: Vec<_> = (1..=60).map(Owner::new).collect();
+    let mut devices = Vec::new();
+    for (owners, n) in group.chunks(MAILBOXES_PER_CONNECTION_MAX).zip(0..) {
+        let device = relay.connect().await;
+        for owner in owners {
+            device.open(owner).await;
+            assert_eq!(device.ask(owner.grant()).await, Answer::Granted);
+            if n % 2 == 0 {
+                assert_eq!(device.ask(owner.drain(0)).await, Answer::Draining); // some wait, some come later
+            }
+        }
+        devices.push(device);
+    }
+    let sender = relay.connect().await;
+    assert_eq!(sender.ask(group[7].deposit(9)).await, Answer::Stored);
+    // The rest of the doors are nobody's.
+    let mut to = group.clone();
+    to.extend(
+        (0..FANOUT_MAX - group.len())
+            .map(|n| Owner { token: Token::from_slice(&[9; 32]).unwrap(), ..group[n % 60].clone() }),
+    );
+    let many = support::deposit_many(&to, 1, ENVELOPE_BYTES_MAX);
+    for round in ["once", "again"] {
+        let Answer::StoredMany(stored) = sender.ask(many.clone()).await else { panic!("refused") };
+        assert_eq!(stored.outcomes.len(), FANOUT_MAX, "{round}");
+        assert!(stored.retry_after_ms > 0);
+        for (n, outcome) in stored.outcomes.iter().enumerate() {
+            let expected = match n {
+                7 => Outcome::Full,
+                _ if n < 60 => Outcome::Stored,
+                _ => Outcome::NoSuchDoor,
+            };
+            assert_eq!(*outcome, expected, "{n}, {round}");
+        }
+    }
+    for (owners, device) in group.chunks(MAILBOXES_PER_CONNECTION_MAX).zip(&mut devices) {
+        for owner in owners {
+            device.ask(owner.drain(0)).await;
+        }
+        let mut found = std::collections::BTreeMap::new();
+        while found.len() < owners.len() {
+            let push = device.push().await;
+            for delivery in push.deliveries {
+                found.insert(push.mailbox, delivery.envelope);
+            }
+        }
+        for owner in owners {
+            let expected =
+                if owner.mailbox() == group[7].mailbox() { envelope(9, 512) } else { envelope(1, ENVELOPE_BYTES_MAX) };
+            assert_eq!(found[&owner.mailbox()], expected);
+        }
+    }
+    let device = &devices[0];
+    assert_refused(&device.ask(many).await, RefusedReason::OwnerMayNotDeposit);
+    let too_many = support::deposit_many(&vec![group[0].clone(); FANOUT_MAX + 1], 2, 512);
+    assert_refused(&sender.ask(too_many).await, RefusedReason::BadRequest);
+    assert_refused(&sender.ask(support::deposit_many(&[], 2, 512)).await, RefusedReason::BadRequest);
 }
 
 #[tokio::test]

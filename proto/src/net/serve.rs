@@ -41,8 +41,11 @@ const REQUEST_BYTES_IN_FLIGHT: usize = 1024 * 1024;
 /// The least a request counts, so that small ones are bounded in number.
 const REQUEST_BYTES_MIN: usize = REQUEST_BYTES_IN_FLIGHT / REQUESTS_IN_FLIGHT_MAX;
 
-/// Bytes of answers and pushes that wait for one stream. Three of the largest frames.
+/// Bytes of answers and pushes that wait for one stream. Three of the largest ordinary frames.
 const OUTBOX_BYTES: usize = 512 * 1024;
+
+/// Frames beyond the ordinary size that arrive or are in work at once, of all connections: some 30 MiB.
+const LARGE_FRAMES_MAX: usize = 64;
 
 const _: () = assert!(FRAME_BYTES_MAX <= OUTBOX_BYTES && FRAME_BYTES_MAX <= REQUEST_BYTES_IN_FLIGHT);
 
@@ -172,8 +175,13 @@ pub async fn serve<S: Service>(
 ) -> Drained {
     let Listener { endpoint, local: _, counts } = listener;
     let (drain, draining) = watch::channel(None);
-    let server =
-        Arc::new(Server { service, counts: counts.clone(), places: Places::new(limits, counts.clone()), draining });
+    let server = Arc::new(Server {
+        service,
+        counts: counts.clone(),
+        places: Places::new(limits, counts.clone()),
+        large: Arc::new(Semaphore::new(LARGE_FRAMES_MAX)),
+        draining,
+    });
     let admission = Admission::new(counts);
     let mut connections = JoinSet::new();
     let mut shutdown = pin!(shutdown);
@@ -215,6 +223,7 @@ struct Server<S> {
     service: Arc<S>,
     counts: Arc<Counts>,
     places: Places,
+    large: Arc<Semaphore>,
     /// When requests must have ended, once the server stops.
     draining: watch::Receiver<Option<Instant>>,
 }
@@ -296,7 +305,7 @@ impl<S: Service> Server<S> {
                     asked = true;
                     let (out, outgoing) = Outbox::channel(OUTBOX_BYTES);
                     writers.spawn(outgoing.write_to(send, finishing.clone()));
-                    let reader = FrameReader::new(receive);
+                    let reader = FrameReader::with_places(receive, self.large.clone());
                     readers.spawn(self.clone().read(reader, state.clone(), requests.clone(), out));
                 }
             }
@@ -331,10 +340,11 @@ impl<S: Service> Server<S> {
             };
             let bytes = u32::try_from(request.payload.len().max(REQUEST_BYTES_MIN)).unwrap_or(u32::MAX);
             let Ok(permit) = requests.clone().acquire_many_owned(bytes).await else { return Ok(()) };
+            let place = reader.take_place();
             self.counts.requests.fetch_add(1, Relaxed);
             let rest = self.service.request(&state, request, out.clone());
             tokio::spawn(async move {
-                let _permit = permit; // given back even if the request panics
+                let _permits = (permit, place); // given back even if the request panics
                 rest.await;
             });
         }

@@ -12,14 +12,14 @@ use crate::{
 };
 
 /// When to try a full mailbox again. Its owner may be back any moment, or in a week.
-const FULL_RETRY: Duration = Duration::from_secs(10 * 60);
+pub(super) const FULL_RETRY: Duration = Duration::from_secs(10 * 60);
+
+/// Why a connection deposits nothing.
+pub(super) const IS_OWNER: &str = "this connection owns a mailbox; deposit on another one";
 
 pub(super) fn deposit<Q: Queue>(relay: &Relay<Q>, connection: &Connection, deposit: Deposit) -> Later {
     if connection.deposits().is_err() {
-        return now(refused(
-            RefusedReason::OwnerMayNotDeposit,
-            "this connection owns a mailbox; deposit on another one",
-        ));
+        return now(refused(RefusedReason::OwnerMayNotDeposit, IS_OWNER));
     }
     let Deposit { mailbox, token, id, envelope } = deposit;
     let put = Put { mailbox, token: token.hash(), id, envelope };

@@ -10,6 +10,9 @@ use hushwire_proto::{
     relay::TokenClass,
 };
 
+mod many;
+
+pub(super) use self::many::*;
 use super::{AppendError, GrantError, Page, Put, Queue, RemoveError};
 use crate::quota::{Full, Rules};
 
@@ -42,6 +45,11 @@ macro_rules! facts {
             what_expired_is_told,
             nothing_expires_early,
             what_arrives_is_told_to_whoever_waits,
+            an_envelope_to_many_is_at_each_door_what_an_append_there_would_be,
+            an_envelope_to_many_keeps_its_place_in_every_line,
+            an_envelope_to_many_is_stored_once_for_each_however_often_it_is_repeated,
+            an_envelope_to_many_counts_at_each_door_as_if_it_were_there_alone,
+            an_envelope_to_many_goes_and_stays_mailbox_by_mailbox,
             a_disk_that_is_nearly_full_takes_nothing_new_and_everything_else_goes_on,
             all_of_it_is_there_after_a_restart,
         }

@@ -5,11 +5,13 @@
 //! | `rocks/keys.rs` | the bytes of rows |
 //! | `rocks/store.rs` | options of the database, typed reads |
 //! | `rocks/batch.rs` | what a job writes |
+//! | `rocks/bodies.rs` | what many mailboxes have together |
 //! | `rocks/writer.rs` | the thread: gather, write, sync, answer |
 //! | `rocks/tidy.rs` | giving room back |
 //! | `rocks/mark.rs` | a second witness of how far it had come |
 
 mod batch;
+mod bodies;
 mod keys;
 mod mark;
 mod store;
@@ -36,12 +38,15 @@ use rocksdb::WriteBatch;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use self::{
+    keys::BodyId,
     mark::Mark,
     store::Store,
     writer::{Job, Reply, Waiting, Writer},
 };
 use super::{
-    AppendError, Arrivals, GrantError, Page, Put, Queue, RemoveError, StorageError, Swept, Usage, arrivals::Hub,
+    AppendError, Arrivals, GrantError, Outcomes, Page, Put, PutMany, Queue, RemoveError, StorageError, Swept, Usage,
+    arrivals::Hub,
+    many::{COPIED_MAX, append_each},
 };
 use crate::{metrics::Metrics, quota::Rules};
 
@@ -53,6 +58,12 @@ const OTHERS_WAITING_BYTES: usize = 8 * 1024 * 1024;
 
 /// What a job costs beside its envelope.
 const JOB_BYTES: usize = 512;
+
+/// What one door of a job to many costs: itself, and the rows that come of it.
+const DOOR_BYTES: usize = 512;
+
+/// Doors of one job to many: some milliseconds of the writer's time. More are several jobs, and others come between.
+const DOORS_PER_JOB: usize = 256;
 
 /// Bytes of one token in a job.
 const TOKEN_BYTES: usize = 40;
@@ -116,6 +127,12 @@ pub enum OpenError {
 /// A queue on disk. Clones share it; the last one closes it.
 #[derive(Clone)]
 pub struct RocksQueue(Arc<Inner>);
+
+/// A part of a job to many.
+struct Asked {
+    doors: usize,
+    answer: Option<oneshot::Receiver<Result<Outcomes, StorageError>>>,
+}
 
 struct Inner {
     rules: Rules,
@@ -189,6 +206,25 @@ impl RocksQueue {
         })))
     }
 
+    /// Takes a place for each of several jobs, or none for any.
+    fn ask_many(&self, many: PutMany, now: UnixMillis) -> Result<Vec<Asked>, StorageError> {
+        let PutMany { envelope, doors } = many;
+        let cost = |doors: usize| doors.saturating_mul(DOOR_BYTES);
+        let all = u32::try_from(cost(doors.len()).saturating_add(envelope.len())).unwrap_or(u32::MAX);
+        let mut places = self.0.deposits.clone().try_acquire_many_owned(all).map_err(|_| StorageError::Busy)?;
+        let body = BodyId(rand::random());
+        let mut asked = Vec::new();
+        for doors in doors.chunks(DOORS_PER_JOB) {
+            let place = places.split(cost(doors.len())).ok_or(StorageError::Busy)?;
+            let (reply, answer) = oneshot::channel();
+            let many = PutMany { envelope: envelope.clone(), doors: doors.to_vec() };
+            let waiting = Waiting { job: Job::AppendMany(many, body, now, reply), place };
+            let taken = self.0.line.as_ref().is_some_and(|line| line.send(waiting).is_ok());
+            asked.push(Asked { doors: doors.len(), answer: taken.then_some(answer) });
+        }
+        Ok(asked)
+    }
+
     /// Takes a place in line now. The answer comes when it is durable.
     fn ask<T, E: From<StorageError>, J: FnOnce(Reply<T, E>) -> Job>(
         &self,
@@ -236,6 +272,27 @@ impl Queue for RocksQueue {
 
     fn append(&self, put: Put, now: UnixMillis) -> impl Future<Output = Result<Seq, AppendError>> + Send + 'static {
         self.ask(&self.0.deposits, put.envelope.len(), move |reply| Job::Append(put, now, reply))
+    }
+
+    fn append_many(&self, many: PutMany, now: UnixMillis) -> impl Future<Output = Outcomes> + Send + 'static {
+        let doors = many.doors.len();
+        let asked = if doors > COPIED_MAX { Ok(self.ask_many(many, now)) } else { Err(append_each(self, many, now)) };
+        async move {
+            let jobs = match asked {
+                Err(each) => return each.await,
+                Ok(Err(error)) => return vec![Err(error.into()); doors],
+                Ok(Ok(jobs)) => jobs,
+            };
+            let mut outcomes = Vec::with_capacity(doors);
+            for Asked { doors, answer } in jobs {
+                let answered = match answer {
+                    Some(answer) => answer.await.unwrap_or(Err(StorageError::Failed)),
+                    None => Err(StorageError::Failed),
+                };
+                outcomes.extend(answered.unwrap_or_else(|error| vec![Err(error.into()); doors]));
+            }
+            outcomes
+        }
     }
 
     fn read(

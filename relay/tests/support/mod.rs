@@ -24,7 +24,7 @@ use hushwire_proto::{
         serve::ServeLimits,
         tls::ServerIdentity,
     },
-    relay::{Answer, Deliveries, Delivery, Deposit, Push, Request, TokenClass},
+    relay::{Answer, Deliveries, Delivery, Deposit, DepositMany, Door, Push, Request, TokenClass},
 };
 use hushwire_relay::{
     Operation, Parts, Running,
@@ -215,6 +215,15 @@ impl Owner {
             envelope: envelope(mark, bytes),
         })
     }
+}
+
+/// The same envelope for all of them, under the deposit id that says the mark.
+pub(crate) fn deposit_many(to: &[Owner], mark: u64, bytes: usize) -> Request {
+    let door = |owner: &Owner| {
+        let Request::Deposit(Deposit { mailbox, token, id, .. }) = owner.deposit(mark) else { unreachable!() };
+        Door { mailbox, token, id }
+    };
+    Request::DepositMany(DepositMany { envelope: envelope(mark, bytes), doors: to.iter().map(door).collect() })
 }
 
 pub(crate) fn envelope(mark: u64, bytes: usize) -> Envelope {

@@ -11,12 +11,13 @@ use hushwire_proto::{
 use rocksdb::WriteBatch;
 
 use super::{
-    keys::{self, DepositRow, EnvelopeHead, Hour, MailboxRow},
+    bodies::Bodies,
+    keys::{self, Body, BodyId, DepositRow, EnvelopeHead, Hour, MailboxRow},
     store::{Family, Store},
 };
 use crate::{
     metrics::Holding,
-    queue::{AppendError, GrantError, Put, RemoveError, StorageError, Swept},
+    queue::{AppendError, GrantError, Outcomes, Put, PutDoor, PutMany, RemoveError, StorageError, Swept},
     quota::Rules,
 };
 
@@ -58,6 +59,7 @@ pub(super) struct Batch<'a> {
     first_new: BTreeMap<MailboxId, Seq>,
     arrived: Vec<(MailboxId, Delivery)>,
     counted: Counted,
+    bodies: Bodies,
     value: Vec<u8>,
 }
 
@@ -75,6 +77,7 @@ impl<'a> Batch<'a> {
             first_new: BTreeMap::new(),
             arrived: Vec::new(),
             counted: Counted::default(),
+            bodies: Bodies::default(),
             value: Vec::new(),
         }
     }
@@ -97,12 +100,24 @@ impl<'a> Batch<'a> {
         if let Some(count) = self.mailboxes {
             self.writes.put(keys::MAILBOXES_KEY, count.to_be_bytes());
         }
+        self.bodies.finish(self.store, &mut self.writes)?;
         Ok((self.writes, Changes { arrived: self.arrived, counted: self.counted }))
     }
 
     /// An unknown mailbox and a wrong token are the same lookup of one key that is not there: who asks cannot tell
     /// them apart by the time it takes.
     pub(super) fn append(&mut self, put: Put, now: UnixMillis) -> Result<Seq, AppendError> {
+        self.put(put, None, now)
+    }
+
+    /// One after the other, as by [`Self::append`]; but what is sealed is written once.
+    pub(super) fn append_many(&mut self, many: PutMany, body: BodyId, now: UnixMillis) -> Outcomes {
+        let PutMany { envelope, doors } = many;
+        let put = |PutDoor { mailbox, token, id }| Put { mailbox, token, id, envelope: envelope.clone() };
+        doors.into_iter().map(|door| self.put(put(door), Some(body), now)).collect()
+    }
+
+    fn put(&mut self, put: Put, body: Option<BodyId>, now: UnixMillis) -> Result<Seq, AppendError> {
         let Put { mailbox, token, id, envelope } = put;
         let class = self.token(&mailbox, &token)?.ok_or(AppendError::NoSuchDoor)?;
         let mut row = self.mailbox(&mailbox)?.ok_or(AppendError::NoSuchDoor)?;
@@ -130,7 +145,14 @@ impl<'a> Batch<'a> {
         }
         self.value.clear();
         EnvelopeHead { stored_at: now, put: row.put }.write(&mut self.value);
-        self.value.extend_from_slice(envelope.bytes());
+        match body {
+            None => self.value.extend_from_slice(envelope.bytes()),
+            Some(id) => {
+                self.bodies.keep(self.store, &mut self.writes, id, envelope.bytes())?;
+                self.value.extend_from_slice(&id.0);
+                row.shared = row.last;
+            }
+        }
         self.writes.put_cf(envelopes, keys::envelope(&mailbox, row.last), &self.value);
         let deposit = DepositRow { seq: row.last, first: now };
         self.writes.put_cf(deposits, keys::deposit(&mailbox, &id), deposit.to_bytes());
@@ -167,6 +189,9 @@ impl<'a> Batch<'a> {
         let envelopes = self.store.family(Family::Envelopes)?;
         let head = self.store.head(&of, through)?.ok_or(StorageError::Failed)?;
         let first = row.removed_through.0.saturating_add(1);
+        if row.shared > row.removed_through {
+            self.release(&of, Seq(first), through.min(row.shared))?;
+        }
         let count = through.0.saturating_sub(row.removed_through.0);
         if count <= POINT_DELETIONS_MAX {
             for seq in first..=through.0 {
@@ -183,6 +208,19 @@ impl<'a> Batch<'a> {
         row.removed_through = through;
         self.rows.insert(of, row);
         Ok(count)
+    }
+
+    /// These are about to go.
+    fn release(&mut self, of: &MailboxId, from: Seq, through: Seq) -> Result<(), StorageError> {
+        let store = self.store;
+        store.each_envelope(of, from, None, |seq, _, body| {
+            if let Body::Shared(id) = body
+                && seq <= through
+            {
+                self.bodies.release(store, id)?;
+            }
+            Ok(seq < through)
+        })
     }
 
     pub(super) fn grant(&mut self, of: MailboxId, tokens: Vec<(TokenHash, TokenClass)>) -> Result<(), GrantError> {
@@ -262,7 +300,7 @@ impl<'a> Batch<'a> {
             let Some(row) = self.mailbox(&mailbox)? else { return Err(StorageError::Failed) };
             let mut through = row.removed_through;
             let mut complete = true;
-            store.each_envelope(&mailbox, Seq(through.0.saturating_add(1)), |seq, head, _| {
+            store.each_envelope(&mailbox, Seq(through.0.saturating_add(1)), None, |seq, head, _| {
                 let expired = Hour::of(head.stored_at) < before;
                 complete = !expired || left > 0;
                 if !expired || left == 0 {

@@ -12,13 +12,13 @@ use hushwire_proto::{
     relay::{Delivery, TokenClass},
 };
 use rocksdb::{
-    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, DBRawIterator,
-    DBRecoveryMode, LogLevel, Options, ReadOptions, WriteBatch, WriteOptions,
+    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, DBPinnableSlice,
+    DBRawIterator, DBRecoveryMode, LogLevel, Options, ReadOptions, Snapshot, WriteBatch, WriteOptions,
 };
 
 use super::{
     OpenError,
-    keys::{self, DepositRow, EnvelopeHead, MailboxRow, SCHEMA},
+    keys::{self, Body, BodyId, DepositRow, EnvelopeHead, MailboxRow, SCHEMA},
 };
 use crate::{
     queue::{Page, StorageError, Usage},
@@ -55,10 +55,12 @@ pub(super) enum Family {
     EnvelopeHours,
     Deposits,
     DepositHours,
+    Bodies,
+    BodyCounts,
 }
 
 impl Family {
-    pub(super) const ALL: [Self; 7] = [
+    pub(super) const ALL: [Self; 9] = [
         Self::Default,
         Self::Mailboxes,
         Self::Tokens,
@@ -66,6 +68,8 @@ impl Family {
         Self::EnvelopeHours,
         Self::Deposits,
         Self::DepositHours,
+        Self::Bodies,
+        Self::BodyCounts,
     ];
 
     fn name(self) -> &'static str {
@@ -77,6 +81,8 @@ impl Family {
             Self::EnvelopeHours => "envelope-hours",
             Self::Deposits => "deposits",
             Self::DepositHours => "deposit-hours",
+            Self::Bodies => "bodies",
+            Self::BodyCounts => "body-counts",
         }
     }
 
@@ -90,7 +96,7 @@ impl Family {
         options.set_level_compaction_dynamic_level_bytes(true);
         options.add_compact_on_deletion_collector_factory(DELETIONS.0, DELETIONS.1, 0.5);
         match self {
-            Self::Envelopes => {
+            Self::Envelopes | Self::Bodies => {
                 options.set_compression_type(DBCompressionType::None);
                 options.set_write_buffer_size(16 * MIB);
                 table.set_block_size(16 * 1024);
@@ -99,7 +105,9 @@ impl Family {
                 options.set_write_buffer_size(8 * MIB);
                 table.set_bloom_filter(BLOOM_BITS, false);
             }
-            Self::Default | Self::EnvelopeHours | Self::DepositHours => options.set_write_buffer_size(4 * MIB),
+            Self::Default | Self::EnvelopeHours | Self::DepositHours | Self::BodyCounts => {
+                options.set_write_buffer_size(4 * MIB);
+            }
         }
         options.set_block_based_table_factory(&table);
         options
@@ -158,14 +166,14 @@ impl Store {
     fn check_schema(&self, path: &Path) -> Result<(), OpenError> {
         let failed = |cause| OpenError::Database { path: path.to_owned(), cause };
         match self.db.get(keys::SCHEMA_KEY).map_err(failed)? {
-            None => {
+            Some(found) if found == SCHEMA.to_be_bytes() => Ok(()),
+            old if old.as_ref().is_none_or(|old| *old == keys::SCHEMA_BEFORE.to_be_bytes()) => {
                 let mut batch = WriteBatch::default();
                 batch.put(keys::SCHEMA_KEY, SCHEMA.to_be_bytes());
                 self.db.write_opt(batch, &synced()).map_err(failed)
             }
-            Some(found) if found == SCHEMA.to_be_bytes() => Ok(()),
-            Some(found) => {
-                let found = found.try_into().map_or(u32::MAX, u32::from_be_bytes);
+            found => {
+                let found = found.unwrap_or_default().try_into().map_or(u32::MAX, u32::from_be_bytes);
                 Err(OpenError::Schema { path: path.to_owned(), found, known: SCHEMA })
             }
         }
@@ -212,13 +220,41 @@ impl Store {
         self.row(Family::Envelopes, &keys::envelope(of, seq), |bytes| Some(EnvelopeHead::parse(bytes)?.0))
     }
 
+    pub(super) fn body_count(&self, id: BodyId) -> Result<u64, StorageError> {
+        let count = self.row(Family::BodyCounts, &id.0, |bytes| bytes.try_into().ok())?;
+        Ok(count.map_or(0, u64::from_be_bytes))
+    }
+
+    fn body(&self, id: BodyId, view: Option<&Snapshot<'_>>) -> Result<Option<DBPinnableSlice<'_>>, StorageError> {
+        let mut options = ReadOptions::default();
+        if let Some(view) = view {
+            options.set_snapshot(view);
+        }
+        let found = self.db.get_pinned_cf_opt(self.family(Family::Bodies)?, id.0, &options);
+        found.map_err(|error| unreadable(Family::Bodies, &error))
+    }
+
     /// Spec: [`crate::queue::Queue::read`].
     pub(super) fn page(&self, of: &MailboxId, after: Seq, bytes: usize) -> Result<Page, StorageError> {
         let Some(row) = self.mailbox(of)? else { return Ok(Page::default()) }; // before the envelopes: see Page::last
         let mut page = Page { envelopes: Vec::new(), expired_through: row.expired_through, last: row.last };
         let from = Seq(after.max(row.removed_through).0.saturating_add(1));
         let mut left = bytes;
-        self.each_envelope(of, from, |seq, head, sealed| {
+        // What many have may go while this is read: then all of it is read as it was.
+        let view = (row.shared >= from).then(|| self.db.snapshot());
+        self.each_envelope(of, from, view.as_ref(), |seq, head, body| {
+            let shared;
+            let sealed = match body {
+                Body::Own(sealed) => sealed,
+                Body::Shared(id) => match self.body(id, view.as_ref())? {
+                    Some(sealed) => {
+                        shared = sealed;
+                        &shared
+                    }
+                    None if seq > row.last => return Ok(false), // came and went since the row was read
+                    None => return Err(damaged(Family::Bodies)),
+                },
+            };
             let rest = left.checked_sub(sealed.len()).filter(|_| page.envelopes.len() < PUSH_ENVELOPES_MAX);
             let Some(rest) = rest else { return Ok(false) };
             left = rest;
@@ -232,9 +268,13 @@ impl Store {
     /// Counts what is there, mailbox by mailbox.
     pub(super) fn usage(&self, rules: &Rules) -> Result<Usage, StorageError> {
         let mut usage = Usage { disk_bytes: files(self.db.path()), ..Usage::default() };
-        self.scan(Family::Mailboxes, &[], None, |_, value| {
+        self.scan(Family::Mailboxes, &[], None, None, |_, value| {
             let row = MailboxRow::parse(value).ok_or_else(|| damaged(Family::Mailboxes))?;
             usage.count(row.envelopes(), row.used(), row.tokens.into(), rules);
+            Ok(true)
+        })?;
+        self.scan(Family::BodyCounts, &[], None, None, |_, _| {
+            usage.shared_bodies = usage.shared_bodies.saturating_add(1);
             Ok(true)
         })?;
         Ok(usage)
@@ -245,13 +285,14 @@ impl Store {
         &self,
         of: &MailboxId,
         from: Seq,
-        mut each: impl FnMut(Seq, EnvelopeHead, &[u8]) -> Result<bool, StorageError>,
+        view: Option<&Snapshot<'_>>,
+        mut each: impl FnMut(Seq, EnvelopeHead, Body<'_>) -> Result<bool, StorageError>,
     ) -> Result<(), StorageError> {
         let end = keys::envelope(of, Seq(u64::MAX));
-        self.scan(Family::Envelopes, &keys::envelope(of, from), Some(end), |key, value| {
+        self.scan(Family::Envelopes, &keys::envelope(of, from), Some(end), view, |key, value| {
             let parsed = keys::parse_envelope(key).zip(EnvelopeHead::parse(value));
             let ((_, seq), (head, sealed)) = parsed.ok_or_else(|| damaged(Family::Envelopes))?;
-            each(seq, head, sealed)
+            each(seq, head, Body::of(sealed))
         })
     }
 
@@ -262,7 +303,7 @@ impl Store {
         end: Vec<u8>,
         mut each: impl FnMut(&[u8]) -> Result<bool, StorageError>,
     ) -> Result<(), StorageError> {
-        self.scan(family, &[], Some(end), |key, _| each(key))
+        self.scan(family, &[], Some(end), None, |key, _| each(key))
     }
 
     fn scan(
@@ -270,11 +311,15 @@ impl Store {
         family: Family,
         from: &[u8],
         end: Option<Vec<u8>>,
+        view: Option<&Snapshot<'_>>,
         mut each: impl FnMut(&[u8], &[u8]) -> Result<bool, StorageError>,
     ) -> Result<(), StorageError> {
         let mut options = ReadOptions::default();
         if let Some(end) = end {
             options.set_iterate_upper_bound(end);
+        }
+        if let Some(view) = view {
+            options.set_snapshot(view);
         }
         let mut rows: DBRawIterator<'_> = self.db.raw_iterator_cf_opt(self.family(family)?, options);
         rows.seek(from);

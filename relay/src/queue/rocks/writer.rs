@@ -18,11 +18,12 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 
 use super::{
     batch::{Batch, Changes},
+    keys::BodyId,
     store::Store,
 };
 use crate::{
     metrics::Metrics,
-    queue::{AppendError, GrantError, Put, RemoveError, StorageError, Swept, arrivals::Hub},
+    queue::{AppendError, GrantError, Outcomes, Put, PutMany, RemoveError, StorageError, Swept, arrivals::Hub},
     quota::Rules,
 };
 
@@ -38,6 +39,7 @@ const NO_SPACE: &str = "No space left on device";
 /// What someone waits for.
 pub(super) enum Job {
     Append(Put, UnixMillis, Reply<Seq, AppendError>),
+    AppendMany(PutMany, BodyId, UnixMillis, Reply<Outcomes, StorageError>),
     Remove(MailboxId, Seq, Reply<(), RemoveError>),
     Grant(MailboxId, Vec<(TokenHash, TokenClass)>, Reply<(), GrantError>),
     Revoke(MailboxId, Vec<TokenHash>, Reply<(), StorageError>),
@@ -85,7 +87,7 @@ impl<C: FnMut(&Store, WriteBatch) -> Result<(), String>> Writer<C> {
             let (alone, apart) = match &job {
                 Job::Expire(..) => (true, !answers.is_empty()),
                 Job::Remove(of, through, _) => (false, batch.appends(of, *through)),
-                Job::Append(..) | Job::Grant(..) | Job::Revoke(..) => (false, false),
+                Job::Append(..) | Job::AppendMany(..) | Job::Grant(..) | Job::Revoke(..) => (false, false),
             };
             if apart {
                 next = Some(Waiting { job, place });
@@ -142,6 +144,7 @@ impl<C: FnMut(&Store, WriteBatch) -> Result<(), String>> Writer<C> {
 fn decide(batch: &mut Batch<'_>, job: Job) -> Answer {
     match job {
         Job::Append(put, now, reply) => answer(batch.append(put, now), reply),
+        Job::AppendMany(many, body, now, reply) => answer(Ok(batch.append_many(many, body, now)), reply),
         Job::Remove(of, through, reply) => answer(batch.remove(of, through), reply),
         Job::Grant(of, tokens, reply) => answer(batch.grant(of, tokens), reply),
         Job::Revoke(of, hashes, reply) => answer(batch.revoke(of, hashes), reply),
@@ -152,6 +155,7 @@ fn decide(batch: &mut Batch<'_>, job: Job) -> Answer {
 fn refuse(job: Job) -> Answer {
     match job {
         Job::Append(_, _, reply) => answer(Err(StorageError::Failed.into()), reply),
+        Job::AppendMany(_, _, _, reply) => answer(Err(StorageError::Failed), reply),
         Job::Remove(_, _, reply) => answer(Err(StorageError::Failed.into()), reply),
         Job::Grant(_, _, reply) => answer(Err(StorageError::Failed.into()), reply),
         Job::Revoke(_, _, reply) => answer(Err(StorageError::Failed), reply),
