@@ -25,12 +25,13 @@ use hyper_util::rt::TokioIo;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{Semaphore, mpsc, watch},
+    task::JoinSet,
     time::{sleep, timeout},
 };
 
 use crate::{
     metrics::text,
-    queue::{Queue, StorageError},
+    queue::{Queue, StorageError, Usage},
 };
 
 /// Connections at once: a person, a scraper and a health check, each a few times.
@@ -50,6 +51,8 @@ pub(crate) struct Admin<Q> {
     pub(crate) queue: Q,
     pub(crate) counts: Arc<Counts>,
     pub(crate) stopping: watch::Receiver<bool>,
+    /// Looking at every mailbox is work: one at a time.
+    pub(crate) counting: Arc<Semaphore>,
     /// Gone when the last user of the queue is. After the queue in this list, so dropped after it.
     pub(crate) _in_use: mpsc::Sender<Infallible>,
 }
@@ -70,7 +73,9 @@ pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 /// Answers until it is aborted.
 pub(crate) async fn serve<Q: Queue>(listener: TcpListener, admin: Arc<Admin<Q>>) {
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let mut conversations = JoinSet::new(); // ended with this
     loop {
+        while conversations.try_join_next().is_some() {}
         let Ok(place) = places.clone().acquire_owned().await else { return };
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
@@ -80,7 +85,7 @@ pub(crate) async fn serve<Q: Queue>(listener: TcpListener, admin: Arc<Admin<Q>>)
             }
         };
         let admin = admin.clone();
-        tokio::spawn(async move {
+        conversations.spawn(async move {
             let _ = timeout(CONNECTION_DEADLINE, converse(stream, admin)).await;
             drop(place);
         });
@@ -112,7 +117,7 @@ impl<Q: Queue> Admin<Q> {
                 Ok(()) => said(StatusCode::OK, "ready\n"),
                 Err(reason) => said(StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")),
             },
-            "/du" => match timeout(QUEUE_DEADLINE, self.queue.usage()).await {
+            "/du" => match timeout(QUEUE_DEADLINE, self.usage()).await {
                 Ok(Ok(usage)) => {
                     let json = serde_json::to_vec(&usage).unwrap_or_default(); // plain numbers
                     of_type(said(StatusCode::OK, json), "application/json")
@@ -122,6 +127,18 @@ impl<Q: Queue> Admin<Q> {
             },
             _ => said(StatusCode::NOT_FOUND, "there are /metrics, /healthz, /readyz and /du\n"),
         }
+    }
+
+    async fn usage(&self) -> Result<Usage, StorageError> {
+        let turn = self.counting.clone().acquire_owned().await;
+        let (queue, in_use) = (self.queue.clone(), self._in_use.clone());
+        // To its end, also if nobody waits for it any more: only then may the next one begin.
+        let counted = tokio::spawn(async move {
+            let usage = queue.usage().await;
+            drop((turn, queue, in_use));
+            usage
+        });
+        counted.await.unwrap_or(Err(StorageError::Failed))
     }
 
     async fn ready(&self) -> Result<(), &'static str> {

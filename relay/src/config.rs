@@ -20,7 +20,10 @@ use hushwire_proto::{
 use serde::Deserialize;
 use toml::Spanned;
 
-use crate::quota::{MAILBOXES_MAX, Rules};
+use crate::{
+    quota::{MAILBOXES_MAX, Rules},
+    rates::Rates,
+};
 
 /// The name of the file that `init` writes.
 pub const FILE: &str = "relay.toml";
@@ -50,6 +53,8 @@ pub struct Config {
     pub connections: ServeLimits,
     /// Where it tells its numbers; a loopback address.
     pub admin: Option<SocketAddr>,
+    /// What one network address may take.
+    pub rates: Rates,
     /// Bytes that stay free on the disk; `None`: a share of it.
     pub disk_reserve: Option<u64>,
 }
@@ -140,6 +145,8 @@ struct Written {
     connections_per_address_max: Option<Spanned<u64>>,
     admin: Option<Spanned<SocketAddr>>,
     disk_reserve_mib: Option<Spanned<u64>>,
+    requests_per_second_per_address: Option<Spanned<u64>>,
+    in_flight_mib_per_address: Option<Spanned<u64>>,
 }
 
 impl Config {
@@ -204,9 +211,21 @@ impl Config {
             None => None,
             some => Some(MIB * number("disk_reserve_mib", some, 0, 0..=1_000_000)?),
         };
+        let usual = Rates::default();
+        let per_second = number(
+            "requests_per_second_per_address",
+            written.requests_per_second_per_address,
+            usual.requests_per_second.into(),
+            1..=1_000_000,
+        )?;
+        let mib = number("in_flight_mib_per_address", written.in_flight_mib_per_address, 8, 1..=32)?;
+        let rates = Rates {
+            requests_per_second: u32::try_from(per_second).unwrap_or(u32::MAX),
+            bytes_in_flight: u32::try_from(mib * MIB).unwrap_or(u32::MAX),
+        };
         let beside = |file: PathBuf| path.parent().map_or_else(|| file.clone(), |dir| dir.join(&file));
         let (data_dir, certificate, key) = (beside(data_dir), beside(certificate), beside(key));
-        Ok(Self { data_dir, listen, host, certificate, key, rules, connections, admin, disk_reserve })
+        Ok(Self { data_dir, listen, host, certificate, key, rules, connections, admin, rates, disk_reserve })
     }
 
     /// Reads the certificate and its key.
@@ -294,6 +313,10 @@ key = \"relay.key\"
 # connections_max = 50000
 # connections_per_address_max = 256
 
+# Requests in a second, and mebibytes of deposits in work, of one address (IPv6: of one /64).
+# requests_per_second_per_address = 20000
+# in_flight_mib_per_address = 8
+
 # Mebibytes that stay free on the disk: below, nothing new is taken, and what is there can still be fetched. Without
 # this line a twentieth of the disk, at least 1024 and at most 16384. With 0 the relay goes on until the disk is full, then waits for room.
 # disk_reserve_mib = 1024
@@ -329,6 +352,9 @@ mod tests {
         let all = all.replace("\n# connections_", "\nconnections_");
         assert_eq!(all.matches("\n# ").count() + 5, template().matches("\n# ").count());
         assert_eq!(parse(&all).unwrap(), config);
+        let rated = all.replace("\n# requests_", "\nrequests_").replace("\n# in_flight", "\nin_flight");
+        assert_eq!(all.matches("\n# ").count(), rated.matches("\n# ").count() + 2);
+        assert_eq!(parse(&rated).unwrap(), config);
         let watched = all.replace("\n# admin", "\nadmin").replace("\n# disk_", "\ndisk_");
         let watched = parse(&watched).unwrap();
         assert_eq!((watched.admin, config.admin), (Some("127.0.0.1:4441".parse().unwrap()), None));

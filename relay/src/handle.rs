@@ -60,6 +60,17 @@ pub(crate) fn handle<Q: Queue>(
     request: Request,
     out: &Outbox,
 ) -> Later {
+    let count = match &request {
+        // What makes room is never refused for being too much.
+        Request::Drain { .. } | Request::Acknowledge { .. } | Request::Revoke { .. } => 0,
+        Request::DepositMany(many) => many.doors.len(),
+        Request::Hello | Request::Open { .. } | Request::Grant { .. } | Request::Deposit(_) => 1,
+    };
+    if count > 0
+        && let Err(wait) = connection.address().ask(count)
+    {
+        return now(refused_for(RefusedReason::Overloaded, "more requests than one address may make", wait));
+    }
     match request {
         Request::Hello => now(Answer::Welcome(welcome(relay))),
         Request::Open { mailbox, proof } => mailbox::open(connection, mailbox, &proof),
@@ -73,7 +84,7 @@ pub(crate) fn handle<Q: Queue>(
 }
 
 fn welcome<Q: Queue>(relay: &Relay<Q>) -> Welcome {
-    let rules = relay.queue.rules();
+    let (rules, rates) = (relay.queue.rules(), relay.addresses.rates());
     Welcome {
         now: relay.time.wall(),
         retention_seconds: rules.retention.as_secs(),
@@ -83,7 +94,8 @@ fn welcome<Q: Queue>(relay: &Relay<Q>) -> Welcome {
             envelope_bytes_max: u64::try_from(ENVELOPE_BYTES_MAX).unwrap_or(u64::MAX),
             requests_in_flight_max: u32::try_from(REQUESTS_IN_FLIGHT_MAX).unwrap_or(u32::MAX),
             fanout_max: u32::try_from(FANOUT_MAX).unwrap_or(u32::MAX),
-            ..Limits::default()
+            requests_per_second: rates.requests_per_second,
+            bytes_in_flight_max: rates.bytes_in_flight.into(),
         },
     }
 }
@@ -101,12 +113,16 @@ pub(crate) fn refused(reason: RefusedReason, detail: impl Into<String>) -> Answe
 }
 
 fn refused_for(reason: RefusedReason, detail: impl Into<String>, retry_after: Duration) -> Answer {
-    let retry_after_ms = u64::try_from(retry_after.as_millis()).unwrap_or(u64::MAX);
+    let retry_after_ms = u64::try_from(retry_after.as_millis()).unwrap_or(u64::MAX).max(1); // 0 would say: not by waiting
     Answer::Refused(Refused { reason, detail: detail.into(), retry_after_ms })
 }
 
 fn not_open(_: MailboxId) -> Later {
     now(refused(RefusedReason::NotOpen, "open the mailbox on this connection first"))
+}
+
+fn too_much_in_work() -> Answer {
+    refused_for(RefusedReason::Overloaded, "more bytes in work than one address may have", BUSY_RETRY)
 }
 
 fn no_space() -> Answer {

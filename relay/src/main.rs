@@ -17,7 +17,10 @@ use hushwire_relay::{
     config::{self, Config},
     disk::Disk,
     du::{self, Source},
-    queue::{Usage, rocks::RocksQueue},
+    queue::{
+        Usage,
+        rocks::{OpenError, RocksQueue},
+    },
 };
 use sd_notify::NotifyState;
 use tokio::{
@@ -46,6 +49,9 @@ const OURS: &str = "hushwire_";
 
 /// Free bytes with which the queue can be opened after the disk was full.
 const START_BYTES: u64 = 16 * 1024 * 1024;
+
+/// How often the database is tried to be opened anew.
+const REOPEN_TRIES: u32 = 10;
 
 /// How often a disk that was full is looked at.
 const LOOK_FOR_ROOM_EVERY: Duration = Duration::from_secs(1);
@@ -194,25 +200,39 @@ fn serve(path: &Path) -> Done {
     let config = Config::load(path)?;
     let disk = Disk::of(&config.data_dir, config.disk_reserve);
     let runtime = Builder::new_multi_thread().enable_all().max_blocking_threads(READERS_MAX).build()?;
-    let mut listen = config.listen;
+    let (mut listen, mut first) = (config.listen, true);
     let code = loop {
         let parts = Parts {
-            queue: RocksQueue::open(&config.data_dir, config.rules)?,
+            queue: open(&config, first)?,
             identity: config.identity()?,
             listen,
             host: config.host.clone(),
             connections: config.connections,
             clock: Clock::system(),
             sweep_every: SWEEP_EVERY,
-            operation: Operation { admin: config.admin, disk: disk.clone() },
+            operation: Operation { admin: config.admin, disk: disk.clone(), rates: config.rates },
         };
-        match runtime.block_on(run(parts, listen == config.listen, &disk))? {
+        match runtime.block_on(run(parts, first, &disk))? {
             Next::Exit(code) => break code,
-            Next::Again(local) => listen = local,
+            Next::Again(local) => (listen, first) = (local, false),
         }
     };
     runtime.shutdown_timeout(Duration::from_secs(1));
     Ok(code)
+}
+
+/// After the disk was full somebody may still read from the database that was closed, for a moment.
+fn open(config: &Config, first: bool) -> Result<RocksQueue, OpenError> {
+    let mut left = if first { 0 } else { REOPEN_TRIES };
+    loop {
+        match RocksQueue::open(&config.data_dir, config.rules) {
+            Err(OpenError::Database { .. }) if left > 0 => {
+                left -= 1;
+                std::thread::sleep(LOOK_FOR_ROOM_EVERY);
+            }
+            opened => return opened,
+        }
+    }
 }
 
 enum Next {

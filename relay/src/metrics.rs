@@ -1,7 +1,7 @@
 //! What an operator can watch: numbers about the whole relay, and no label that names a mailbox, a token, an address or
 //! anybody.
 //!
-//! Counted where it happens, without locks; read by [`crate::admin`] and put into Prometheus' words by `text`.
+//! Counted where it happens, without locks; read by `admin.rs` and put into Prometheus' words by `text`.
 
 mod histogram;
 pub(crate) mod text;
@@ -117,6 +117,8 @@ pub struct Metrics {
     pub bytes: Gauge,
     /// Bytes of deposits that wait to be written.
     pub backlog: Gauge,
+    /// How many may wait; 0: nothing ever waits.
+    pub backlog_max: Gauge,
     /// Jobs that one batch had.
     pub batch_jobs: Histogram<11>,
     /// Microseconds that writing and syncing one batch took.
@@ -144,6 +146,7 @@ impl Default for Metrics {
             envelopes: Gauge::default(),
             bytes: Gauge::default(),
             backlog: Gauge::default(),
+            backlog_max: Gauge::default(),
             batch_jobs: Histogram::new(BATCH_JOBS),
             sync_micros: Histogram::new(SYNC_MICROS),
             disk_free: Gauge::default(),
@@ -161,6 +164,11 @@ impl Metrics {
         self.mailboxes.set(mailboxes);
         self.envelopes.set(envelopes);
         self.bytes.set(bytes);
+    }
+
+    /// Hundredths of what may wait that do.
+    pub(crate) fn pressure(&self) -> u64 {
+        self.backlog.get().saturating_mul(100).checked_div(self.backlog_max.get()).unwrap_or(0)
     }
 
     /// Whether nothing new is taken.

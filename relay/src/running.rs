@@ -19,7 +19,7 @@ use hushwire_proto::{
     },
 };
 use tokio::{
-    sync::{mpsc, watch},
+    sync::{Semaphore, mpsc, watch},
     task::JoinHandle,
     time::{MissedTickBehavior, interval, timeout},
 };
@@ -30,6 +30,7 @@ use crate::{
     disk::Disk,
     drains::Drains,
     queue::Queue,
+    rates::{Addresses, Rates},
     service::Relay,
 };
 
@@ -67,11 +68,13 @@ pub struct Operation {
     pub admin: Option<SocketAddr>,
     /// Where its queue lies.
     pub disk: Disk,
+    /// What one network address may take.
+    pub rates: Rates,
 }
 
 impl Default for Operation {
     fn default() -> Self {
-        Self { admin: None, disk: Disk::endless() }
+        Self { admin: None, disk: Disk::endless(), rates: Rates::default() }
     }
 }
 
@@ -135,8 +138,13 @@ pub fn start<Q: Queue>(parts: Parts<Q>) -> Result<Running, StartError> {
         let failed = |cause| StartError::Admin { address, cause };
         let listener = admin::bind(address).map_err(failed)?;
         admin_address = Some(listener.local_addr().map_err(failed)?);
-        let admin =
-            Admin { queue: queue.clone(), counts: counts.clone(), stopping: stopping.clone(), _in_use: using.clone() };
+        let admin = Admin {
+            queue: queue.clone(),
+            counts: counts.clone(),
+            stopping: stopping.clone(),
+            counting: Arc::new(Semaphore::new(1)),
+            _in_use: using.clone(),
+        };
         beside.push(tokio::spawn(admin::serve(listener, Arc::new(admin))));
     }
     let (failing, metrics) = (queue.failed(), queue.metrics().clone());
@@ -145,7 +153,13 @@ pub fn start<Q: Queue>(parts: Parts<Q>) -> Result<Running, StartError> {
         if metrics.out_of_space.load(Relaxed) { Failure::OutOfSpace } else { Failure::Disk }
     });
     let time = RelayTime::go_on(clock, queue.kept_time());
-    let relay = Arc::new(Relay { queue, time, drains: Drains::default(), _in_use: using });
+    let relay = Arc::new(Relay {
+        queue,
+        time,
+        drains: Drains::default(),
+        addresses: Addresses::new(operation.rates),
+        _in_use: using,
+    });
     beside.push(tokio::spawn(sweep(relay.clone(), sweep_every)));
     beside.push(tokio::spawn(watch_disk(relay.clone(), operation.disk)));
     let served = tokio::spawn(serve(listener, relay, connections, async move {

@@ -15,13 +15,18 @@ use crate::{
     drains::Drains,
     handle::{Reply, handle, refused},
     queue::Queue,
+    rates::Addresses,
 };
+
+/// Hundredths of the queue's line from which on no further connection is taken.
+const CONNECTIONS_SHED_AT: u64 = 50;
 
 /// What all connections share.
 pub(crate) struct Relay<Q> {
     pub(crate) queue: Q,
     pub(crate) time: RelayTime,
     pub(crate) drains: Drains,
+    pub(crate) addresses: Addresses,
     /// Gone when the last user of the queue is. After the queue in this list, so dropped after it.
     pub(crate) _in_use: mpsc::Sender<Infallible>,
 }
@@ -30,7 +35,13 @@ impl<Q: Queue> Service for Relay<Q> {
     type Connection = Connection;
 
     fn connected(&self, peer: Peer) -> Connection {
-        Connection::new(peer)
+        let address = self.addresses.of(&peer);
+        Connection::new(peer, address)
+    }
+
+    /// What comes new is shed before what is there.
+    fn takes_connections(&self) -> bool {
+        self.queue.metrics().pressure() < CONNECTIONS_SHED_AT
     }
 
     fn request(

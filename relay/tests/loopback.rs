@@ -8,15 +8,15 @@ use std::{sync::atomic::Ordering::Relaxed, time::Duration};
 use hushwire_proto::{
     auth::prove_mailbox,
     ids::{MailboxId, Seq, Token},
-    limits::{ENVELOPE_BYTES_MAX, FANOUT_MAX, FRAME_BYTES_MAX, MAILBOXES_PER_CONNECTION_MAX, UNACKED_BYTES_MAX},
+    limits::FRAME_BYTES_MAX,
     net::CloseCode,
-    relay::{Answer, Outcome, RefusedReason, Request, TokenClass},
+    relay::{Answer, RefusedReason, Request},
 };
 use hushwire_relay::{
     queue::{memory::MemoryQueue, rocks::RocksQueue},
     quota::Rules,
 };
-use support::{DEADLINE, HOUR, Owner, TestRelay, envelope, mark_of};
+use support::{DEADLINE, HOUR, Owner, TestRelay, assert_refused, envelope, mark_of};
 
 #[tokio::test]
 async fn hello_says_the_time_and_the_limits() {
@@ -26,6 +26,9 @@ async fn hello_says_the_time_and_the_limits() {
     assert_eq!(welcome.now.0, relay.clock.load(Relaxed));
     assert_eq!(welcome.retention_seconds, 30 * 24 * 3600);
     assert_eq!(welcome.mailbox_bytes_max, 64 << 20);
+    let limits = welcome.limits;
+    assert_eq!((limits.envelope_bytes_max, limits.fanout_max, limits.requests_in_flight_max), (65_536, 5000, 256));
+    assert_eq!((limits.requests_per_second, limits.bytes_in_flight_max), (20_000, 8 << 20));
     assert!(welcome.software.starts_with("hushwire-relay "));
 }
 
@@ -147,40 +150,6 @@ async fn owners_do_not_deposit_and_senders_do_not_own() {
     assert_eq!(sender.ask(carol.deposit(2)).await, Answer::Stored);
 }
 
-#[tokio::test]
-async fn mailboxes_of_one_connection_and_of_the_relay_are_bounded() {
-    let relay = TestRelay::memory(Rules { mailboxes_max: 2, ..Rules::default() });
-    let client = relay.connect().await;
-    let many: Vec<_> = (1..).map(Owner::new).take(MAILBOXES_PER_CONNECTION_MAX + 1).collect();
-    for owner in &many[..MAILBOXES_PER_CONNECTION_MAX] {
-        client.open(owner).await;
-    }
-    let last = client.opening(many.last().unwrap());
-    assert_refused(&client.ask(last).await, RefusedReason::TooMany);
-    assert_eq!(client.ask(many[0].grant()).await, Answer::Granted);
-    assert_eq!(client.ask(many[1].grant()).await, Answer::Granted);
-    assert_refused(&client.ask(many[2].grant()).await, RefusedReason::TooMany);
-}
-
-#[tokio::test]
-async fn a_full_mailbox_is_told_with_a_time_to_come_back() {
-    let relay = TestRelay::memory(Rules { mailbox_bytes_max: 1024, request_bytes_max: 512, ..Rules::default() });
-    let bob = Owner::new(1);
-    let device = relay.owner(&bob).await;
-    let mut stranger = bob.clone();
-    stranger.token = Token::from_slice(&[8; 32]).unwrap();
-    let tokens = vec![(stranger.token.hash(), TokenClass::Request)];
-    assert_eq!(device.ask(Request::Grant { mailbox: bob.mailbox(), tokens }).await, Answer::Granted);
-    let sender = relay.connect().await;
-    assert_eq!(sender.ask(stranger.deposit(1)).await, Answer::Stored);
-    let Answer::Refused(refused) = sender.ask(stranger.deposit(2)).await else { panic!("stored") };
-    assert_eq!(refused.reason, RefusedReason::MailboxFull);
-    assert!(refused.retry_after_ms > 0);
-    assert_eq!(sender.ask(bob.deposit(3)).await, Answer::Stored);
-    assert_refused(&sender.ask(bob.deposit(4)).await, RefusedReason::MailboxFull);
-    assert_eq!(sender.ask(bob.deposit(3)).await, Answer::Stored, "a repeat needs no room");
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pipelined_deposits_keep_their_order_and_repeats_are_stored_once() {
     let dir = tempfile::tempdir().unwrap();
@@ -240,27 +209,6 @@ async fn what_was_not_given_out_is_not_acknowledged() {
     let mut again = relay.owner(&bob).await;
     again.ask(bob.drain(0)).await;
     assert_eq!(again.deliveries(1).await[0].seq.0, newest);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_device_that_does_not_acknowledge_is_sent_only_so_much() {
-    let relay = TestRelay::memory(Rules::default());
-    let bob = Owner::new(1);
-    let mut device = relay.owner(&bob).await;
-    let sender = relay.connect().await;
-    let ahead = UNACKED_BYTES_MAX / ENVELOPE_BYTES_MAX;
-    device.ask(bob.drain(0)).await;
-    for mark in 0..u64::try_from(2 * ahead).unwrap() {
-        assert_eq!(sender.ask(bob.deposit_of(mark, ENVELOPE_BYTES_MAX)).await, Answer::Stored);
-    }
-    let first = device.deliveries(ahead).await;
-    device.silence().await;
-    device.ask(bob.acknowledge(first[0].seq.0)).await;
-    device.deliveries(1).await;
-    device.silence().await;
-    device.ask(bob.acknowledge(first[ahead - 1].seq.0)).await;
-    device.deliveries(ahead - 1).await;
-    device.silence().await;
 }
 
 #[tokio::test]
@@ -397,70 +345,6 @@ async fn a_shutdown_answers_what_has_begun_and_frees_the_queue() {
     assert_eq!(found, expected);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_largest_request_to_many_reaches_each_and_tells_stored_full_and_gone_apart() {
-    let dir = tempfile::tempdir().unwrap();
-    let rules = Rules { mailbox_bytes_max: u64::try_from(ENVELOPE_BYTES_MAX).unwrap(), ..Rules::default() };
-    let relay = TestRelay::of(RocksQueue::open(dir.path(), rules).unwrap());
-    let group: Vec<_> = (1..=60).map(Owner::new).collect();
-    let mut devices = Vec::new();
-    for (owners, n) in group.chunks(MAILBOXES_PER_CONNECTION_MAX).zip(0..) {
-        let device = relay.connect().await;
-        for owner in owners {
-            device.open(owner).await;
-            assert_eq!(device.ask(owner.grant()).await, Answer::Granted);
-            if n % 2 == 0 {
-                assert_eq!(device.ask(owner.drain(0)).await, Answer::Draining); // some wait, some come later
-            }
-        }
-        devices.push(device);
-    }
-    let sender = relay.connect().await;
-    assert_eq!(sender.ask(group[7].deposit(9)).await, Answer::Stored);
-    // The rest of the doors are nobody's.
-    let mut to = group.clone();
-    to.extend(
-        (0..FANOUT_MAX - group.len())
-            .map(|n| Owner { token: Token::from_slice(&[9; 32]).unwrap(), ..group[n % 60].clone() }),
-    );
-    let many = support::deposit_many(&to, 1, ENVELOPE_BYTES_MAX);
-    for round in ["once", "again"] {
-        let Answer::StoredMany(stored) = sender.ask(many.clone()).await else { panic!("refused") };
-        assert_eq!(stored.outcomes.len(), FANOUT_MAX, "{round}");
-        assert!(stored.retry_after_ms > 0);
-        for (n, outcome) in stored.outcomes.iter().enumerate() {
-            let expected = match n {
-                7 => Outcome::Full,
-                _ if n < 60 => Outcome::Stored,
-                _ => Outcome::NoSuchDoor,
-            };
-            assert_eq!(*outcome, expected, "{n}, {round}");
-        }
-    }
-    for (owners, device) in group.chunks(MAILBOXES_PER_CONNECTION_MAX).zip(&mut devices) {
-        for owner in owners {
-            device.ask(owner.drain(0)).await;
-        }
-        let mut found = std::collections::BTreeMap::new();
-        while found.len() < owners.len() {
-            let push = device.push().await;
-            for delivery in push.deliveries {
-                found.insert(push.mailbox, delivery.envelope);
-            }
-        }
-        for owner in owners {
-            let expected =
-                if owner.mailbox() == group[7].mailbox() { envelope(9, 512) } else { envelope(1, ENVELOPE_BYTES_MAX) };
-            assert_eq!(found[&owner.mailbox()], expected);
-        }
-    }
-    let device = &devices[0];
-    assert_refused(&device.ask(many).await, RefusedReason::OwnerMayNotDeposit);
-    let too_many = support::deposit_many(&vec![group[0].clone(); FANOUT_MAX + 1], 2, 512);
-    assert_refused(&sender.ask(too_many).await, RefusedReason::BadRequest);
-    assert_refused(&sender.ask(support::deposit_many(&[], 2, 512)).await, RefusedReason::BadRequest);
-}
-
 #[tokio::test]
 async fn the_same_deposit_id_in_two_mailboxes_is_two_deposits() {
     let relay = TestRelay::memory(Rules::default());
@@ -472,11 +356,4 @@ async fn the_same_deposit_id_in_two_mailboxes_is_two_deposits() {
     bobs.ask(bob.drain(0)).await;
     carols.ask(carol.drain(0)).await;
     assert_eq!((bobs.deliveries(1).await.len(), carols.deliveries(1).await.len()), (1, 1));
-}
-
-fn assert_refused(answer: &Answer, reason: RefusedReason) {
-    match answer {
-        Answer::Refused(refused) => assert_eq!(refused.reason, reason, "{}", refused.detail),
-        other => panic!("{other:?} instead of {reason}"),
-    }
 }

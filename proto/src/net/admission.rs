@@ -162,7 +162,8 @@ impl Drop for Place {
 }
 
 /// What one subscriber has: an IPv4 address, however it is written, or a /64.
-fn subscriber(address: IpAddr) -> IpAddr {
+#[must_use]
+pub fn subscriber(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(ip) => ip.into(),
         IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() & !u128::from(u64::MAX)).into(),

@@ -27,7 +27,7 @@ use super::{
     tls::ServerIdentity,
 };
 pub use super::{
-    admission::{Counts, ServeLimits},
+    admission::{Counts, ServeLimits, subscriber},
     stream::{Outbox, OutboxError, Outgoing},
 };
 use crate::{
@@ -56,6 +56,11 @@ pub trait Service: Send + Sync + 'static {
 
     /// A peer finished its handshake. Must not block.
     fn connected(&self, peer: Peer) -> Self::Connection;
+
+    /// Whether a further connection may come. Said for each first packet; those that stand are not asked.
+    fn takes_connections(&self) -> bool {
+        true
+    }
 
     /// A request came. What this does before it returns happens in the order of arrival on the stream, and must not
     /// block; the returned future is the rest and runs beside the others. Answers go to `out` with the id of the
@@ -193,6 +198,11 @@ pub async fn serve<S: Service>(
             incoming = endpoint.accept() => incoming,
         };
         let Some(incoming) = incoming else { break };
+        if !server.service.takes_connections() {
+            server.counts.shed.fetch_add(1, Relaxed);
+            incoming.refuse();
+            continue;
+        }
         if let Some((incoming, handshake)) = admission.admit(incoming, &server.places) {
             connections.spawn(server.clone().connection(incoming, handshake));
         }

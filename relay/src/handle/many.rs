@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-use hushwire_proto::relay::{Answer, DepositMany, Door, Outcome, RefusedReason, StoredMany};
+use hushwire_proto::{
+    limits::FANOUT_ENTRY_BYTES,
+    relay::{Answer, DepositMany, Door, Outcome, RefusedReason, StoredMany},
+};
 
-use super::{Later, SPACE_RETRY, later, now, put, refused, storage};
+use super::{Later, SPACE_RETRY, later, now, put, refused, storage, too_much_in_work};
 use crate::{
     connection::Connection,
     queue::{AppendError, PutDoor, PutMany, Queue, StorageError},
@@ -16,13 +19,17 @@ pub(super) fn deposit<Q: Queue>(relay: &Relay<Q>, connection: &Connection, depos
         return now(refused(RefusedReason::OwnerMayNotDeposit, put::IS_OWNER));
     }
     let DepositMany { envelope, doors } = deposit;
+    let bytes = envelope.len().saturating_add(doors.len().saturating_mul(FANOUT_ENTRY_BYTES));
+    let Some(held) = connection.address().hold(bytes) else { return now(too_much_in_work()) };
     let doors = doors.into_iter().map(|Door { mailbox, token, id }| PutDoor { mailbox, token: token.hash(), id });
     let many = PutMany { envelope, doors: doors.collect() };
     let (queue, stored) = (relay.queue.clone(), relay.queue.append_many(many, relay.time.now()));
     later(async move {
         let mut outcomes = Vec::new();
         let mut retry_after = Duration::ZERO;
-        for stored in stored.await {
+        let stored = stored.await;
+        drop(held);
+        for stored in stored {
             let (outcome, counted) = match stored {
                 Ok(_) => (Outcome::Stored, Ok(())),
                 Err(AppendError::NoSuchDoor) => (Outcome::NoSuchDoor, Err(RefusedReason::NoSuchDoor)),

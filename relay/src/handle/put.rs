@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hushwire_proto::relay::{Answer, Deposit, RefusedReason};
 
-use super::{Later, later, no_space, now, refused, refused_for, storage};
+use super::{Later, later, no_space, now, refused, refused_for, storage, too_much_in_work};
 use crate::{
     connection::Connection,
     queue::{AppendError, Put, Queue},
@@ -22,10 +22,13 @@ pub(super) fn deposit<Q: Queue>(relay: &Relay<Q>, connection: &Connection, depos
         return now(refused(RefusedReason::OwnerMayNotDeposit, IS_OWNER));
     }
     let Deposit { mailbox, token, id, envelope } = deposit;
+    let Some(held) = connection.address().hold(envelope.len()) else { return now(too_much_in_work()) };
     let put = Put { mailbox, token: token.hash(), id, envelope };
     let (queue, stored) = (relay.queue.clone(), relay.queue.append(put, relay.time.now()));
     later(async move {
-        let answer = match stored.await {
+        let stored = stored.await;
+        drop(held);
+        let answer = match stored {
             Ok(_) => Answer::Stored, // which number is its owner's business
             Err(error @ AppendError::NoSuchDoor) => refused(RefusedReason::NoSuchDoor, error.to_string()),
             Err(AppendError::Full(full)) => refused_for(RefusedReason::MailboxFull, full.to_string(), FULL_RETRY),

@@ -26,6 +26,7 @@ pub(crate) fn page(metrics: &Metrics, counts: &Counts) -> String {
         envelopes,
         bytes,
         backlog,
+        backlog_max,
         batch_jobs,
         sync_micros,
         disk_free,
@@ -57,6 +58,7 @@ pub(crate) fn page(metrics: &Metrics, counts: &Counts) -> String {
     page.gauge("envelopes", "Envelopes that wait.", envelopes.get());
     page.gauge("envelope_bytes", "Bytes of envelopes that wait, as the quotas count them.", bytes.get());
     page.gauge("backlog_bytes", "Bytes of deposits that wait to be written.", backlog.get());
+    page.gauge("backlog_bytes_max", "Bytes of deposits that may wait; beyond, they are refused.", backlog_max.get());
     page.histogram("batch_jobs", "What one write of the queue had in it.", batch_jobs, |jobs| jobs);
     page.histogram("sync_seconds", "Time that one write and its sync took.", sync_micros, |micros| Seconds(micros));
     page.gauge("disk_free_bytes", "Free bytes on the disk of the queue.", disk_free.get());

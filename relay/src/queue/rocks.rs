@@ -186,10 +186,19 @@ impl RocksQueue {
     ) -> Result<Self, OpenError> {
         let kept_time = store.time()?;
         let (store, hub, metrics) = (Arc::new(store), Hub::default(), Arc::new(Metrics::default()));
+        let deposits = Arc::new(Semaphore::new(DEPOSITS_WAITING_BYTES));
+        metrics.backlog_max.set(u64::try_from(DEPOSITS_WAITING_BYTES).unwrap_or(u64::MAX));
         let (line, waiting) = mpsc::unbounded_channel();
         let (failing, failed) = watch::channel(false);
-        let writer =
-            Writer { store: store.clone(), rules, metrics: metrics.clone(), hub: hub.clone(), commit, failed: failing };
+        let writer = Writer {
+            store: store.clone(),
+            rules,
+            metrics: metrics.clone(),
+            hub: hub.clone(),
+            deposits: deposits.clone(),
+            commit,
+            failed: failing,
+        };
         let writer = Builder::new().name("queue-writer".to_owned()).spawn(move || writer.run(waiting));
         let writer = writer.map_err(|cause| OpenError::System { path: "queue-writer".into(), cause })?;
         Ok(Self(Arc::new(Inner {
@@ -199,7 +208,7 @@ impl RocksQueue {
             store,
             hub,
             line: Some(line),
-            deposits: Arc::new(Semaphore::new(DEPOSITS_WAITING_BYTES)),
+            deposits,
             others: Arc::new(Semaphore::new(OTHERS_WAITING_BYTES)),
             failed,
             writer: Some(writer),
@@ -233,8 +242,7 @@ impl RocksQueue {
         job: J,
     ) -> impl Future<Output = Result<T, E>> + use<T, E, J> {
         if Arc::ptr_eq(room, &self.0.deposits) {
-            let waiting = DEPOSITS_WAITING_BYTES.saturating_sub(room.available_permits());
-            self.0.metrics.backlog.set(u64::try_from(waiting).unwrap_or(u64::MAX));
+            self.0.metrics.backlog.set(waiting(room));
         }
         let cost = u32::try_from(bytes.saturating_add(JOB_BYTES)).unwrap_or(u32::MAX);
         let (reply, answer) = oneshot::channel();
@@ -251,6 +259,11 @@ impl RocksQueue {
             answer.await.unwrap_or_else(|_| Err(StorageError::Failed.into()))
         }
     }
+}
+
+/// Bytes of deposits that wait.
+fn waiting(room: &Semaphore) -> u64 {
+    u64::try_from(DEPOSITS_WAITING_BYTES.saturating_sub(room.available_permits())).unwrap_or(u64::MAX)
 }
 
 impl Queue for RocksQueue {
@@ -375,6 +388,8 @@ impl Drop for Inner {
         if let Some(writer) = self.writer.take() {
             let _ = writer.join();
         }
+        // A compaction that somebody began would keep the database open, or the process from ending.
+        self.store.db.cancel_all_background_work(true);
     }
 }
 

@@ -24,7 +24,7 @@ use hushwire_proto::{
         serve::ServeLimits,
         tls::ServerIdentity,
     },
-    relay::{Answer, Deliveries, Delivery, Deposit, DepositMany, Door, Push, Request, TokenClass},
+    relay::{Answer, Deliveries, Delivery, Deposit, DepositMany, Door, Push, RefusedReason, Request, TokenClass},
 };
 use hushwire_relay::{
     Operation, Parts, Running,
@@ -267,4 +267,11 @@ pub(crate) async fn send_raw(relay: &TestRelay, bytes: &[u8]) -> u32 {
     let closed = timeout(DEADLINE, connection.closed()).await.unwrap();
     let Disconnect::Closed(code) = Disconnect::from(closed) else { panic!("not closed by the relay") };
     code.code()
+}
+
+pub(crate) fn assert_refused(answer: &Answer, reason: RefusedReason) {
+    match answer {
+        Answer::Refused(refused) => assert_eq!(refused.reason, reason, "{}", refused.detail),
+        other => panic!("{other:?} instead of {reason}"),
+    }
 }

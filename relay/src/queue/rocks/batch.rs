@@ -16,7 +16,7 @@ use super::{
     store::{Family, Store},
 };
 use crate::{
-    metrics::Holding,
+    metrics::{Holding, Metrics},
     queue::{AppendError, GrantError, Outcomes, Put, PutDoor, PutMany, RemoveError, StorageError, Swept},
     quota::Rules,
 };
@@ -45,12 +45,17 @@ pub(super) struct Counted {
     pub(super) expired: u64,
 }
 
+/// Hundredths of the line from which on no mailbox is made: before deposits are refused, which is when it is full.
+const MAILBOXES_SHED_AT: u64 = 75;
+
 /// Rows to be written together.
 pub(super) struct Batch<'a> {
     store: &'a Store,
     rules: &'a Rules,
     /// Nothing new.
     low: bool,
+    /// No new mailboxes.
+    crowded: bool,
     writes: WriteBatch,
     rows: BTreeMap<MailboxId, MailboxRow>,
     tokens: BTreeMap<(MailboxId, TokenHash), Option<TokenClass>>,
@@ -64,11 +69,12 @@ pub(super) struct Batch<'a> {
 }
 
 impl<'a> Batch<'a> {
-    pub(super) fn new(store: &'a Store, rules: &'a Rules, low: bool) -> Self {
+    pub(super) fn new(store: &'a Store, rules: &'a Rules, metrics: &Metrics) -> Self {
         Self {
             store,
             rules,
-            low,
+            low: metrics.is_low(),
+            crowded: metrics.pressure() >= MAILBOXES_SHED_AT,
             writes: WriteBatch::default(),
             rows: BTreeMap::new(),
             tokens: BTreeMap::new(),
@@ -232,6 +238,9 @@ impl<'a> Batch<'a> {
         };
         if known.is_none() && self.low {
             return Err(GrantError::NoSpace);
+        }
+        if known.is_none() && self.crowded {
+            return Err(StorageError::Busy.into());
         }
         if mailboxes.is_some_and(|count| count > self.rules.mailboxes_max) {
             return Err(GrantError::TooManyMailboxes);

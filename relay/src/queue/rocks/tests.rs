@@ -286,3 +286,24 @@ async fn a_queue_of_schema_1_is_read_and_goes_on() {
     queue.remove(BOB, Seq(2)).await.unwrap();
     assert_eq!(marks(&queue).await, [2, 3]);
 }
+
+#[tokio::test]
+async fn a_line_that_fills_up_makes_no_mailboxes_first_and_takes_no_deposits_last() {
+    const CAROL: MailboxId = MailboxId([9; 32]);
+    let dir = tempfile::tempdir().unwrap();
+    let queue = filled(dir.path(), 2).await;
+    let door = || vec![(TOKEN, TokenClass::Contact)];
+    let share = |hundredths: usize| u32::try_from(DEPOSITS_WAITING_BYTES / 100 * hundredths).unwrap();
+    let crowd = queue.0.deposits.clone().acquire_many_owned(share(80)).await.unwrap();
+    queue.append(put(2), NOW).await.unwrap();
+    assert_eq!(queue.grant(CAROL, door()).await, Err(GrantError::Storage(StorageError::Busy)));
+    assert_eq!(queue.grant(BOB, door()).await, Ok(()), "who is there is not turned away");
+    let rest = u32::try_from(queue.0.deposits.available_permits()).unwrap();
+    let flood = queue.0.deposits.clone().acquire_many_owned(rest).await.unwrap();
+    assert_eq!(queue.append(put(3), NOW).await, Err(AppendError::Storage(StorageError::Busy)));
+    assert_eq!(queue.remove(BOB, Seq(1)).await, Ok(()), "nor an acknowledgement, ever");
+    drop((crowd, flood));
+    queue.append(put(3), NOW).await.unwrap();
+    queue.grant(CAROL, door()).await.unwrap();
+    assert_eq!(marks(&queue).await, [1, 2, 3]);
+}

@@ -14,12 +14,13 @@ use hushwire_proto::{
     relay::TokenClass,
 };
 use rocksdb::WriteBatch;
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
 use super::{
     batch::{Batch, Changes},
     keys::BodyId,
     store::Store,
+    waiting,
 };
 use crate::{
     metrics::Metrics,
@@ -62,6 +63,8 @@ pub(super) struct Writer<C> {
     pub(super) rules: Rules,
     pub(super) metrics: Arc<Metrics>,
     pub(super) hub: Hub,
+    /// Room in the line.
+    pub(super) deposits: Arc<Semaphore>,
     /// Writes a batch and syncs it.
     pub(super) commit: C,
     pub(super) failed: watch::Sender<bool>,
@@ -80,7 +83,7 @@ impl<C: FnMut(&Store, WriteBatch) -> Result<(), String>> Writer<C> {
     fn batch(&mut self, first: Waiting, line: &mut mpsc::UnboundedReceiver<Waiting>) -> Option<Waiting> {
         let store = self.store.clone();
         let rules = self.rules;
-        let mut batch = Batch::new(&store, &rules, self.metrics.is_low());
+        let mut batch = Batch::new(&store, &rules, &self.metrics);
         let (mut answers, mut places) = (Vec::new(), Vec::new());
         let mut next = Some(first);
         while let Some(Waiting { job, place }) = next.take() {
@@ -110,6 +113,8 @@ impl<C: FnMut(&Store, WriteBatch) -> Result<(), String>> Writer<C> {
             }
             Err(error) => answers.into_iter().for_each(|answer| answer(Err(error))),
         }
+        drop(places);
+        self.metrics.backlog.set(waiting(&self.deposits));
         next
     }
 
