@@ -7,7 +7,9 @@ use hushwire_proto::ids::{DepositId, MailboxId, Seq, TokenHash, UnixMillis};
 use hushwire_proto::relay::TokenClass;
 use hushwire_relay::metrics::Metrics;
 use hushwire_relay::queue::memory::MemoryQueue;
-use hushwire_relay::queue::{AppendError, Arrivals, GrantError, Page, Put, Queue, RemoveError, StorageError, Swept, Usage};
+use hushwire_relay::queue::{
+    AppendError, Arrivals, GrantError, Page, Put, Queue, RemoveError, StorageError, Swept, Usage,
+};
 use hushwire_relay::quota::Rules;
 
 #[derive(Clone, Debug)]

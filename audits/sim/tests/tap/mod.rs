@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex};
 use hushwire_proto::ids::{MailboxId, Seq, TokenHash, UnixMillis};
 use hushwire_proto::relay::TokenClass;
 use hushwire_relay::metrics::Metrics;
-use hushwire_relay::queue::{AppendError, Arrivals, GrantError, Page, Put, Queue, RemoveError, StorageError, Swept, Usage};
+use hushwire_relay::queue::{
+    AppendError, Arrivals, GrantError, Page, Put, Queue, RemoveError, StorageError, Swept, Usage,
+};
 use hushwire_relay::quota::Rules;
 
 #[derive(Clone, Debug)]
