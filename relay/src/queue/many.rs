@@ -35,6 +35,9 @@ pub struct PutDoor {
 /// What became of it at each door, in their order.
 pub type Outcomes = Vec<Result<Seq, AppendError>>;
 
+/// One append that waits for the disk.
+type Appending = Pin<Box<dyn Future<Output = Result<Seq, AppendError>> + Send>>;
+
 /// One append for each.
 pub(super) fn append_each<Q: Queue>(
     queue: &Q,
@@ -42,7 +45,7 @@ pub(super) fn append_each<Q: Queue>(
     now: UnixMillis,
 ) -> impl Future<Output = Outcomes> + Send + use<Q> {
     let PutMany { envelope, doors } = many;
-    let mut appended: Vec<Pin<Box<dyn Future<Output = Result<Seq, AppendError>> + Send>>> = Vec::new();
+    let mut appended: Vec<Appending> = Vec::new();
     for PutDoor { mailbox, token, id } in doors {
         appended.push(Box::pin(queue.append(Put { mailbox, token, id, envelope: envelope.clone() }, now)));
     }
