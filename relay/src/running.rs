@@ -38,7 +38,7 @@ use crate::{
 const SWEEP_PAUSE: Duration = Duration::from_millis(20);
 
 /// How often the disk is looked at. Between two looks comes less than the least reserve, even on a fast disk.
-const DISK_LOOK_EVERY: Duration = Duration::from_millis(250);
+const DISK_LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// What a relay is made of.
 #[derive(Debug)]

@@ -96,8 +96,8 @@ async fn with_mailbox(process: &Process, bob: &Owner) -> Client {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_disk_that_fills_up_is_left_room_and_everything_on_it_can_be_fetched() {
     let dir = tempfile::tempdir().unwrap();
-    let Some(disk) = SmallDisk::mount(&dir.path().join("disk"), 192) else { return };
-    let process = started(&disk, 80);
+    let Some(disk) = SmallDisk::mount(&dir.path().join("disk"), 384) else { return };
+    let process = started(&disk, 240);
     let bob = Owner::new(1);
     let mut device = with_mailbox(&process, &bob).await;
     let sender = Client::connect(&process.address).await;
