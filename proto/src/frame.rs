@@ -76,6 +76,12 @@ pub fn decode(input: &mut BytesMut) -> Result<Option<Frame>, FrameError> {
     Ok(Some(Frame { id: RequestId(id), payload: input.split_to(length).freeze() }))
 }
 
+/// Bytes that the payload of the frame at the front of `input` was announced to have; `None` before its head is there.
+#[must_use]
+pub fn announced(mut input: &[u8]) -> Option<usize> {
+    input.try_get_u32().ok().map(|length| usize::try_from(length).unwrap_or(usize::MAX))
+}
+
 /// Whether a stream may end here: only between two frames.
 ///
 /// # Errors

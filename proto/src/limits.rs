@@ -9,9 +9,13 @@ const MIB: u64 = 1024 * 1024;
 /// `BE32` length and `BE64` request id.
 pub const FRAME_HEAD_BYTES: usize = 12;
 
-/// The largest payload of a frame: one full batch of prekeys, or a push of a few large envelopes. Also what a
-/// connection may make a server hold for a request that has not fully arrived.
-pub const FRAME_BYTES_MAX: usize = 160 * KIB;
+/// The largest payload of a frame: the largest envelope for as many mailboxes as one request may name.
+pub const FRAME_BYTES_MAX: usize = 464 * KIB;
+
+/// The largest payload of any other frame: one full batch of prekeys, or a push of a few large envelopes. Also what a
+/// connection may make a server hold for a request that has not fully arrived; for a larger one it needs one of a few
+/// places that all connections share.
+pub const ORDINARY_FRAME_BYTES: usize = 160 * KIB;
 
 /// The sizes a sealed envelope may have, in bytes. A text of a few words, a long text, and so on up to the longest;
 /// each step doubles, so padding costs at most half, and an observer learns at most eight sizes.
@@ -43,6 +47,12 @@ pub const REQUESTS_IN_FLIGHT_MAX: usize = 256;
 
 /// Deposit tokens one mailbox may have registered: a request token, and one per contact.
 pub const TOKENS_PER_MAILBOX_MAX: usize = 4096;
+
+/// Mailboxes to which one request may deliver one envelope: the largest groups there are.
+pub const FANOUT_MAX: usize = 5000;
+
+/// Bytes for each of them: mailbox, token, deposit id.
+pub const FANOUT_ENTRY_BYTES: usize = 32 + 32 + 16;
 
 /// Tokens that one request may register.
 pub const TOKENS_PER_GRANT_MAX: usize = 256;
@@ -103,6 +113,7 @@ pub const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
 const _: () = assert!(matches!(ENVELOPE_CLASSES, [.., ENVELOPE_BYTES_MAX]));
 const _: () = assert!(TEXT_BYTES_MAX + 8 * KIB < ENVELOPE_BYTES_MAX);
 const _: () = assert!(2 * ENVELOPE_BYTES_MAX <= PUSH_BYTES_MAX);
-const _: () = assert!(PUSH_BYTES_MAX + KIB * 8 <= FRAME_BYTES_MAX);
-const _: () = assert!(PREKEYS_PER_PUBLISH_MAX * 1800 + KIB * 16 <= FRAME_BYTES_MAX);
-const _: () = assert!(CHAIN_BYTES_MAX + DEVICES_PER_ACCOUNT_MAX * 4 * KIB <= FRAME_BYTES_MAX);
+const _: () = assert!(PUSH_BYTES_MAX + KIB * 8 <= ORDINARY_FRAME_BYTES);
+const _: () = assert!(PREKEYS_PER_PUBLISH_MAX * 1800 + KIB * 16 <= ORDINARY_FRAME_BYTES);
+const _: () = assert!(CHAIN_BYTES_MAX + DEVICES_PER_ACCOUNT_MAX * 4 * KIB <= ORDINARY_FRAME_BYTES);
+const _: () = assert!(ENVELOPE_BYTES_MAX + FANOUT_MAX * FANOUT_ENTRY_BYTES + KIB <= FRAME_BYTES_MAX);

@@ -5,8 +5,11 @@
 //!
 //! Spec: relay §4 to §7.
 
+mod many;
+
 use bytes::Bytes;
 
+pub use self::many::{DepositMany, Door, Outcome, StoredMany};
 use crate::auth::SignatureBytes;
 use crate::envelope::Envelope;
 use crate::ids::{DepositId, MailboxId, Seq, Token, TokenHash, UnixMillis};
@@ -52,6 +55,8 @@ pub enum Request {
     },
     /// Puts an envelope into a mailbox. Only on a connection that never opened one.
     Deposit(Deposit),
+    /// Puts one envelope into many mailboxes. Only on a connection that never opened one.
+    DepositMany(DepositMany),
     /// Send everything after `after`, then whatever comes. Needs the mailbox open.
     Drain {
         /// Which.
@@ -94,6 +99,8 @@ pub enum Answer {
     Revoked,
     /// The envelope is kept, durably. Says nothing of whether it was there before.
     Stored,
+    /// What became of the envelope at each door.
+    StoredMany(StoredMany),
     /// Pushes follow.
     Draining,
     /// Forgotten up to there.
@@ -113,6 +120,23 @@ pub struct Welcome {
     pub mailbox_bytes_max: u64,
     /// Name and version of the software.
     pub software: String,
+    /// What it takes from one client.
+    pub limits: Limits,
+}
+
+/// What a relay takes from one client before it refuses. 0: this relay does not say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of one envelope.
+    pub envelope_bytes_max: u64,
+    /// Requests of one connection that are in work; further ones wait.
+    pub requests_in_flight_max: u32,
+    /// Mailboxes of one [`DepositMany`].
+    pub fanout_max: u32,
+    /// Requests of one network address in a second, acknowledging and draining not counted.
+    pub requests_per_second: u32,
+    /// Bytes of deposits of one network address that are in work.
+    pub bytes_in_flight_max: u64,
 }
 
 /// Not done; nothing changed.
@@ -182,6 +206,8 @@ reasons! {
         GoingAway = 9, "going away";
         /// The relay's storage failed; it is about to stop.
         StorageFailed = 10, "storage failed";
+        /// The relay's disk is nearly full: nothing new is taken, what is there can be fetched. Retry after the given time.
+        StorageFull = 11, "storage full";
     }
 }
 
@@ -241,6 +267,7 @@ impl Request {
                 id: copy(deposit.id.as_bytes()),
                 envelope: deposit.envelope.bytes().clone(),
             }),
+            Self::DepositMany(many) => Body::DepositMany(many.encode()),
             Self::Drain { mailbox, after } => {
                 Body::Drain(wire::Drain { mailbox: copy(mailbox.as_bytes()), after: after.0 })
             }
@@ -283,6 +310,7 @@ impl Request {
                 id: DepositId(exactly("id", &deposit.id)?),
                 envelope: Envelope::new(deposit.envelope).map_err(|_| BadMessage::Length("envelope"))?,
             }),
+            Body::DepositMany(many) => Self::DepositMany(DepositMany::parse(&many)?),
             Body::Drain(drain) => Self::Drain { mailbox: mailbox(&drain.mailbox)?, after: Seq(drain.after) },
             Body::Acknowledge(ack) => Self::Acknowledge { mailbox: mailbox(&ack.mailbox)?, through: Seq(ack.through) },
         })
@@ -300,11 +328,17 @@ impl Answer {
                 retention_seconds: welcome.retention_seconds,
                 mailbox_bytes_max: welcome.mailbox_bytes_max,
                 software: welcome.software.clone(),
+                envelope_bytes_max: welcome.limits.envelope_bytes_max,
+                requests_in_flight_max: welcome.limits.requests_in_flight_max,
+                fanout_max: welcome.limits.fanout_max,
+                requests_per_second: welcome.limits.requests_per_second,
+                bytes_in_flight_max: welcome.limits.bytes_in_flight_max,
             }),
             Self::Opened => Body::Opened(wire::Opened {}),
             Self::Granted => Body::Granted(wire::Granted {}),
             Self::Revoked => Body::Revoked(wire::Revoked {}),
             Self::Stored => Body::Stored(wire::Stored {}),
+            Self::StoredMany(many) => Body::StoredMany(many.encode()),
             Self::Draining => Body::Draining(wire::Draining {}),
             Self::Acknowledged => Body::Acknowledged(wire::Acknowledged {}),
             Self::Refused(refused) => Body::Refused(wire::Refused {
@@ -329,11 +363,19 @@ impl Answer {
                 retention_seconds: welcome.retention_seconds,
                 mailbox_bytes_max: welcome.mailbox_bytes_max,
                 software: text_at_most("software", welcome.software, DETAIL_BYTES_MAX)?,
+                limits: Limits {
+                    envelope_bytes_max: welcome.envelope_bytes_max,
+                    requests_in_flight_max: welcome.requests_in_flight_max,
+                    fanout_max: welcome.fanout_max,
+                    requests_per_second: welcome.requests_per_second,
+                    bytes_in_flight_max: welcome.bytes_in_flight_max,
+                },
             }),
             Body::Opened(wire::Opened {}) => Self::Opened,
             Body::Granted(wire::Granted {}) => Self::Granted,
             Body::Revoked(wire::Revoked {}) => Self::Revoked,
             Body::Stored(wire::Stored {}) => Self::Stored,
+            Body::StoredMany(many) => Self::StoredMany(StoredMany::parse(&many)?),
             Body::Draining(wire::Draining {}) => Self::Draining,
             Body::Acknowledged(wire::Acknowledged {}) => Self::Acknowledged,
             Body::Refused(refused) => Self::Refused(Refused {

@@ -14,7 +14,9 @@ use hushwire_proto::ids::{AccountId, DepositId, DeviceId, LinkHash, MailboxId, S
 use hushwire_proto::keyserver::{
     self, Bundle, CurveKey, Found, KYBER_KEY_LEN, Publish, SignedCurveKey, SignedKyberKey, Stock, Who,
 };
-use hushwire_proto::relay::{self, Deliveries, Delivery, Deposit, TokenClass};
+use hushwire_proto::relay::{
+    self, Deliveries, Delivery, Deposit, DepositMany, Door, Limits, Outcome, StoredMany, TokenClass,
+};
 use proptest::prelude::*;
 
 const SIGNATURE: SignatureBytes = [0xCC; 64];
@@ -102,12 +104,20 @@ fn relay_messages() -> Vec<Golden> {
     let push = |name, message: relay::Push| golden(name, message, relay::Push::encode, relay::Push::parse);
     let tokens = vec![(TokenHash([1; 32]), TokenClass::Request), (TokenHash([2; 32]), TokenClass::Contact)];
     let deposit = Deposit { mailbox, token, id: DepositId([0xDD; 16]), envelope: envelope.clone() };
+    let door = |n| Door {
+        mailbox: MailboxId([n; 32]),
+        token: Token::from_slice(&[0xBB; 32]).unwrap(),
+        id: DepositId([n; 16]),
+    };
+    let doors = vec![door(0xA1), door(0xA2)];
+    let outcomes = vec![Outcome::Stored, Outcome::Full, Outcome::NoSuchDoor, Outcome::Later];
     vec![
         request("hello", Request::Hello),
         request("open", Request::Open { mailbox, proof: SIGNATURE }),
         request("grant", Request::Grant { mailbox, tokens }),
         request("revoke", Request::Revoke { mailbox, hashes: vec![TokenHash([2; 32])] }),
         request("deposit", Request::Deposit(deposit)),
+        request("deposit many", Request::DepositMany(DepositMany { envelope: envelope.clone(), doors })),
         request("drain", Request::Drain { mailbox, after: Seq(300) }),
         request("drain from the beginning", Request::Drain { mailbox, after: Seq(0) }),
         request("acknowledge", Request::Acknowledge { mailbox, through: Seq(u64::MAX) }),
@@ -118,12 +128,20 @@ fn relay_messages() -> Vec<Golden> {
                 retention_seconds: 2_592_000,
                 mailbox_bytes_max: 67_108_864,
                 software: "hushwire-relay 0.1.0".to_owned(),
+                limits: Limits {
+                    envelope_bytes_max: 65_536,
+                    requests_in_flight_max: 256,
+                    fanout_max: 5000,
+                    requests_per_second: 20_000,
+                    bytes_in_flight_max: 8_388_608,
+                },
             }),
         ),
         answer("opened", Answer::Opened),
         answer("granted", Answer::Granted),
         answer("revoked", Answer::Revoked),
         answer("stored", Answer::Stored),
+        answer("stored many", Answer::StoredMany(StoredMany { outcomes, retry_after_ms: 60_000 })),
         answer("draining", Answer::Draining),
         answer("acknowledged", Answer::Acknowledged),
         answer(
@@ -218,11 +236,11 @@ fn the_bytes_of_every_message_are_these_and_read_back_as_the_message() {
 #[test]
 fn every_reason_has_its_number_and_no_other_number_is_one() {
     let relay = relay::RefusedReason::ALL.iter().map(|reason| reason.code());
-    assert!(relay.eq(1..=10));
+    assert!(relay.eq(1..=11));
     let keyserver = keyserver::RefusedReason::ALL.iter().map(|reason| reason.code());
     assert!(keyserver.eq(1..=11));
     for code in 0..300 {
-        assert_eq!(relay::RefusedReason::from_code(code).is_some(), (1..=10).contains(&code));
+        assert_eq!(relay::RefusedReason::from_code(code).is_some(), (1..=11).contains(&code));
         assert_eq!(keyserver::RefusedReason::from_code(code).is_some(), (1..=11).contains(&code));
     }
 }

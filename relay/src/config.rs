@@ -20,7 +20,10 @@ use hushwire_proto::{
 use serde::Deserialize;
 use toml::Spanned;
 
-use crate::quota::{MAILBOXES_MAX, Rules};
+use crate::{
+    quota::{MAILBOXES_MAX, Rules},
+    rates::Rates,
+};
 
 /// The name of the file that `init` writes.
 pub const FILE: &str = "relay.toml";
@@ -48,6 +51,12 @@ pub struct Config {
     pub rules: Rules,
     /// Connections it takes.
     pub connections: ServeLimits,
+    /// Where it tells its numbers; a loopback address.
+    pub admin: Option<SocketAddr>,
+    /// What one network address may take.
+    pub rates: Rates,
+    /// Bytes that stay free on the disk; `None`: a share of it.
+    pub disk_reserve: Option<u64>,
 }
 
 /// Why a configuration is not used.
@@ -101,6 +110,21 @@ pub enum ConfigError {
         /// What to write instead.
         cause: AddressError,
     },
+    /// `admin` is an address that others could reach.
+    #[error(
+        "{}, line {line}: admin = \"{found}\": write a loopback address, such as 127.0.0.1:{}; to watch from elsewhere, \
+         tunnel to it",
+        path.display(),
+        found.port()
+    )]
+    AdminNotLoopback {
+        /// Which file.
+        path: PathBuf,
+        /// From 1.
+        line: usize,
+        /// What was there.
+        found: SocketAddr,
+    },
     /// The certificate or its key.
     #[error(transparent)]
     Identity(#[from] IdentityError),
@@ -119,6 +143,10 @@ struct Written {
     mailboxes_max: Option<Spanned<u64>>,
     connections_max: Option<Spanned<u64>>,
     connections_per_address_max: Option<Spanned<u64>>,
+    admin: Option<Spanned<SocketAddr>>,
+    disk_reserve_mib: Option<Spanned<u64>>,
+    requests_per_second_per_address: Option<Spanned<u64>>,
+    in_flight_mib_per_address: Option<Spanned<u64>>,
 }
 
 impl Config {
@@ -174,9 +202,30 @@ impl Config {
             )?,
             ..usual
         };
+        if let Some(found) = written.admin.as_ref().filter(|admin| !admin.get_ref().ip().is_loopback()) {
+            let (path, line, found) = (path.to_owned(), line_of(found.span().start), *found.get_ref());
+            return Err(ConfigError::AdminNotLoopback { path, line, found });
+        }
+        let admin = written.admin.map(Spanned::into_inner);
+        let disk_reserve = match written.disk_reserve_mib {
+            None => None,
+            some => Some(MIB * number("disk_reserve_mib", some, 0, 0..=1_000_000)?),
+        };
+        let usual = Rates::default();
+        let per_second = number(
+            "requests_per_second_per_address",
+            written.requests_per_second_per_address,
+            usual.requests_per_second.into(),
+            1..=1_000_000,
+        )?;
+        let mib = number("in_flight_mib_per_address", written.in_flight_mib_per_address, 8, 1..=32)?;
+        let rates = Rates {
+            requests_per_second: u32::try_from(per_second).unwrap_or(u32::MAX),
+            bytes_in_flight: u32::try_from(mib * MIB).unwrap_or(u32::MAX),
+        };
         let beside = |file: PathBuf| path.parent().map_or_else(|| file.clone(), |dir| dir.join(&file));
         let (data_dir, certificate, key) = (beside(data_dir), beside(certificate), beside(key));
-        Ok(Self { data_dir, listen, host, certificate, key, rules, connections })
+        Ok(Self { data_dir, listen, host, certificate, key, rules, connections, admin, rates, disk_reserve })
     }
 
     /// Reads the certificate and its key.
@@ -185,6 +234,12 @@ impl Config {
     /// [`IdentityError`].
     pub fn identity(&self) -> Result<ServerIdentity, IdentityError> {
         ServerIdentity::load(&self.certificate, &self.key)
+    }
+
+    /// The host without its port, as it stands in a certificate.
+    #[must_use]
+    pub fn host_name(&self) -> &str {
+        name_of(&self.host)
     }
 
     /// Where clients find this relay if it listens on `port`.
@@ -209,7 +264,7 @@ pub fn init(dir: &Path, hosts: &[String]) -> Result<PathBuf, ConfigError> {
     let host = hosts.first().map_or("localhost", String::as_str);
     let text = TEMPLATE.replace("@HOST@", host);
     let config = Config::parse(&text, &path)?; // before anything is written
-    let identity = ServerIdentity::self_signed(&hosts.iter().map(|host| name_of(host)).collect::<Vec<_>>())?;
+    let identity = ServerIdentity::self_signed(&hosts.iter().map(|host| name_of(host).to_owned()).collect::<Vec<_>>())?;
     fs::create_dir_all(dir).map_err(|cause| ConfigError::File { path: dir.to_owned(), cause })?;
     identity.write(&config.certificate, &config.key)?;
     let written = fs::OpenOptions::new().write(true).create_new(true).open(&path);
@@ -219,12 +274,12 @@ pub fn init(dir: &Path, hosts: &[String]) -> Result<PathBuf, ConfigError> {
 }
 
 /// What stands in a certificate: no port, no brackets.
-fn name_of(host: &str) -> String {
+fn name_of(host: &str) -> &str {
     let name = match host.strip_prefix('[') {
         Some(ip) => ip.split(']').next(),
         None => host.split(':').next(),
     };
-    name.unwrap_or(host).to_owned()
+    name.unwrap_or(host)
 }
 
 const TEMPLATE: &str = "\
@@ -257,6 +312,18 @@ key = \"relay.key\"
 # Connections, in all and from one address (IPv6: from one /64).
 # connections_max = 50000
 # connections_per_address_max = 256
+
+# Requests in a second, and mebibytes of deposits in work, of one address (IPv6: of one /64).
+# requests_per_second_per_address = 20000
+# in_flight_mib_per_address = 8
+
+# Mebibytes that stay free on the disk: below, nothing new is taken, and what is there can still be fetched. Without
+# this line a twentieth of the disk, at least 1024 and at most 16384. With 0 the relay goes on until the disk is full, then waits for room.
+# disk_reserve_mib = 1024
+
+# Metrics (/metrics), health (/healthz, /readyz) and use (/du) over HTTP, for this machine only. Without this line
+# nothing but the UDP port is listened on.
+# admin = \"127.0.0.1:4441\"
 ";
 
 #[cfg(test)]
@@ -285,6 +352,13 @@ mod tests {
         let all = all.replace("\n# connections_", "\nconnections_");
         assert_eq!(all.matches("\n# ").count() + 5, template().matches("\n# ").count());
         assert_eq!(parse(&all).unwrap(), config);
+        let rated = all.replace("\n# requests_", "\nrequests_").replace("\n# in_flight", "\nin_flight");
+        assert_eq!(all.matches("\n# ").count(), rated.matches("\n# ").count() + 2);
+        assert_eq!(parse(&rated).unwrap(), config);
+        let watched = all.replace("\n# admin", "\nadmin").replace("\n# disk_", "\ndisk_");
+        let watched = parse(&watched).unwrap();
+        assert_eq!((watched.admin, config.admin), (Some("127.0.0.1:4441".parse().unwrap()), None));
+        assert_eq!((watched.disk_reserve, config.disk_reserve), (Some(1024 * MIB), None));
     }
 
     #[test]
@@ -297,6 +371,8 @@ mod tests {
         assert!(complaint(&template().replace("relay.example.org", "re lay")).contains("line 6: host = \"re lay\""));
         assert!(complaint(&(template() + "retention_day = 4\n")).contains(&format!("line {line}")));
         assert!(complaint(&(template() + "retention_day = 4\n")).contains("unknown field `retention_day`"));
+        let open = template() + "admin = \"0.0.0.0:4441\"\n";
+        assert!(complaint(&open).contains(&format!("line {line}: admin = \"0.0.0.0:4441\": write a loopback address")));
         assert!(complaint("host = 3").contains("line 1"));
     }
 

@@ -16,12 +16,13 @@ use hushwire_proto::{
     net::serve::Peer,
 };
 
-use crate::flow::Flow;
+use crate::{flow::Flow, rates::Address};
 
 /// The state of one connection.
 #[derive(Debug)]
 pub(crate) struct Connection {
     peer: Peer,
+    address: Arc<Address>,
     state: Mutex<State>,
 }
 
@@ -64,8 +65,13 @@ impl From<BadProof> for OpenRefused {
 }
 
 impl Connection {
-    pub(crate) fn new(peer: Peer) -> Self {
-        Self { peer, state: Mutex::default() }
+    pub(crate) fn new(peer: Peer, address: Arc<Address>) -> Self {
+        Self { peer, address, state: Mutex::default() }
+    }
+
+    /// What the other end's network address takes.
+    pub(crate) fn address(&self) -> &Address {
+        &self.address
     }
 
     /// Checks the proof against this connection's TLS session. Opening again is fine.
@@ -123,16 +129,14 @@ mod tests {
     use hushwire_proto::auth::prove_mailbox;
 
     use super::*;
+    use crate::rates::Rates;
 
     const BINDING: [u8; 32] = [5; 32];
 
     fn connection() -> Connection {
         let remote = "192.0.2.1:9".parse().unwrap();
-        Connection::new(Peer::new(
-            remote,
-            |label, _| Ok(if label == EXPORTER_LABEL { BINDING } else { [0; 32] }),
-            |_| {},
-        ))
+        let peer = Peer::new(remote, |label, _| Ok(if label == EXPORTER_LABEL { BINDING } else { [0; 32] }), |_| {});
+        Connection::new(peer, Arc::new(Address::new(Rates::default(), std::time::Instant::now())))
     }
 
     fn open(connection: &Connection, seed: u8) -> Result<(), OpenRefused> {

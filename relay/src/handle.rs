@@ -8,6 +8,7 @@
 mod ack;
 mod drain;
 mod mailbox;
+mod many;
 mod put;
 mod tokens;
 
@@ -15,8 +16,9 @@ use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use hushwire_proto::{
     ids::MailboxId,
+    limits::{ENVELOPE_BYTES_MAX, FANOUT_MAX, REQUESTS_IN_FLIGHT_MAX},
     net::serve::Outbox,
-    relay::{Answer, Refused, RefusedReason, Request, Welcome},
+    relay::{Answer, Limits, Refused, RefusedReason, Request, Welcome},
 };
 
 use crate::{
@@ -27,6 +29,9 @@ use crate::{
 
 /// When to try again if too much waits to be written: a few batches later.
 const BUSY_RETRY: Duration = Duration::from_secs(1);
+
+/// When to try again if the disk is nearly full: it empties as devices fetch and envelopes expire, or by its operator.
+const SPACE_RETRY: Duration = Duration::from_secs(60);
 
 /// What this relay calls itself.
 const SOFTWARE: &str = concat!("hushwire-relay ", env!("CARGO_PKG_VERSION"));
@@ -55,24 +60,43 @@ pub(crate) fn handle<Q: Queue>(
     request: Request,
     out: &Outbox,
 ) -> Later {
+    let count = match &request {
+        // What makes room is never refused for being too much.
+        Request::Drain { .. } | Request::Acknowledge { .. } | Request::Revoke { .. } => 0,
+        Request::DepositMany(many) => many.doors.len(),
+        Request::Hello | Request::Open { .. } | Request::Grant { .. } | Request::Deposit(_) => 1,
+    };
+    if count > 0
+        && let Err(wait) = connection.address().ask(count)
+    {
+        return now(refused_for(RefusedReason::Overloaded, "more requests than one address may make", wait));
+    }
     match request {
         Request::Hello => now(Answer::Welcome(welcome(relay))),
         Request::Open { mailbox, proof } => mailbox::open(connection, mailbox, &proof),
         Request::Grant { mailbox, tokens } => tokens::grant(relay, connection, mailbox, tokens),
         Request::Revoke { mailbox, hashes } => tokens::revoke(relay, connection, mailbox, hashes),
         Request::Deposit(deposit) => put::deposit(relay, connection, deposit),
+        Request::DepositMany(many) => many::deposit(relay, connection, many),
         Request::Drain { mailbox, after } => drain::drain(relay, connection, mailbox, after, out),
         Request::Acknowledge { mailbox, through } => ack::acknowledge(relay, connection, mailbox, through),
     }
 }
 
 fn welcome<Q: Queue>(relay: &Relay<Q>) -> Welcome {
-    let rules = relay.queue.rules();
+    let (rules, rates) = (relay.queue.rules(), relay.addresses.rates());
     Welcome {
-        now: relay.clock.now(),
+        now: relay.time.wall(),
         retention_seconds: rules.retention.as_secs(),
         mailbox_bytes_max: rules.mailbox_bytes_max,
         software: SOFTWARE.to_owned(),
+        limits: Limits {
+            envelope_bytes_max: u64::try_from(ENVELOPE_BYTES_MAX).unwrap_or(u64::MAX),
+            requests_in_flight_max: u32::try_from(REQUESTS_IN_FLIGHT_MAX).unwrap_or(u32::MAX),
+            fanout_max: u32::try_from(FANOUT_MAX).unwrap_or(u32::MAX),
+            requests_per_second: rates.requests_per_second,
+            bytes_in_flight_max: rates.bytes_in_flight.into(),
+        },
     }
 }
 
@@ -89,12 +113,21 @@ pub(crate) fn refused(reason: RefusedReason, detail: impl Into<String>) -> Answe
 }
 
 fn refused_for(reason: RefusedReason, detail: impl Into<String>, retry_after: Duration) -> Answer {
-    let retry_after_ms = u64::try_from(retry_after.as_millis()).unwrap_or(u64::MAX);
+    let retry_after_ms = u64::try_from(retry_after.as_millis()).unwrap_or(u64::MAX).max(1); // 0 would say: not by waiting
     Answer::Refused(Refused { reason, detail: detail.into(), retry_after_ms })
 }
 
 fn not_open(_: MailboxId) -> Later {
     now(refused(RefusedReason::NotOpen, "open the mailbox on this connection first"))
+}
+
+fn too_much_in_work() -> Answer {
+    refused_for(RefusedReason::Overloaded, "more bytes in work than one address may have", BUSY_RETRY)
+}
+
+fn no_space() -> Answer {
+    let detail = "the disk of this relay is nearly full: nothing new is taken, what is there can be fetched";
+    refused_for(RefusedReason::StorageFull, detail, SPACE_RETRY)
 }
 
 fn storage(error: StorageError) -> Answer {

@@ -9,20 +9,29 @@
 //! | `service.rs`, `handle.rs`, `handle/*.rs` | requests, one file for each kind |
 //! | `connection.rs`, `flow.rs`, `drains.rs` | what is known of a connection, of a drain, of all drains |
 //! | [`queue`] | the promise, its engines and the suite that judges them |
-//! | [`quota`], [`clock`] | arithmetic and time, as values |
+//! | [`quota`], [`clock`], [`disk`] | arithmetic, time and room, as values |
+//! | [`rates`] | what one network address may take |
+//! | [`metrics`], `admin.rs` | what is counted, and who may ask |
+//! | [`check`], [`du`] | what an operator asks of the program |
 //! | [`config`] | the file an operator writes |
 //!
 //! Spec: relay.
 
+mod admin;
+pub mod check;
 pub mod clock;
 pub mod config;
 mod connection;
+pub mod disk;
 mod drains;
+pub mod du;
 mod flow;
 mod handle;
+pub mod metrics;
 pub mod queue;
 pub mod quota;
+pub mod rates;
 mod running;
 mod service;
 
-pub use running::{Parts, Running, StartError, start};
+pub use running::{Failure, Operation, Parts, Running, StartError, start};

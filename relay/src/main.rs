@@ -3,6 +3,7 @@
 use std::{
     error::Error,
     io::{self, Write},
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::ExitCode,
     time::Duration,
@@ -10,17 +11,28 @@ use std::{
 
 use clap::{Args, Parser, Subcommand};
 use hushwire_relay::{
-    Parts,
+    Failure, Operation, Parts,
+    check::{self, Finding},
     clock::Clock,
     config::{self, Config},
-    queue::rocks::RocksQueue,
+    disk::Disk,
+    du::{self, Source},
+    queue::{
+        Usage,
+        rocks::{OpenError, RocksQueue},
+    },
 };
 use sd_notify::NotifyState;
 use tokio::{
-    runtime::{Builder, Runtime},
+    runtime::Builder,
     signal::unix::{SignalKind, signal},
 };
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{
+    EnvFilter, Layer,
+    filter::{FilterExt, filter_fn},
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
+};
 
 /// The storage failed: do not start again before somebody has looked at the disk.
 const STORAGE_FAILED: u8 = 2;
@@ -28,8 +40,21 @@ const STORAGE_FAILED: u8 = 2;
 /// Threads that read from the disk for drains. A small machine's disk does no more at once.
 const READERS_MAX: usize = 16;
 
-/// An envelope is kept at most so much longer than the configuration says, and the hour that an engine may add.
-const SWEEP_EVERY: Duration = Duration::from_secs(10 * 60);
+/// An envelope is kept at most so much longer than the configuration says, and the hour that an engine may add. The
+/// relay's time is kept as often: so much of it a crash may lose.
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
+
+/// Who may write to the log, whatever RUST_LOG says: what the network's libraries would has addresses in it.
+const OURS: &str = "hushwire_";
+
+/// Free bytes with which the queue can be opened after the disk was full.
+const START_BYTES: u64 = 16 * 1024 * 1024;
+
+/// How often the database is tried to be opened anew.
+const REOPEN_TRIES: u32 = 10;
+
+/// How often a disk that was full is looked at.
+const LOOK_FOR_ROOM_EVERY: Duration = Duration::from_secs(1);
 
 /// The blind relay of Hushwire: keeps sealed envelopes until they are fetched.
 #[derive(Parser)]
@@ -54,10 +79,21 @@ enum Command {
     },
     /// Serve (also without the word)
     Run(WithConfig),
-    /// Say whether the configuration can be used
-    Check(WithConfig),
+    /// Look at everything a relay with this configuration needs: each line says ok, or what to do
+    Check(Asked),
+    /// Say what the relay holds, whether it runs or not: mailboxes, envelopes, bytes
+    Du(Asked),
     /// Print the address that clients need
     Address(WithConfig),
+}
+
+#[derive(Args)]
+struct Asked {
+    #[command(flatten)]
+    with: WithConfig,
+    /// For programs: one JSON value on one line
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Args)]
@@ -72,7 +108,8 @@ fn main() -> ExitCode {
     let done = match command.or(run.map(Command::Run)) {
         Some(Command::Init { dir, host }) => init(&dir, &host),
         Some(Command::Run(WithConfig { config })) => serve(&config),
-        Some(Command::Check(WithConfig { config })) => check(&config),
+        Some(Command::Check(Asked { with, json })) => check(&with.config, json),
+        Some(Command::Du(Asked { with, json })) => du(&with.config, json),
         Some(Command::Address(WithConfig { config })) => address(&config),
         None => Err("--config FILE is missing; make one with: hushwire-relay init".into()),
     };
@@ -93,17 +130,60 @@ fn init(dir: &Path, hosts: &[String]) -> Done {
         "Wrote {path}, a certificate and its key. Next:\n\
          \x20 1. Back up {key}: clients know this relay by it.\n\
          \x20 2. Open UDP port {port} in the firewall.\n\
-         \x20 3. hushwire-relay run --config {path}\n\
+         \x20 3. hushwire-relay check --config {path}\n\
+         \x20 4. hushwire-relay run --config {path}\n\
+         To watch it, write admin = \"127.0.0.1:4441\" in {path}: metrics and health over HTTP, for this machine only.\n\
          Clients need this address:\n\
          {address}",
         port = config.listen.port(),
     ))
 }
 
-fn check(path: &Path) -> Done {
+fn check(path: &Path, json: bool) -> Done {
+    let config = Config::load(path);
+    let what = "configuration";
+    let findings = match &config {
+        Ok(config) => {
+            let mut findings = vec![Finding { what, ok: true, says: format!("{} is understood", path.display()) }];
+            findings.extend(check::run(config));
+            findings
+        }
+        Err(error) => vec![Finding { what, ok: false, says: error.to_string() }],
+    };
+    if json {
+        say(&serde_json::to_string(&findings)?)?;
+    } else {
+        for Finding { what, ok, says } in &findings {
+            say(&format!("{:<6} {what}: {says}", if *ok { "ok" } else { "NOT OK" }))?;
+        }
+    }
+    Ok(if findings.iter().all(|finding| finding.ok) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn du(path: &Path, json: bool) -> Done {
     let config = Config::load(path)?;
-    let address = config.address(&config.identity()?, config.listen.port())?;
-    say(&format!("{} can be used. Listens on UDP {}; clients need:\n{address}", path.display(), config.listen))
+    let (usage, source) = du::usage(&config)?;
+    if json {
+        return say(&serde_json::to_string(&usage)?);
+    }
+    let Usage { mailboxes, mailboxes_empty, mailboxes_full, envelopes, bytes, .. } = usage;
+    let from = match source {
+        Source::Running => "the relay that runs",
+        Source::Files => "its files",
+    };
+    say(&format!(
+        "mailboxes      {mailboxes}: {mailboxes_empty} empty, {waiting} with envelopes, {mailboxes_full} of them full\n\
+         tokens         {tokens}\n\
+         envelopes      {envelopes}, {bytes} bytes; {requests} bytes of them first contacts\n\
+         to many        {shared} envelopes stored once for many mailboxes\n\
+         on the disk    {disk} bytes\n\
+         counted in {from}",
+        waiting = mailboxes.saturating_sub(mailboxes_empty),
+        tokens = usage.tokens,
+        requests = usage.bytes_of_requests,
+        shared = usage.shared_bodies,
+        disk = usage.disk_bytes,
+    ))
 }
 
 fn address(path: &Path) -> Done {
@@ -113,47 +193,96 @@ fn address(path: &Path) -> Done {
 
 fn serve(path: &Path) -> Done {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,hushwire_relay=info"));
+    let ours = filter_fn(|said| said.target().starts_with(OURS));
     let ansi = io::IsTerminal::is_terminal(&io::stderr());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(ansi).init();
+    let log = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(ansi);
+    tracing_subscriber::registry().with(log.with_filter(filter.and(ours))).init();
     let config = Config::load(path)?;
-    let identity = config.identity()?;
-    let queue = RocksQueue::open(&config.data_dir, config.rules)?;
+    let disk = Disk::of(&config.data_dir, config.disk_reserve);
     let runtime = Builder::new_multi_thread().enable_all().max_blocking_threads(READERS_MAX).build()?;
-    let parts = Parts {
-        queue,
-        identity,
-        listen: config.listen,
-        host: config.host,
-        connections: config.connections,
-        clock: Clock::system(),
-        sweep_every: SWEEP_EVERY,
+    let (mut listen, mut first) = (config.listen, true);
+    let code = loop {
+        let parts = Parts {
+            queue: open(&config, first)?,
+            identity: config.identity()?,
+            listen,
+            host: config.host.clone(),
+            connections: config.connections,
+            clock: Clock::system(),
+            sweep_every: SWEEP_EVERY,
+            operation: Operation { admin: config.admin, disk: disk.clone(), rates: config.rates },
+        };
+        match runtime.block_on(run(parts, first, &disk))? {
+            Next::Exit(code) => break code,
+            Next::Again(local) => (listen, first) = (local, false),
+        }
     };
-    let code = run(&runtime, parts)?;
     runtime.shutdown_timeout(Duration::from_secs(1));
     Ok(code)
 }
 
-fn run(runtime: &Runtime, parts: Parts<RocksQueue>) -> Done {
-    runtime.block_on(async {
-        let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-        let mut relay = hushwire_relay::start(parts)?;
-        say(&relay.address().to_string())?;
-        tracing::info!(version = env!("CARGO_PKG_VERSION"), "listening");
-        tell_systemd(NotifyState::Ready);
-        let code = tokio::select! {
-            _ = terminate.recv() => ExitCode::SUCCESS,
-            _ = interrupt.recv() => ExitCode::SUCCESS,
-            () = relay.failed() => {
-                tracing::error!("look at the disk, then start again; what was acknowledged is on it");
-                ExitCode::from(STORAGE_FAILED)
+/// After the disk was full somebody may still read from the database that was closed, for a moment.
+fn open(config: &Config, first: bool) -> Result<RocksQueue, OpenError> {
+    let mut left = if first { 0 } else { REOPEN_TRIES };
+    loop {
+        match RocksQueue::open(&config.data_dir, config.rules) {
+            Err(OpenError::Database { .. }) if left > 0 => {
+                left -= 1;
+                std::thread::sleep(LOOK_FOR_ROOM_EVERY);
             }
-        };
-        tracing::info!("stopping");
+            opened => return opened,
+        }
+    }
+}
+
+enum Next {
+    Exit(ExitCode),
+    /// The disk was full and has room again: open the queue anew and listen where it did.
+    Again(SocketAddr),
+}
+
+async fn run(parts: Parts<RocksQueue>, first: bool, disk: &Disk) -> Result<Next, Box<dyn Error>> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let mut relay = hushwire_relay::start(parts)?;
+    if first {
+        say(&relay.address().to_string())?;
+    }
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), "listening");
+    tell_systemd(NotifyState::Ready);
+    let failure = tokio::select! {
+        _ = terminate.recv() => None,
+        _ = interrupt.recv() => None,
+        failure = relay.failed() => Some(failure),
+    };
+    tracing::info!("stopping");
+    if failure != Some(Failure::OutOfSpace) {
         tell_systemd(NotifyState::Stopping);
-        let drained = relay.shutdown().await; // also tells everyone that the disk failed
-        tracing::info!(cut = drained.cut, "stopped");
-        Ok(code)
-    })
+    }
+    let local = relay.local_addr();
+    let drained = relay.shutdown().await; // also tells everyone that the disk failed
+    tracing::info!(cut = drained.cut, "stopped");
+    match failure {
+        None => Ok(Next::Exit(ExitCode::SUCCESS)),
+        Some(Failure::Disk) => {
+            tracing::error!("look at the disk, then start again; what was acknowledged is on it");
+            Ok(Next::Exit(ExitCode::from(STORAGE_FAILED)))
+        }
+        Some(Failure::OutOfSpace) => {
+            tracing::error!("the disk is full; waiting for room; what was acknowledged is on it");
+            tokio::select! {
+                _ = terminate.recv() => Ok(Next::Exit(ExitCode::SUCCESS)),
+                _ = interrupt.recv() => Ok(Next::Exit(ExitCode::SUCCESS)),
+                () = room(disk) => Ok(Next::Again(local)),
+            }
+        }
+    }
+}
+
+/// Resolves once more is free than the reserve, and than a start may write: the log once more, as files.
+async fn room(disk: &Disk) {
+    while disk.space().is_some_and(|space| disk.is_low(space, true) || space.free < START_BYTES) {
+        tokio::time::sleep(LOOK_FOR_ROOM_EVERY).await;
+    }
 }
 
 /// A script may wait for this line, so it leaves at once.

@@ -8,8 +8,12 @@
 mod arrivals;
 #[cfg(test)]
 mod contract;
+mod many;
 pub mod memory;
 pub mod rocks;
+mod usage;
+
+use std::sync::Arc;
 
 use hushwire_proto::{
     envelope::Envelope,
@@ -17,10 +21,19 @@ use hushwire_proto::{
     relay::{Delivery, TokenClass},
 };
 
-pub use self::arrivals::Arrivals;
-use crate::quota::{Full, Rules};
+pub use self::{
+    arrivals::Arrivals,
+    many::{Outcomes, PutDoor, PutMany},
+    usage::Usage,
+};
+use crate::{
+    metrics::Metrics,
+    quota::{Full, Rules},
+};
 
 /// A durable line of sealed envelopes for every mailbox. Clones share it.
+///
+/// While [`Metrics::disk_low`] is set an engine takes nothing new: no envelope and no mailbox. Everything else goes on.
 ///
 /// What changes something takes its place in line when it is called, not when its future is first polled, and is done
 /// whether or not the future is: so calls made one after another are done one after another.
@@ -28,9 +41,21 @@ pub trait Queue: Clone + Send + Sync + 'static {
     /// What the operator allows.
     fn rules(&self) -> &Rules;
 
+    /// What it counts, and where its relay counts.
+    fn metrics(&self) -> &Arc<Metrics>;
+
+    /// Looks at every mailbox and says what there is: some time of a reader, none of the writer.
+    fn usage(&self) -> impl Future<Output = Result<Usage, StorageError>> + Send + 'static;
+
     /// Puts an envelope at the end; done once durable. The same id within the retry window: the same `Seq`, nothing
     /// new, even if the envelope has been removed since.
     fn append(&self, put: Put, now: UnixMillis) -> impl Future<Output = Result<Seq, AppendError>> + Send + 'static;
+
+    /// Puts one envelope at the end of many mailboxes; done once durable. What becomes of it at each door is what
+    /// [`Self::append`] there would say.
+    fn append_many(&self, many: PutMany, now: UnixMillis) -> impl Future<Output = Outcomes> + Send + 'static {
+        many::append_each(self, many, now)
+    }
 
     /// What stands after `after`, oldest first: as much as fits into `bytes` and into one push. Nothing comes twice
     /// or is left out between. `bytes` is at least the largest envelope's, or 0 to be told the mailbox's numbers only.
@@ -61,8 +86,18 @@ pub trait Queue: Clone + Send + Sync + 'static {
         hashes: Vec<TokenHash>,
     ) -> impl Future<Output = Result<(), StorageError>> + Send + 'static;
 
-    /// Forgets some of what is older than the rules say; call again while there is more.
+    /// Forgets some of what is older than the rules say; call again while there is more. The time is kept.
     fn expire(&self, now: UnixMillis) -> impl Future<Output = Result<Swept, StorageError>> + Send + 'static;
+
+    /// The latest time that was kept before this queue was opened.
+    fn kept_time(&self) -> Option<UnixMillis> {
+        None
+    }
+
+    /// Gives room back that what is gone still takes, if that is worth the work.
+    fn tidy(&self) -> impl Future<Output = ()> + Send + 'static {
+        std::future::ready(())
+    }
 
     /// Resolves once the engine has failed: nothing will be stored any more, and the process must end.
     fn failed(&self) -> impl Future<Output = ()> + Send + 'static;
@@ -123,6 +158,9 @@ pub enum AppendError {
     /// No room.
     #[error(transparent)]
     Full(#[from] Full),
+    /// No room on the disk. A repeat of what is there needs none.
+    #[error("the disk of this relay is nearly full")]
+    NoSpace,
     /// The engine.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -156,6 +194,9 @@ pub enum GrantError {
     /// The relay has all the mailboxes its operator allows.
     #[error("this relay takes no more mailboxes")]
     TooManyMailboxes,
+    /// No room on the disk for another mailbox.
+    #[error("the disk of this relay is nearly full")]
+    NoSpace,
     /// The engine.
     #[error(transparent)]
     Storage(#[from] StorageError),

@@ -1,6 +1,12 @@
 //! A relay from its start to its end.
 
-use std::{convert::Infallible, fmt, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    fmt, io,
+    net::SocketAddr,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
 
 use hushwire_proto::{
     address::{AddressError, ServerAddress},
@@ -13,15 +19,26 @@ use hushwire_proto::{
     },
 };
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{Semaphore, mpsc, watch},
     task::JoinHandle,
     time::{MissedTickBehavior, interval, timeout},
 };
 
-use crate::{clock::Clock, drains::Drains, queue::Queue, service::Relay};
+use crate::{
+    admin::{self, Admin},
+    clock::{Clock, RelayTime},
+    disk::Disk,
+    drains::Drains,
+    queue::Queue,
+    rates::{Addresses, Rates},
+    service::Relay,
+};
 
 /// Between two batches of one sweep, so that the writer's time goes to clients first.
 const SWEEP_PAUSE: Duration = Duration::from_millis(20);
+
+/// How often the disk is looked at. Between two looks comes less than the least reserve, even on a fast disk.
+const DISK_LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// What a relay is made of.
 #[derive(Debug)]
@@ -40,6 +57,34 @@ pub struct Parts<Q> {
     pub clock: Clock,
     /// How often what expired is looked for.
     pub sweep_every: Duration,
+    /// For whoever runs it.
+    pub operation: Operation,
+}
+
+/// How a relay is watched, and what it watches itself.
+#[derive(Clone, Debug)]
+pub struct Operation {
+    /// Where it tells its numbers, over HTTP: a loopback address. `None`: nowhere.
+    pub admin: Option<SocketAddr>,
+    /// Where its queue lies.
+    pub disk: Disk,
+    /// What one network address may take.
+    pub rates: Rates,
+}
+
+impl Default for Operation {
+    fn default() -> Self {
+        Self { admin: None, disk: Disk::endless(), rates: Rates::default() }
+    }
+}
+
+/// Why a queue stores nothing any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// Not a byte was free. Opened anew once there is room, it goes on with all that was acknowledged.
+    OutOfSpace,
+    /// The disk itself: somebody must look at it.
+    Disk,
 }
 
 /// Why a relay does not start.
@@ -51,17 +96,27 @@ pub enum StartError {
     /// `host` is none.
     #[error("host: {0}")]
     Host(#[from] AddressError),
+    /// The admin port.
+    #[error("cannot use {address} for the admin port: {cause}")]
+    Admin {
+        /// What was asked for.
+        address: SocketAddr,
+        /// What the system said.
+        cause: io::Error,
+    },
 }
 
 /// A relay that serves. Dropping it stops it as [`Self::shutdown`] does, without waiting.
 pub struct Running {
     address: ServerAddress,
     local: SocketAddr,
+    admin_address: Option<SocketAddr>,
     counts: Arc<Counts>,
-    failed: JoinHandle<()>,
-    stop: Option<oneshot::Sender<()>>,
+    failed: JoinHandle<Failure>,
+    stop: watch::Sender<bool>,
     served: JoinHandle<Drained>,
-    sweeper: JoinHandle<()>,
+    /// What runs beside, until the end.
+    beside: Vec<JoinHandle<()>>,
     in_use: mpsc::Receiver<Infallible>,
 }
 
@@ -70,20 +125,47 @@ pub struct Running {
 /// # Errors
 /// [`StartError`].
 pub fn start<Q: Queue>(parts: Parts<Q>) -> Result<Running, StartError> {
-    let Parts { queue, identity, listen, host, connections, clock, sweep_every } = parts;
+    let Parts { queue, identity, listen, host, connections, clock, sweep_every, operation } = parts;
     let listener = Listener::bind(listen, &identity, RELAY_ALPN)?;
     let (local, counts) = (listener.local_addr(), listener.counts());
     let address = ServerAddress::parse(&format!("hush://{host}"), local.port())?;
     let address = address.with_fingerprint(identity.fingerprint());
     let (using, in_use) = mpsc::channel(1);
-    let (stop, stopping) = oneshot::channel::<()>();
-    let failed = tokio::spawn(queue.failed());
-    let relay = Arc::new(Relay { queue, clock, drains: Drains::default(), _in_use: using });
-    let sweeper = tokio::spawn(sweep(relay.clone(), sweep_every));
+    let (stop, mut stopping) = watch::channel(false);
+    let mut beside = Vec::new();
+    let mut admin_address = None;
+    if let Some(address) = operation.admin {
+        let failed = |cause| StartError::Admin { address, cause };
+        let listener = admin::bind(address).map_err(failed)?;
+        admin_address = Some(listener.local_addr().map_err(failed)?);
+        let admin = Admin {
+            queue: queue.clone(),
+            counts: counts.clone(),
+            stopping: stopping.clone(),
+            counting: Arc::new(Semaphore::new(1)),
+            _in_use: using.clone(),
+        };
+        beside.push(tokio::spawn(admin::serve(listener, Arc::new(admin))));
+    }
+    let (failing, metrics) = (queue.failed(), queue.metrics().clone());
+    let failed = tokio::spawn(async move {
+        failing.await;
+        if metrics.out_of_space.load(Relaxed) { Failure::OutOfSpace } else { Failure::Disk }
+    });
+    let time = RelayTime::go_on(clock, queue.kept_time());
+    let relay = Arc::new(Relay {
+        queue,
+        time,
+        drains: Drains::default(),
+        addresses: Addresses::new(operation.rates),
+        _in_use: using,
+    });
+    beside.push(tokio::spawn(sweep(relay.clone(), sweep_every)));
+    beside.push(tokio::spawn(watch_disk(relay.clone(), operation.disk)));
     let served = tokio::spawn(serve(listener, relay, connections, async move {
-        let _ = stopping.await; // or dropped, which means the same
+        let _ = stopping.wait_for(|stopping| *stopping).await; // or dropped, which means the same
     }));
-    Ok(Running { address, local, counts, failed, stop: Some(stop), served, sweeper, in_use })
+    Ok(Running { address, local, admin_address, counts, failed, stop, served, beside, in_use })
 }
 
 impl Running {
@@ -99,24 +181,28 @@ impl Running {
         self.local
     }
 
+    /// Where it tells its numbers, with its real port.
+    #[must_use]
+    pub fn admin_addr(&self) -> Option<SocketAddr> {
+        self.admin_address
+    }
+
     /// What it counts.
     #[must_use]
     pub fn counts(&self) -> Arc<Counts> {
         self.counts.clone()
     }
 
-    /// Resolves once the queue has failed: the process must end then, and not try again.
-    pub async fn failed(&mut self) {
-        let _ = (&mut self.failed).await;
+    /// Resolves once the queue has failed: nothing more may be written to it before it was opened anew.
+    pub async fn failed(&mut self) -> Failure {
+        (&mut self.failed).await.unwrap_or(Failure::Disk)
     }
 
     /// Begins no request, ends those that have begun, and returns when nothing uses the queue any more.
     pub async fn shutdown(mut self) -> Drained {
-        if let Some(stop) = self.stop.take() {
-            let _ = stop.send(());
-        }
-        self.sweeper.abort();
+        self.stop.send_replace(true);
         let drained = (&mut self.served).await.unwrap_or(Drained { cut: 0 });
+        self.leave_off();
         let _ = timeout(DRAIN_DEADLINE, self.in_use.recv()).await;
         drained
     }
@@ -125,15 +211,21 @@ impl Running {
     /// is still written. For tests and simulations.
     pub async fn kill(mut self) {
         self.served.abort();
-        self.sweeper.abort();
+        self.leave_off();
         let _ = (&mut self.served).await;
         let _ = timeout(DRAIN_DEADLINE, self.in_use.recv()).await;
     }
 }
 
+impl Running {
+    fn leave_off(&self) {
+        self.beside.iter().for_each(JoinHandle::abort);
+    }
+}
+
 impl Drop for Running {
     fn drop(&mut self) {
-        self.sweeper.abort();
+        self.leave_off();
         self.failed.abort();
     }
 }
@@ -144,7 +236,7 @@ impl fmt::Debug for Running {
     }
 }
 
-/// Removes what expired, a batch at a time.
+/// Removes what expired, a batch at a time, and gives its room back.
 async fn sweep<Q: Queue>(relay: Arc<Relay<Q>>, every: Duration) {
     let mut ticks = interval(every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -152,7 +244,7 @@ async fn sweep<Q: Queue>(relay: Arc<Relay<Q>>, every: Duration) {
         ticks.tick().await;
         let mut envelopes = 0_u64;
         loop {
-            match relay.queue.expire(relay.clock.now()).await {
+            match relay.queue.expire(relay.time.now()).await {
                 Ok(swept) => {
                     envelopes = envelopes.saturating_add(swept.envelopes);
                     if !swept.more {
@@ -165,6 +257,28 @@ async fn sweep<Q: Queue>(relay: Arc<Relay<Q>>, every: Duration) {
         }
         if envelopes > 0 {
             tracing::info!(envelopes, "envelopes expired");
+        }
+        relay.queue.tidy().await;
+    }
+}
+
+/// Shuts the doors for what is new while the disk is nearly full, and opens them again.
+async fn watch_disk<Q: Queue>(relay: Arc<Relay<Q>>, disk: Disk) {
+    let metrics = relay.queue.metrics();
+    let mut ticks = interval(DISK_LOOK_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let Some(space) = disk.space() else { continue };
+        metrics.disk_free.set(space.free);
+        metrics.disk_reserve.set(disk.reserve(space));
+        let was_low = metrics.disk_low.load(Relaxed);
+        let low = disk.is_low(space, was_low);
+        metrics.disk_low.store(low, Relaxed);
+        match (was_low, low) {
+            (false, true) => tracing::warn!(free = space.free, "the disk is nearly full: nothing new is taken"),
+            (true, false) => tracing::info!(free = space.free, "the disk has room again"),
+            _ => {}
         }
     }
 }

@@ -4,86 +4,17 @@
 
 mod support;
 
-use std::{
-    io::{BufRead, BufReader, Read},
-    path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
-    time::Duration,
-};
+use std::time::Duration;
 
 use hushwire_proto::{
-    address::{RELAY_PORT, ServerAddress},
-    limits::ENVELOPE_BYTES_MAX,
-    relay::{Answer, RefusedReason},
+    limits::{ENVELOPE_BYTES_MAX, MAILBOXES_PER_CONNECTION_MAX},
+    relay::{Answer, Outcome, RefusedReason},
 };
-use support::{Client, DEADLINE, Owner, mark_of};
-
-const BINARY: &str = env!("CARGO_BIN_EXE_hushwire-relay");
-
-fn run(arguments: &[&str]) -> Output {
-    Command::new(BINARY).args(arguments).env_remove("HUSHWIRE_RELAY_CONFIG").output().unwrap()
-}
-
-/// A fresh directory whose relay listens on a free port of this machine.
-fn init(dir: &Path) -> PathBuf {
-    let dir = dir.join("relay");
-    let made = run(&["init", "--dir", dir.to_str().unwrap(), "--host", "127.0.0.1"]);
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    let config = dir.join("relay.toml");
-    let text = std::fs::read_to_string(&config).unwrap();
-    std::fs::write(&config, text.replace("[::]:4431", "127.0.0.1:0")).unwrap();
-    config
-}
-
-struct Process {
-    child: Child,
-    address: ServerAddress,
-}
-
-impl Process {
-    /// Returns once it serves.
-    fn start(config: &Path) -> Self {
-        let mut command = Command::new(BINARY);
-        command.args(["run", "--config", config.to_str().unwrap()]);
-        Self::spawn(command)
-    }
-
-    /// On a disk that refuses whatever makes a file larger than 2 MiB.
-    fn start_on_a_small_disk(config: &Path) -> Self {
-        let mut command = Command::new("sh");
-        let script = r#"trap "" XFSZ; ulimit -f 4096; exec "$0" run --config "$1""#;
-        command.args(["-c", script, BINARY, config.to_str().unwrap()]);
-        Self::spawn(command)
-    }
-
-    fn spawn(mut command: Command) -> Self {
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
-        let address = ServerAddress::parse(line.trim(), RELAY_PORT).unwrap();
-        Self { child, address }
-    }
-
-    /// SIGKILL, to this process only.
-    fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-
-    /// The exit code, and what was logged.
-    fn terminate(self) -> (Option<i32>, String) {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
-        self.ended()
-    }
-
-    fn ended(mut self) -> (Option<i32>, String) {
-        let code = self.child.wait().unwrap().code();
-        let mut log = String::new();
-        self.child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
-        (code, log)
-    }
-}
+use hushwire_relay::du;
+use support::{
+    Client, DEADLINE, Owner, deposit_many, mark_of,
+    program::{Process, init, run},
+};
 
 async fn owner(process: &Process, bob: &Owner) -> Client {
     let device = Client::connect(&process.address).await;
@@ -196,22 +127,66 @@ async fn sigterm_ends_what_has_begun_and_exits_with_0() {
     }
 }
 
-#[test]
-fn init_check_and_address_tell_an_operator_what_to_do() {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_stored_for_many_survives_a_kill_at_every_door_and_leaves_nothing_behind() {
     let dir = tempfile::tempdir().unwrap();
     let config = init(dir.path());
-    let config = config.to_str().unwrap();
-    let again = run(&["init", "--dir", dir.path().join("relay").to_str().unwrap()]);
-    assert_eq!(again.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&again.stderr).contains("is not overwritten"));
-    let checked = run(&["check", "--config", config]);
-    assert!(checked.status.success());
-    let address = String::from_utf8(run(&["address", "--config", config]).stdout).unwrap();
-    assert!(address.starts_with("hush://") && String::from_utf8_lossy(&checked.stdout).contains(address.trim()));
-    std::fs::write(config, "retention_days = 0\n").unwrap();
-    let refused = run(&["check", "--config", config]);
-    assert_eq!(refused.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&refused.stderr).contains("missing field"), "{refused:?}");
-    let nothing = run(&["--config", "/nonexistent/relay.toml"]);
-    assert_eq!(nothing.status.code(), Some(1), "without the word `run`, too");
+    let group: Vec<_> = (1..=80).map(Owner::new).collect();
+    let mut stored = Vec::new();
+    for round in 0..4_u64 {
+        let process = Process::start(&config);
+        let _devices = open_all(&process, &group).await;
+        let sender = Client::connect(&process.address).await;
+        let start = |n: u64| {
+            let mark = round * 1000 + n;
+            (mark, sender.start(deposit_many(&group, mark, 4096)))
+        };
+        let mut calls: Vec<_> = (0..60).map(start).collect();
+        for (mark, call) in calls.drain(..usize::try_from(10 + 10 * round).unwrap()) {
+            let Answer::StoredMany(answer) = sender.answer(call).await else { panic!("refused") };
+            assert!(answer.outcomes.iter().all(|outcome| *outcome == Outcome::Stored));
+            stored.push(mark);
+        }
+        process.kill();
+    }
+    let process = Process::start(&config);
+    for (owners, device) in group.chunks(MAILBOXES_PER_CONNECTION_MAX).zip(&mut open_all(&process, &group).await) {
+        for owner in owners {
+            device.ask(owner.drain(0)).await;
+            let mut found = Vec::new();
+            loop {
+                let push = device.push().await;
+                if push.mailbox != owner.mailbox() {
+                    continue;
+                }
+                let Some(newest) = push.deliveries.last() else { break };
+                let through = newest.seq.0;
+                found.extend(push.deliveries.iter().map(mark_of));
+                assert_eq!(device.ask(owner.acknowledge(through)).await, Answer::Acknowledged);
+            }
+            assert!(found.is_sorted(), "in the order in which they were sent");
+            assert!(stored.iter().all(|mark| found.binary_search(mark).is_ok()), "all that was answered");
+            let mut once = found.clone();
+            once.dedup();
+            assert_eq!(once, found, "each once");
+        }
+    }
+    process.kill();
+    let usage = run(&["du", "--json", "--config", config.to_str().unwrap()]);
+    let usage: du::Usage = serde_json::from_slice(&usage.stdout).unwrap();
+    assert_eq!((usage.mailboxes, usage.envelopes, usage.shared_bodies), (80, 0, 0));
+}
+
+/// Connections on which all of them are at home.
+async fn open_all(process: &Process, group: &[Owner]) -> Vec<Client> {
+    let mut devices = Vec::new();
+    for owners in group.chunks(MAILBOXES_PER_CONNECTION_MAX) {
+        let device = Client::connect(&process.address).await;
+        for owner in owners {
+            device.open(owner).await;
+            assert_eq!(device.ask(owner.grant()).await, Answer::Granted);
+        }
+        devices.push(device);
+    }
+    devices
 }

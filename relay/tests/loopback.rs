@@ -8,12 +8,15 @@ use std::{sync::atomic::Ordering::Relaxed, time::Duration};
 use hushwire_proto::{
     auth::prove_mailbox,
     ids::{MailboxId, Seq, Token},
-    limits::{ENVELOPE_BYTES_MAX, FRAME_BYTES_MAX, MAILBOXES_PER_CONNECTION_MAX, UNACKED_BYTES_MAX},
+    limits::FRAME_BYTES_MAX,
     net::CloseCode,
-    relay::{Answer, RefusedReason, Request, TokenClass},
+    relay::{Answer, RefusedReason, Request},
 };
-use hushwire_relay::{queue::rocks::RocksQueue, quota::Rules};
-use support::{DEADLINE, HOUR, Owner, TestRelay, envelope, mark_of};
+use hushwire_relay::{
+    queue::{memory::MemoryQueue, rocks::RocksQueue},
+    quota::Rules,
+};
+use support::{DEADLINE, HOUR, Owner, TestRelay, assert_refused, envelope, mark_of};
 
 #[tokio::test]
 async fn hello_says_the_time_and_the_limits() {
@@ -23,6 +26,9 @@ async fn hello_says_the_time_and_the_limits() {
     assert_eq!(welcome.now.0, relay.clock.load(Relaxed));
     assert_eq!(welcome.retention_seconds, 30 * 24 * 3600);
     assert_eq!(welcome.mailbox_bytes_max, 64 << 20);
+    let limits = welcome.limits;
+    assert_eq!((limits.envelope_bytes_max, limits.fanout_max, limits.requests_in_flight_max), (65_536, 5000, 256));
+    assert_eq!((limits.requests_per_second, limits.bytes_in_flight_max), (20_000, 8 << 20));
     assert!(welcome.software.starts_with("hushwire-relay "));
 }
 
@@ -144,40 +150,6 @@ async fn owners_do_not_deposit_and_senders_do_not_own() {
     assert_eq!(sender.ask(carol.deposit(2)).await, Answer::Stored);
 }
 
-#[tokio::test]
-async fn mailboxes_of_one_connection_and_of_the_relay_are_bounded() {
-    let relay = TestRelay::memory(Rules { mailboxes_max: 2, ..Rules::default() });
-    let client = relay.connect().await;
-    let many: Vec<_> = (1..).map(Owner::new).take(MAILBOXES_PER_CONNECTION_MAX + 1).collect();
-    for owner in &many[..MAILBOXES_PER_CONNECTION_MAX] {
-        client.open(owner).await;
-    }
-    let last = client.opening(many.last().unwrap());
-    assert_refused(&client.ask(last).await, RefusedReason::TooMany);
-    assert_eq!(client.ask(many[0].grant()).await, Answer::Granted);
-    assert_eq!(client.ask(many[1].grant()).await, Answer::Granted);
-    assert_refused(&client.ask(many[2].grant()).await, RefusedReason::TooMany);
-}
-
-#[tokio::test]
-async fn a_full_mailbox_is_told_with_a_time_to_come_back() {
-    let relay = TestRelay::memory(Rules { mailbox_bytes_max: 1024, request_bytes_max: 512, ..Rules::default() });
-    let bob = Owner::new(1);
-    let device = relay.owner(&bob).await;
-    let mut stranger = bob.clone();
-    stranger.token = Token::from_slice(&[8; 32]).unwrap();
-    let tokens = vec![(stranger.token.hash(), TokenClass::Request)];
-    assert_eq!(device.ask(Request::Grant { mailbox: bob.mailbox(), tokens }).await, Answer::Granted);
-    let sender = relay.connect().await;
-    assert_eq!(sender.ask(stranger.deposit(1)).await, Answer::Stored);
-    let Answer::Refused(refused) = sender.ask(stranger.deposit(2)).await else { panic!("stored") };
-    assert_eq!(refused.reason, RefusedReason::MailboxFull);
-    assert!(refused.retry_after_ms > 0);
-    assert_eq!(sender.ask(bob.deposit(3)).await, Answer::Stored);
-    assert_refused(&sender.ask(bob.deposit(4)).await, RefusedReason::MailboxFull);
-    assert_eq!(sender.ask(bob.deposit(3)).await, Answer::Stored, "a repeat needs no room");
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pipelined_deposits_keep_their_order_and_repeats_are_stored_once() {
     let dir = tempfile::tempdir().unwrap();
@@ -239,27 +211,6 @@ async fn what_was_not_given_out_is_not_acknowledged() {
     assert_eq!(again.deliveries(1).await[0].seq.0, newest);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_device_that_does_not_acknowledge_is_sent_only_so_much() {
-    let relay = TestRelay::memory(Rules::default());
-    let bob = Owner::new(1);
-    let mut device = relay.owner(&bob).await;
-    let sender = relay.connect().await;
-    let ahead = UNACKED_BYTES_MAX / ENVELOPE_BYTES_MAX;
-    device.ask(bob.drain(0)).await;
-    for mark in 0..u64::try_from(2 * ahead).unwrap() {
-        assert_eq!(sender.ask(bob.deposit_of(mark, ENVELOPE_BYTES_MAX)).await, Answer::Stored);
-    }
-    let first = device.deliveries(ahead).await;
-    device.silence().await;
-    device.ask(bob.acknowledge(first[0].seq.0)).await;
-    device.deliveries(1).await;
-    device.silence().await;
-    device.ask(bob.acknowledge(first[ahead - 1].seq.0)).await;
-    device.deliveries(ahead - 1).await;
-    device.silence().await;
-}
-
 #[tokio::test]
 async fn the_newer_drain_takes_over_and_the_older_gets_nothing_more() {
     let relay = TestRelay::memory(Rules::default());
@@ -298,6 +249,35 @@ async fn what_expired_is_told_even_if_nothing_else_is_there() {
     assert_eq!((push.expired_through, mark_of(&push.deliveries[0])), (Seq(2), 3));
     assert_eq!(device.ask(bob.drain(2)).await, Answer::Draining);
     assert_eq!(mark_of(&device.deliveries(1).await[0]), 3, "told once to whoever knows it");
+}
+
+#[tokio::test]
+async fn a_wall_clock_that_jumps_expires_nothing_early_and_stops_no_expiry() {
+    let rules = Rules { retention: Duration::from_secs(86_400), ..Rules::default() };
+    let (relay, passed) = TestRelay::with_two_clocks(MemoryQueue::new(rules));
+    let bob = Owner::new(1);
+    let mut device = relay.owner(&bob).await;
+    let sender = relay.connect().await;
+    sender.ask(bob.deposit(1)).await;
+    let start = relay.clock.load(Relaxed);
+    for shown in [start + 45 * 24 * HOUR, start - 45 * 24 * HOUR, 0] {
+        relay.clock.store(shown, Relaxed);
+        tokio::time::sleep(Duration::from_millis(50)).await; // some sweeps
+        let Answer::Welcome(welcome) = sender.ask(Request::Hello).await else { panic!("no welcome") };
+        assert_eq!(welcome.now.0, shown);
+        device.ask(bob.drain(0)).await;
+        let deliveries = device.deliveries(1).await;
+        assert_eq!((mark_of(&deliveries[0]), deliveries[0].stored_at.0), (1, shown));
+    }
+    // The clock on the wall stands still, and a day passes; then two hours more.
+    passed.fetch_add(24 * HOUR, Relaxed);
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    device.ask(bob.drain(0)).await;
+    assert_eq!(device.deliveries(1).await.len(), 1);
+    passed.fetch_add(2 * HOUR, Relaxed);
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    device.ask(bob.drain(0)).await;
+    while device.push().await.expired_through != Seq(1) {}
 }
 
 #[tokio::test]
@@ -376,11 +356,4 @@ async fn the_same_deposit_id_in_two_mailboxes_is_two_deposits() {
     bobs.ask(bob.drain(0)).await;
     carols.ask(carol.drain(0)).await;
     assert_eq!((bobs.deliveries(1).await.len(), carols.deliveries(1).await.len()), (1, 1));
-}
-
-fn assert_refused(answer: &Answer, reason: RefusedReason) {
-    match answer {
-        Answer::Refused(refused) => assert_eq!(refused.reason, reason, "{}", refused.detail),
-        other => panic!("{other:?} instead of {reason}"),
-    }
 }

@@ -58,6 +58,7 @@ impl World {
             connections: ServeLimits::default(),
             clock: Clock::system(),
             sweep_every: Duration::from_secs(3600),
+            operation: hushwire_relay::Operation::default(),
         })
         .unwrap();
         let keyserver = hushwire_keyserver::start(hushwire_keyserver::Parts {

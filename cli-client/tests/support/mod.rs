@@ -152,6 +152,7 @@ impl Servers {
             connections: ServeLimits::default(),
             clock: Clock::system(),
             sweep_every: Duration::from_secs(3600),
+            operation: hushwire_relay::Operation::default(),
         };
         let keyserver = hushwire_keyserver::Parts {
             data_dir: data.path().join("keys"),

@@ -136,6 +136,7 @@ fn wait_after(refused: &Refused) -> u64 {
     let wait = match refused.reason {
         RefusedReason::GoingAway | RefusedReason::StorageFailed | RefusedReason::Overloaded => FIRST_WAIT_MS * 4,
         RefusedReason::MailboxFull
+        | RefusedReason::StorageFull
         | RefusedReason::NoSuchDoor
         | RefusedReason::TooMany
         | RefusedReason::BadRequest

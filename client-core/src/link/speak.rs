@@ -63,9 +63,13 @@ pub(crate) fn reply(answer: &Bytes, tongue: Tongue) -> Result<Reply, CallFailed>
             Ok(relay::Answer::Granted | relay::Answer::Revoked) => Ok(Reply::TokensKept),
             Ok(relay::Answer::Acknowledged) => Ok(Reply::Acknowledged),
             Ok(relay::Answer::Refused(refused)) => Err(CallFailed::Relay(refused)),
-            Ok(relay::Answer::Welcome(_) | relay::Answer::Opened | relay::Answer::Draining) | Err(_) => {
-                Err(CallFailed::OutOfProtocol)
-            }
+            Ok(
+                relay::Answer::Welcome(_)
+                | relay::Answer::Opened
+                | relay::Answer::StoredMany(_)
+                | relay::Answer::Draining,
+            )
+            | Err(_) => Err(CallFailed::OutOfProtocol),
         },
         Tongue::Keyserver => match keyserver::Answer::parse(answer) {
             Ok(keyserver::Answer::Registered) => Ok(Reply::Registered),

@@ -196,6 +196,7 @@ fn start_relay<Q: Queue>(folder: &Path, queue: Q, port: u16) -> hushwire_relay::
             connections: ServeLimits::default(),
             clock: Clock::system(),
             sweep_every: Duration::from_secs(3600),
+            operation: hushwire_relay::Operation::default(),
         });
         match started {
             Ok(running) => return running,

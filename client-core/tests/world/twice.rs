@@ -1,11 +1,15 @@
 //! A relay that keeps every envelope twice, under two numbers.
 
 use std::future::Future;
+use std::sync::Arc;
 
 use hushwire_proto::ids::{DepositId, MailboxId, Seq, TokenHash, UnixMillis};
 use hushwire_proto::relay::TokenClass;
+use hushwire_relay::metrics::Metrics;
 use hushwire_relay::queue::memory::MemoryQueue;
-use hushwire_relay::queue::{AppendError, Arrivals, GrantError, Page, Put, Queue, RemoveError, StorageError, Swept};
+use hushwire_relay::queue::{
+    AppendError, Arrivals, GrantError, Page, Put, Queue, RemoveError, StorageError, Swept, Usage,
+};
 use hushwire_relay::quota::Rules;
 
 #[derive(Clone, Debug)]
@@ -14,6 +18,14 @@ pub struct Twice(pub MemoryQueue);
 impl Queue for Twice {
     fn rules(&self) -> &Rules {
         self.0.rules()
+    }
+
+    fn metrics(&self) -> &Arc<Metrics> {
+        self.0.metrics()
+    }
+
+    fn usage(&self) -> impl Future<Output = Result<Usage, StorageError>> + Send + 'static {
+        self.0.usage()
     }
 
     fn append(&self, put: Put, now: UnixMillis) -> impl Future<Output = Result<Seq, AppendError>> + Send + 'static {

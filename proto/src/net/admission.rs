@@ -47,6 +47,8 @@ pub struct Counts {
     pub accepted: AtomicU64,
     /// Connections refused for a limit.
     pub refused: AtomicU64,
+    /// Connections refused because the service had too much to do.
+    pub shed: AtomicU64,
     /// Peers asked to prove their address.
     pub retried: AtomicU64,
     /// Handshakes that did not end well.
@@ -160,7 +162,8 @@ impl Drop for Place {
 }
 
 /// What one subscriber has: an IPv4 address, however it is written, or a /64.
-fn subscriber(address: IpAddr) -> IpAddr {
+#[must_use]
+pub fn subscriber(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(ip) => ip.into(),
         IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() & !u128::from(u64::MAX)).into(),

@@ -11,8 +11,13 @@ use std::{
 
 use data_encoding::BASE64;
 use rcgen::{CertificateParams, KeyPair, PKCS_ED25519};
-use rustls::sign::CertifiedKey;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+use rustls::{
+    CertificateError, RootCertStore,
+    client::{verify_server_cert_signed_by_trust_anchor, verify_server_name},
+    server::ParsedCertificate,
+    sign::CertifiedKey,
+};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject};
 use zeroize::{Zeroize, Zeroizing};
 
 use super::tls::{fingerprint_of, provider};
@@ -113,6 +118,32 @@ impl ServerIdentity {
         create(key_path, pem(label, self.key.secret_der()).as_bytes(), 0o600).inspect_err(|_| {
             let _ = fs::remove_file(cert_path); // ours, from a moment ago
         })
+    }
+
+    /// Whether the certificate is made for this host and for today. Clients do not ask; an operator may have the
+    /// wrong file.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn vouches_for(&self, host: &str) -> Result<(), rustls::Error> {
+        let other = |text: String| rustls::Error::General(text);
+        let Some((certificate, issuers)) = self.chain.split_first() else { return Ok(()) }; // never without one
+        let parsed = ParsedCertificate::try_from(certificate)?;
+        let name = ServerName::try_from(host).map_err(|_| other(format!("{host} is no name for a certificate")))?;
+        verify_server_name(&parsed, &name).map_err(|_| other(format!("it is not made for {host}")))?;
+        let mut roots = RootCertStore::empty();
+        roots.add(issuers.last().unwrap_or(certificate).clone())?;
+        let algorithms = provider().signature_verification_algorithms;
+        let now = UnixTime::now();
+        match verify_server_cert_signed_by_trust_anchor(&parsed, &roots, issuers, now, algorithms.all) {
+            Err(rustls::Error::InvalidCertificate(
+                CertificateError::Expired | CertificateError::ExpiredContext { .. },
+            )) => Err(other("it has expired".to_owned())),
+            Err(rustls::Error::InvalidCertificate(
+                CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. },
+            )) => Err(other("it is not valid yet".to_owned())),
+            _ => Ok(()), // who issued it is nobody's concern
+        }
     }
 
     /// What clients pin.

@@ -22,13 +22,13 @@ use super::{
 };
 use crate::{
     address::Fingerprint,
-    limits::{FRAME_BYTES_MAX, IDLE_TIMEOUT},
+    limits::{IDLE_TIMEOUT, ORDINARY_FRAME_BYTES},
 };
 
 /// Streams a client may have open: one for frames, the rest for what will have streams of its own.
 const STREAMS_MAX: u32 = 4;
 
-/// Bytes in flight towards us on one stream: a whole frame and half of the next, 20 Mbit/s at 100 ms.
+/// Bytes in flight towards us on one stream: an ordinary frame and half of the next, 20 Mbit/s at 100 ms.
 const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
 
 /// Bytes in flight towards us on all streams of a connection: two busy ones.
@@ -47,7 +47,7 @@ const INCOMING_MAX: usize = 1024;
 /// Bytes buffered for one of them beside its first packet: the rest of a post-quantum hello.
 const INCOMING_BYTES: u64 = 4 * 1024;
 
-const _: () = assert!(FRAME_BYTES_MAX < STREAM_WINDOW_BYTES as usize);
+const _: () = assert!(ORDINARY_FRAME_BYTES < STREAM_WINDOW_BYTES as usize);
 
 /// Why there is no configuration or no socket.
 #[derive(Debug, thiserror::Error)]

@@ -27,7 +27,7 @@ use super::{
     tls::ServerIdentity,
 };
 pub use super::{
-    admission::{Counts, ServeLimits},
+    admission::{Counts, ServeLimits, subscriber},
     stream::{Outbox, OutboxError, Outgoing},
 };
 use crate::{
@@ -41,8 +41,11 @@ const REQUEST_BYTES_IN_FLIGHT: usize = 1024 * 1024;
 /// The least a request counts, so that small ones are bounded in number.
 const REQUEST_BYTES_MIN: usize = REQUEST_BYTES_IN_FLIGHT / REQUESTS_IN_FLIGHT_MAX;
 
-/// Bytes of answers and pushes that wait for one stream. Three of the largest frames.
+/// Bytes of answers and pushes that wait for one stream. Three of the largest ordinary frames.
 const OUTBOX_BYTES: usize = 512 * 1024;
+
+/// Frames beyond the ordinary size that arrive or are in work at once, of all connections: some 30 MiB.
+const LARGE_FRAMES_MAX: usize = 64;
 
 const _: () = assert!(FRAME_BYTES_MAX <= OUTBOX_BYTES && FRAME_BYTES_MAX <= REQUEST_BYTES_IN_FLIGHT);
 
@@ -53,6 +56,11 @@ pub trait Service: Send + Sync + 'static {
 
     /// A peer finished its handshake. Must not block.
     fn connected(&self, peer: Peer) -> Self::Connection;
+
+    /// Whether a further connection may come. Said for each first packet; those that stand are not asked.
+    fn takes_connections(&self) -> bool {
+        true
+    }
 
     /// A request came. What this does before it returns happens in the order of arrival on the stream, and must not
     /// block; the returned future is the rest and runs beside the others. Answers go to `out` with the id of the
@@ -172,8 +180,13 @@ pub async fn serve<S: Service>(
 ) -> Drained {
     let Listener { endpoint, local: _, counts } = listener;
     let (drain, draining) = watch::channel(None);
-    let server =
-        Arc::new(Server { service, counts: counts.clone(), places: Places::new(limits, counts.clone()), draining });
+    let server = Arc::new(Server {
+        service,
+        counts: counts.clone(),
+        places: Places::new(limits, counts.clone()),
+        large: Arc::new(Semaphore::new(LARGE_FRAMES_MAX)),
+        draining,
+    });
     let admission = Admission::new(counts);
     let mut connections = JoinSet::new();
     let mut shutdown = pin!(shutdown);
@@ -185,6 +198,11 @@ pub async fn serve<S: Service>(
             incoming = endpoint.accept() => incoming,
         };
         let Some(incoming) = incoming else { break };
+        if !server.service.takes_connections() {
+            server.counts.shed.fetch_add(1, Relaxed);
+            incoming.refuse();
+            continue;
+        }
         if let Some((incoming, handshake)) = admission.admit(incoming, &server.places) {
             connections.spawn(server.clone().connection(incoming, handshake));
         }
@@ -215,6 +233,7 @@ struct Server<S> {
     service: Arc<S>,
     counts: Arc<Counts>,
     places: Places,
+    large: Arc<Semaphore>,
     /// When requests must have ended, once the server stops.
     draining: watch::Receiver<Option<Instant>>,
 }
@@ -296,7 +315,7 @@ impl<S: Service> Server<S> {
                     asked = true;
                     let (out, outgoing) = Outbox::channel(OUTBOX_BYTES);
                     writers.spawn(outgoing.write_to(send, finishing.clone()));
-                    let reader = FrameReader::new(receive);
+                    let reader = FrameReader::with_places(receive, self.large.clone());
                     readers.spawn(self.clone().read(reader, state.clone(), requests.clone(), out));
                 }
             }
@@ -331,10 +350,11 @@ impl<S: Service> Server<S> {
             };
             let bytes = u32::try_from(request.payload.len().max(REQUEST_BYTES_MIN)).unwrap_or(u32::MAX);
             let Ok(permit) = requests.clone().acquire_many_owned(bytes).await else { return Ok(()) };
+            let place = reader.take_place();
             self.counts.requests.fetch_add(1, Relaxed);
             let rest = self.service.request(&state, request, out.clone());
             tokio::spawn(async move {
-                let _permit = permit; // given back even if the request panics
+                let _permits = (permit, place); // given back even if the request panics
                 rest.await;
             });
         }

@@ -8,14 +8,14 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use quinn::{RecvStream, SendStream};
 use tokio::{
-    sync::{Semaphore, mpsc, watch},
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch},
     time::{Instant, timeout, timeout_at},
 };
 
 use super::FRAME_DEADLINE;
 use crate::{
     frame::{self, Frame, FrameError},
-    limits::{FRAME_BYTES_MAX, FRAME_HEAD_BYTES},
+    limits::{FRAME_BYTES_MAX, FRAME_HEAD_BYTES, ORDINARY_FRAME_BYTES},
 };
 
 /// Frames are put together until a write has this many bytes: a few dozen packets, one wake-up.
@@ -202,17 +202,36 @@ pub(super) enum ReadStop {
 pub(super) struct FrameReader {
     stream: RecvStream,
     input: BytesMut,
+    large: Option<Arc<Semaphore>>,
+    place: Option<OwnedSemaphorePermit>,
 }
 
 impl FrameReader {
     pub(super) fn new(stream: RecvStream) -> Self {
-        Self { stream, input: BytesMut::new() }
+        Self { stream, input: BytesMut::new(), large: None, place: None }
+    }
+
+    /// Frames beyond the ordinary size need a place of these. Until there is one they wait in the transport.
+    pub(super) fn with_places(stream: RecvStream, large: Arc<Semaphore>) -> Self {
+        Self { large: Some(large), ..Self::new(stream) }
+    }
+
+    /// The place of the frame that was returned last, to be held as long as it is.
+    pub(super) fn take_place(&mut self) -> Option<OwnedSemaphorePermit> {
+        self.place.take()
     }
 
     /// The next whole frame. An idle stream holds no buffer.
     pub(super) async fn next(&mut self) -> Result<Frame, ReadStop> {
         let mut deadline = None;
         loop {
+            if let (Some(large), None) = (&self.large, &self.place)
+                && frame::announced(&self.input).is_some_and(|bytes| bytes > ORDINARY_FRAME_BYTES)
+            {
+                let deadline = *deadline.get_or_insert_with(|| Instant::now() + FRAME_DEADLINE);
+                let place = timeout_at(deadline, large.clone().acquire_owned()).await;
+                self.place = place.map_err(|_| ReadStop::TooSlow)?.ok();
+            }
             if let Some(frame) = frame::decode(&mut self.input).map_err(ReadStop::Bad)? {
                 return Ok(frame);
             }

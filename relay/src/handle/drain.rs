@@ -105,7 +105,11 @@ impl<Q: Queue> Drain<Q> {
         }
     }
 
-    async fn push(&mut self, expired_through: Seq, deliveries: Vec<Delivery>) -> Result<(), OutboxError> {
+    async fn push(&mut self, expired_through: Seq, mut deliveries: Vec<Delivery>) -> Result<(), OutboxError> {
+        for delivery in &mut deliveries {
+            delivery.stored_at = self.relay.time.told(delivery.stored_at);
+        }
+        self.relay.queue.metrics().delivered.add(u64::try_from(deliveries.len()).unwrap_or(u64::MAX));
         self.flow.gives(&deliveries); // before it can be acknowledged
         self.cursor = deliveries.last().map_or(self.cursor, |newest| self.cursor.max(newest.seq));
         self.told = self.told.max(expired_through);

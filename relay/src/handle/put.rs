@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hushwire_proto::relay::{Answer, Deposit, RefusedReason};
 
-use super::{Later, later, now, refused, refused_for, storage};
+use super::{Later, later, no_space, now, refused, refused_for, storage, too_much_in_work};
 use crate::{
     connection::Connection,
     queue::{AppendError, Put, Queue},
@@ -12,24 +12,33 @@ use crate::{
 };
 
 /// When to try a full mailbox again. Its owner may be back any moment, or in a week.
-const FULL_RETRY: Duration = Duration::from_secs(10 * 60);
+pub(super) const FULL_RETRY: Duration = Duration::from_secs(10 * 60);
+
+/// Why a connection deposits nothing.
+pub(super) const IS_OWNER: &str = "this connection owns a mailbox; deposit on another one";
 
 pub(super) fn deposit<Q: Queue>(relay: &Relay<Q>, connection: &Connection, deposit: Deposit) -> Later {
     if connection.deposits().is_err() {
-        return now(refused(
-            RefusedReason::OwnerMayNotDeposit,
-            "this connection owns a mailbox; deposit on another one",
-        ));
+        return now(refused(RefusedReason::OwnerMayNotDeposit, IS_OWNER));
     }
     let Deposit { mailbox, token, id, envelope } = deposit;
+    let Some(held) = connection.address().hold(envelope.len()) else { return now(too_much_in_work()) };
     let put = Put { mailbox, token: token.hash(), id, envelope };
-    let stored = relay.queue.append(put, relay.clock.now());
+    let (queue, stored) = (relay.queue.clone(), relay.queue.append(put, relay.time.now()));
     later(async move {
-        match stored.await {
+        let stored = stored.await;
+        drop(held);
+        let answer = match stored {
             Ok(_) => Answer::Stored, // which number is its owner's business
             Err(error @ AppendError::NoSuchDoor) => refused(RefusedReason::NoSuchDoor, error.to_string()),
             Err(AppendError::Full(full)) => refused_for(RefusedReason::MailboxFull, full.to_string(), FULL_RETRY),
+            Err(AppendError::NoSpace) => no_space(),
             Err(AppendError::Storage(error)) => storage(error),
-        }
+        };
+        queue.metrics().deposited(match &answer {
+            Answer::Refused(refused) => Err(refused.reason),
+            _ => Ok(()),
+        });
+        answer
     })
 }

@@ -5,7 +5,7 @@ use hushwire_proto::{
     relay::{Answer, RefusedReason, TokenClass},
 };
 
-use super::{Later, later, not_open, refused, storage};
+use super::{Later, later, no_space, not_open, refused, storage};
 use crate::{
     connection::Connection,
     queue::{GrantError, Queue},
@@ -24,6 +24,7 @@ pub(super) fn grant<Q: Queue>(
         match granted.await {
             Ok(()) => Answer::Granted,
             Err(GrantError::Storage(error)) => storage(error),
+            Err(GrantError::NoSpace) => no_space(),
             Err(many @ (GrantError::TooManyTokens { .. } | GrantError::TooManyMailboxes)) => {
                 refused(RefusedReason::TooMany, many.to_string())
             }

@@ -1,7 +1,7 @@
 //! What every engine must do, as facts. Each engine runs all of them: `contract::facts!(Engine)`.
 #![allow(clippy::unwrap_used)]
 
-use std::time::Duration;
+use std::{sync::atomic::Ordering::Relaxed, time::Duration};
 
 use hushwire_proto::{
     envelope::Envelope,
@@ -10,6 +10,9 @@ use hushwire_proto::{
     relay::TokenClass,
 };
 
+mod many;
+
+pub(super) use self::many::*;
 use super::{AppendError, GrantError, Page, Put, Queue, RemoveError};
 use crate::quota::{Full, Rules};
 
@@ -42,6 +45,12 @@ macro_rules! facts {
             what_expired_is_told,
             nothing_expires_early,
             what_arrives_is_told_to_whoever_waits,
+            an_envelope_to_many_is_at_each_door_what_an_append_there_would_be,
+            an_envelope_to_many_keeps_its_place_in_every_line,
+            an_envelope_to_many_is_stored_once_for_each_however_often_it_is_repeated,
+            an_envelope_to_many_counts_at_each_door_as_if_it_were_there_alone,
+            an_envelope_to_many_goes_and_stays_mailbox_by_mailbox,
+            a_disk_that_is_nearly_full_takes_nothing_new_and_everything_else_goes_on,
             all_of_it_is_there_after_a_restart,
         }
     };
@@ -386,6 +395,29 @@ pub(super) async fn what_arrives_is_told_to_whoever_waits<E: Engine>() {
     let told = tokio::time::timeout(Duration::from_secs(5), waiting).await.unwrap().unwrap();
     assert_eq!(told.first().map(|delivery| delivery.seq), Some(seq));
     assert_eq!(told, queue.read(BOB, before, EVERYTHING).await.unwrap().envelopes);
+}
+
+pub(super) async fn a_disk_that_is_nearly_full_takes_nothing_new_and_everything_else_goes_on<E: Engine>() {
+    let rules = Rules { retention: Duration::from_secs(86_400), ..Rules::default() };
+    let (_engine, queue) = with_doors::<E>(rules).await;
+    for mark in 0..3 {
+        queue.append(put(mark), NOW).await.unwrap();
+    }
+    let first = queue.read(BOB, Seq(0), EVERYTHING).await.unwrap().envelopes.first().unwrap().seq;
+    queue.metrics().disk_low.store(true, Relaxed);
+    assert_eq!(queue.append(put(3), NOW).await, Err(AppendError::NoSpace));
+    assert!(queue.append(put(2), NOW).await.is_ok(), "a repeat needs no room");
+    let door = vec![(STRANGER, TokenClass::Contact)];
+    assert_eq!(queue.grant(CAROL, door.clone()).await, Err(GrantError::NoSpace));
+    assert_eq!(queue.grant(BOB, door.clone()).await, Ok(()));
+    assert_eq!(queue.revoke(BOB, vec![STRANGER]).await, Ok(()));
+    assert_eq!(queue.remove(BOB, first).await, Ok(()));
+    assert_eq!(all(&queue).await, [1, 2]);
+    assert_eq!(sweep(&queue, NOW.plus(26 * HOUR)).await.0, 2);
+    queue.metrics().disk_low.store(false, Relaxed);
+    queue.append(put(3), NOW).await.unwrap();
+    queue.grant(CAROL, door).await.unwrap();
+    assert_eq!(all(&queue).await, [3]);
 }
 
 pub(super) async fn all_of_it_is_there_after_a_restart<E: Engine>() {

@@ -13,14 +13,19 @@ use hushwire_proto::{
 };
 
 use super::{
-    AppendError, Arrivals, GrantError, Page, Put, Queue, RemoveError, StorageError, Swept, arrivals::Hub, fitting,
+    AppendError, Arrivals, GrantError, Page, Put, Queue, RemoveError, StorageError, Swept, Usage, arrivals::Hub,
+    fitting,
 };
-use crate::quota::{Rules, Used};
+use crate::{
+    metrics::{Holding, Metrics},
+    quota::{Rules, Used},
+};
 
 /// A queue in memory. Clones share it.
 #[derive(Clone, Debug)]
 pub struct MemoryQueue {
     rules: Rules,
+    metrics: Arc<Metrics>,
     mailboxes: Arc<Mutex<BTreeMap<MailboxId, Mailbox>>>,
     hub: Hub,
 }
@@ -39,7 +44,7 @@ impl MemoryQueue {
     /// An empty one.
     #[must_use]
     pub fn new(rules: Rules) -> Self {
-        Self { rules, mailboxes: Arc::default(), hub: Hub::default() }
+        Self { rules, metrics: Arc::default(), mailboxes: Arc::default(), hub: Hub::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<MailboxId, Mailbox>> {
@@ -56,12 +61,17 @@ impl MemoryQueue {
         {
             return Ok(*seq);
         }
-        mailbox.used = self.rules.admit(mailbox.used, class, bytes_of(envelope.len()))?;
+        if self.metrics.is_low() {
+            return Err(AppendError::NoSpace);
+        }
+        let bytes = bytes_of(envelope.len());
+        mailbox.used = self.rules.admit(mailbox.used, class, bytes)?;
         mailbox.last = Seq(mailbox.last.0.saturating_add(1));
         mailbox.deposits.insert(deposit, (mailbox.last, now));
         let delivery = Delivery { seq: mailbox.last, stored_at: now, envelope };
         mailbox.kept.push_back((class, delivery.clone()));
         self.hub.publish(vec![(id, delivery)]);
+        self.metrics.came(Holding { mailboxes: 0, envelopes: 1, bytes });
         Ok(mailbox.last)
     }
 
@@ -82,7 +92,8 @@ impl MemoryQueue {
         }
         if let Some(mailbox) = mailboxes.get_mut(&of) {
             while mailbox.kept.front().is_some_and(|(_, oldest)| oldest.seq <= through) {
-                mailbox.drop_oldest();
+                self.metrics.went(mailbox.drop_oldest());
+                self.metrics.acknowledged.add(1);
             }
         }
         Ok(())
@@ -91,7 +102,11 @@ impl MemoryQueue {
     fn grant_now(&self, of: MailboxId, tokens: Vec<(TokenHash, TokenClass)>) -> Result<(), GrantError> {
         let mut mailboxes = self.lock();
         let known = mailboxes.get(&of);
-        if known.is_none() && bytes_of(mailboxes.len()) >= self.rules.mailboxes_max {
+        let new = known.is_none();
+        if new && self.metrics.is_low() {
+            return Err(GrantError::NoSpace);
+        }
+        if new && bytes_of(mailboxes.len()) >= self.rules.mailboxes_max {
             return Err(GrantError::TooManyMailboxes);
         }
         let mut doors = known.map(|mailbox| mailbox.doors.clone()).unwrap_or_default();
@@ -100,6 +115,7 @@ impl MemoryQueue {
             return Err(GrantError::TooManyTokens { limit: TOKENS_PER_MAILBOX_MAX });
         }
         mailboxes.entry(of).or_default().doors = doors;
+        self.metrics.came(Holding { mailboxes: u64::from(new), ..Holding::default() });
         Ok(())
     }
 
@@ -117,7 +133,7 @@ impl MemoryQueue {
                 && oldest.stored_at < before
             {
                 mailbox.expired_through = oldest.seq;
-                mailbox.drop_oldest();
+                self.metrics.went(mailbox.drop_oldest());
                 swept.envelopes = swept.envelopes.saturating_add(1);
             }
             let remembered = mailbox.deposits.len();
@@ -125,21 +141,36 @@ impl MemoryQueue {
             let forgotten = remembered.saturating_sub(mailbox.deposits.len());
             swept.deposits = swept.deposits.saturating_add(bytes_of(forgotten));
         }
+        self.metrics.expired.add(swept.envelopes);
         swept
     }
 }
 
 impl Mailbox {
-    fn drop_oldest(&mut self) {
-        if let Some((class, gone)) = self.kept.pop_front() {
-            self.used = self.used.minus(Used::default().plus(class, bytes_of(gone.envelope.len())));
-        }
+    /// What is gone now.
+    fn drop_oldest(&mut self) -> Holding {
+        let Some((class, gone)) = self.kept.pop_front() else { return Holding::default() };
+        let bytes = bytes_of(gone.envelope.len());
+        self.used = self.used.minus(Used::default().plus(class, bytes));
+        Holding { mailboxes: 0, envelopes: 1, bytes }
     }
 }
 
 impl Queue for MemoryQueue {
     fn rules(&self) -> &Rules {
         &self.rules
+    }
+
+    fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+
+    fn usage(&self) -> impl Future<Output = Result<Usage, StorageError>> + Send + 'static {
+        let mut usage = Usage::default();
+        for mailbox in self.lock().values() {
+            usage.count(bytes_of(mailbox.kept.len()), mailbox.used, bytes_of(mailbox.doors.len()), &self.rules);
+        }
+        future::ready(Ok(usage))
     }
 
     fn append(&self, put: Put, now: UnixMillis) -> impl Future<Output = Result<Seq, AppendError>> + Send + 'static {

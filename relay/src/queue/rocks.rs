@@ -5,15 +5,19 @@
 //! | `rocks/keys.rs` | the bytes of rows |
 //! | `rocks/store.rs` | options of the database, typed reads |
 //! | `rocks/batch.rs` | what a job writes |
+//! | `rocks/bodies.rs` | what many mailboxes have together |
 //! | `rocks/writer.rs` | the thread: gather, write, sync, answer |
+//! | `rocks/tidy.rs` | giving room back |
 //! | `rocks/mark.rs` | a second witness of how far it had come |
 
 mod batch;
+mod bodies;
 mod keys;
 mod mark;
 mod store;
 #[cfg(test)]
 mod tests;
+mod tidy;
 mod writer;
 
 use std::{
@@ -34,12 +38,17 @@ use rocksdb::WriteBatch;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use self::{
+    keys::BodyId,
     mark::Mark,
     store::Store,
     writer::{Job, Reply, Waiting, Writer},
 };
-use super::{AppendError, Arrivals, GrantError, Page, Put, Queue, RemoveError, StorageError, Swept, arrivals::Hub};
-use crate::quota::Rules;
+use super::{
+    AppendError, Arrivals, GrantError, Outcomes, Page, Put, PutMany, Queue, RemoveError, StorageError, Swept, Usage,
+    arrivals::Hub,
+    many::{COPIED_MAX, append_each},
+};
+use crate::{metrics::Metrics, quota::Rules};
 
 /// Bytes of envelopes that may wait to be written. A second of a slow disk; beyond, deposits are told to come back.
 const DEPOSITS_WAITING_BYTES: usize = 32 * 1024 * 1024;
@@ -50,13 +59,19 @@ const OTHERS_WAITING_BYTES: usize = 8 * 1024 * 1024;
 /// What a job costs beside its envelope.
 const JOB_BYTES: usize = 512;
 
+/// What one door of a job to many costs: itself, and the rows that come of it.
+const DOOR_BYTES: usize = 512;
+
+/// Doors of one job to many: some milliseconds of the writer's time. More are several jobs, and others come between.
+const DOORS_PER_JOB: usize = 256;
+
 /// Bytes of one token in a job.
 const TOKEN_BYTES: usize = 40;
 
 const _: () = assert!((ENVELOPE_BYTES_MAX + JOB_BYTES) * REQUESTS_IN_FLIGHT_MAX <= DEPOSITS_WAITING_BYTES);
 
 /// The directory of the database inside the data directory.
-const DATABASE_DIR: &str = "queue";
+pub(crate) const DATABASE_DIR: &str = "queue";
 
 /// Why there is no queue. Each says what the operator should do.
 #[derive(Debug, thiserror::Error)]
@@ -113,8 +128,16 @@ pub enum OpenError {
 #[derive(Clone)]
 pub struct RocksQueue(Arc<Inner>);
 
+/// A part of a job to many.
+struct Asked {
+    doors: usize,
+    answer: Option<oneshot::Receiver<Result<Outcomes, StorageError>>>,
+}
+
 struct Inner {
     rules: Rules,
+    metrics: Arc<Metrics>,
+    kept_time: Option<UnixMillis>,
     store: Arc<Store>,
     hub: Hub,
     line: Option<mpsc::UnboundedSender<Waiting>>, // bounded by the two below
@@ -142,29 +165,73 @@ impl RocksQueue {
             store.commit(batch).map_err(|error| error.to_string())?;
             mark.set(store.position()).map_err(|error| error.to_string())
         };
-        Self::start(store, rules, commit).map_err(system)
+        let queue = Self::start(store, rules, commit)?;
+        let usage = queue.0.store.usage(&rules)?;
+        queue.0.metrics.holds(usage.holding());
+        Ok(queue)
+    }
+
+    /// What is in `data_dir`, also while another process serves it: as it was a moment ago.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn look(data_dir: &Path, rules: &Rules) -> Result<Usage, OpenError> {
+        Ok(Store::look(&data_dir.join(DATABASE_DIR))?.usage(rules)?)
     }
 
     fn start(
         store: Store,
         rules: Rules,
         commit: impl FnMut(&Store, WriteBatch) -> Result<(), String> + Send + 'static,
-    ) -> io::Result<Self> {
-        let (store, hub) = (Arc::new(store), Hub::default());
+    ) -> Result<Self, OpenError> {
+        let kept_time = store.time()?;
+        let (store, hub, metrics) = (Arc::new(store), Hub::default(), Arc::new(Metrics::default()));
+        let deposits = Arc::new(Semaphore::new(DEPOSITS_WAITING_BYTES));
+        metrics.backlog_max.set(u64::try_from(DEPOSITS_WAITING_BYTES).unwrap_or(u64::MAX));
         let (line, waiting) = mpsc::unbounded_channel();
         let (failing, failed) = watch::channel(false);
-        let writer = Writer { store: store.clone(), rules, hub: hub.clone(), commit, failed: failing };
-        let writer = Builder::new().name("queue-writer".to_owned()).spawn(move || writer.run(waiting))?;
+        let writer = Writer {
+            store: store.clone(),
+            rules,
+            metrics: metrics.clone(),
+            hub: hub.clone(),
+            deposits: deposits.clone(),
+            commit,
+            failed: failing,
+        };
+        let writer = Builder::new().name("queue-writer".to_owned()).spawn(move || writer.run(waiting));
+        let writer = writer.map_err(|cause| OpenError::System { path: "queue-writer".into(), cause })?;
         Ok(Self(Arc::new(Inner {
             rules,
+            metrics,
+            kept_time,
             store,
             hub,
             line: Some(line),
-            deposits: Arc::new(Semaphore::new(DEPOSITS_WAITING_BYTES)),
+            deposits,
             others: Arc::new(Semaphore::new(OTHERS_WAITING_BYTES)),
             failed,
             writer: Some(writer),
         })))
+    }
+
+    /// Takes a place for each of several jobs, or none for any.
+    fn ask_many(&self, many: PutMany, now: UnixMillis) -> Result<Vec<Asked>, StorageError> {
+        let PutMany { envelope, doors } = many;
+        let cost = |doors: usize| doors.saturating_mul(DOOR_BYTES);
+        let all = u32::try_from(cost(doors.len()).saturating_add(envelope.len())).unwrap_or(u32::MAX);
+        let mut places = self.0.deposits.clone().try_acquire_many_owned(all).map_err(|_| StorageError::Busy)?;
+        let body = BodyId(rand::random());
+        let mut asked = Vec::new();
+        for doors in doors.chunks(DOORS_PER_JOB) {
+            let place = places.split(cost(doors.len())).ok_or(StorageError::Busy)?;
+            let (reply, answer) = oneshot::channel();
+            let many = PutMany { envelope: envelope.clone(), doors: doors.to_vec() };
+            let waiting = Waiting { job: Job::AppendMany(many, body, now, reply), place };
+            let taken = self.0.line.as_ref().is_some_and(|line| line.send(waiting).is_ok());
+            asked.push(Asked { doors: doors.len(), answer: taken.then_some(answer) });
+        }
+        Ok(asked)
     }
 
     /// Takes a place in line now. The answer comes when it is durable.
@@ -174,6 +241,9 @@ impl RocksQueue {
         bytes: usize,
         job: J,
     ) -> impl Future<Output = Result<T, E>> + use<T, E, J> {
+        if Arc::ptr_eq(room, &self.0.deposits) {
+            self.0.metrics.backlog.set(waiting(room));
+        }
         let cost = u32::try_from(bytes.saturating_add(JOB_BYTES)).unwrap_or(u32::MAX);
         let (reply, answer) = oneshot::channel();
         let asked = match room.clone().try_acquire_many_owned(cost) {
@@ -191,13 +261,51 @@ impl RocksQueue {
     }
 }
 
+/// Bytes of deposits that wait.
+fn waiting(room: &Semaphore) -> u64 {
+    u64::try_from(DEPOSITS_WAITING_BYTES.saturating_sub(room.available_permits())).unwrap_or(u64::MAX)
+}
+
 impl Queue for RocksQueue {
     fn rules(&self) -> &Rules {
         &self.0.rules
     }
 
+    fn metrics(&self) -> &Arc<Metrics> {
+        &self.0.metrics
+    }
+
+    fn usage(&self) -> impl Future<Output = Result<Usage, StorageError>> + Send + 'static {
+        let inner = self.0.clone();
+        async move {
+            let counted = tokio::task::spawn_blocking(move || inner.store.usage(&inner.rules));
+            counted.await.unwrap_or(Err(StorageError::Failed))
+        }
+    }
+
     fn append(&self, put: Put, now: UnixMillis) -> impl Future<Output = Result<Seq, AppendError>> + Send + 'static {
         self.ask(&self.0.deposits, put.envelope.len(), move |reply| Job::Append(put, now, reply))
+    }
+
+    fn append_many(&self, many: PutMany, now: UnixMillis) -> impl Future<Output = Outcomes> + Send + 'static {
+        let doors = many.doors.len();
+        let asked = if doors > COPIED_MAX { Ok(self.ask_many(many, now)) } else { Err(append_each(self, many, now)) };
+        async move {
+            let jobs = match asked {
+                Err(each) => return each.await,
+                Ok(Err(error)) => return vec![Err(error.into()); doors],
+                Ok(Ok(jobs)) => jobs,
+            };
+            let mut outcomes = Vec::with_capacity(doors);
+            for Asked { doors, answer } in jobs {
+                let answered = match answer {
+                    Some(answer) => answer.await.unwrap_or(Err(StorageError::Failed)),
+                    None => Err(StorageError::Failed),
+                };
+                outcomes.extend(answered.unwrap_or_else(|error| vec![Err(error.into()); doors]));
+            }
+            outcomes
+        }
     }
 
     fn read(
@@ -243,6 +351,29 @@ impl Queue for RocksQueue {
         self.ask(&self.0.others, 0, move |reply| Job::Expire(now, reply))
     }
 
+    fn kept_time(&self) -> Option<UnixMillis> {
+        self.0.kept_time
+    }
+
+    fn tidy(&self) -> impl Future<Output = ()> + Send + 'static {
+        let inner = self.0.clone();
+        async move {
+            let store = inner.store.clone();
+            let waiting = inner.metrics.holding().bytes;
+            if !store.is_untidy(waiting, tidy::SLACK_BYTES).unwrap_or(false) {
+                return;
+            }
+            let began = std::time::Instant::now();
+            let flushed = store.clone();
+            let _ = tokio::task::spawn_blocking(move || flushed.flush()).await;
+            for part in 0..tidy::PARTS {
+                let store = store.clone(); // a relay that stops waits for one part at most
+                let _ = tokio::task::spawn_blocking(move || store.compact(part)).await;
+            }
+            tracing::info!(seconds = began.elapsed().as_secs(), "gave back the room of what is gone");
+        }
+    }
+
     fn failed(&self) -> impl Future<Output = ()> + Send + 'static {
         let mut failed = self.0.failed.clone();
         async move {
@@ -257,6 +388,8 @@ impl Drop for Inner {
         if let Some(writer) = self.writer.take() {
             let _ = writer.join();
         }
+        // A compaction that somebody began would keep the database open, or the process from ending.
+        self.store.db.cancel_all_background_work(true);
     }
 }
 

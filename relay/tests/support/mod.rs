@@ -1,6 +1,8 @@
 //! Two ends for tests: a relay with a clock that they move, and clients that say exactly what they are told to.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, dead_code)]
 
+pub(crate) mod program;
+
 use std::{
     sync::{
         Arc,
@@ -22,10 +24,10 @@ use hushwire_proto::{
         serve::ServeLimits,
         tls::ServerIdentity,
     },
-    relay::{Answer, Deliveries, Delivery, Deposit, Push, Request, TokenClass},
+    relay::{Answer, Deliveries, Delivery, Deposit, DepositMany, Door, Push, RefusedReason, Request, TokenClass},
 };
 use hushwire_relay::{
-    Parts, Running,
+    Operation, Parts, Running,
     clock::Clock,
     queue::{Queue, memory::MemoryQueue},
     quota::Rules,
@@ -51,18 +53,37 @@ impl TestRelay {
     }
 
     pub(crate) fn of(queue: impl Queue) -> Self {
+        Self::with(queue, Operation::default())
+    }
+
+    /// One whose time passes as the second says, whatever the clock on the wall shows.
+    pub(crate) fn with_two_clocks(queue: impl Queue) -> (Self, Arc<AtomicU64>) {
+        let (shown, passed) = (Arc::new(AtomicU64::new(1_750_000_000_000)), Arc::new(AtomicU64::new(0)));
+        let (wall, steady) = (shown.clone(), passed.clone());
+        let clock =
+            Clock::of(move || UnixMillis(wall.load(Relaxed)), move || Duration::from_millis(steady.load(Relaxed)));
+        (Self::start(queue, Operation::default(), shown, clock), passed)
+    }
+
+    pub(crate) fn with(queue: impl Queue, operation: Operation) -> Self {
         let clock = Arc::new(AtomicU64::new(1_750_000_000_000));
         let told = clock.clone();
+        let from = Clock::from_fn(move || UnixMillis(told.load(Relaxed)));
+        Self::start(queue, operation, clock, from)
+    }
+
+    fn start(queue: impl Queue, operation: Operation, shown: Arc<AtomicU64>, clock: Clock) -> Self {
         let parts = Parts {
             queue,
             identity: ServerIdentity::self_signed(&["localhost".to_owned()]).unwrap(),
             listen: "127.0.0.1:0".parse().unwrap(),
             host: "127.0.0.1".to_owned(),
             connections: ServeLimits::default(),
-            clock: Clock::from_fn(move || UnixMillis(told.load(Relaxed))),
+            clock,
             sweep_every: Duration::from_millis(10),
+            operation,
         };
-        Self { running: hushwire_relay::start(parts).unwrap(), clock }
+        Self { running: hushwire_relay::start(parts).unwrap(), clock: shown }
     }
 
     pub(crate) async fn connect(&self) -> Client {
@@ -88,6 +109,12 @@ impl Client {
         let connection = Connection::connect(address, RELAY_ALPN, DEADLINE).await.unwrap();
         let pushes = connection.pushes().unwrap();
         Self { connection, pushes }
+    }
+
+    pub(crate) async fn try_connect(address: &ServerAddress, deadline: Duration) -> Option<Self> {
+        let connection = Connection::connect(address, RELAY_ALPN, deadline).await.ok()?;
+        let pushes = connection.pushes()?;
+        Some(Self { connection, pushes })
     }
 
     pub(crate) fn start(&self, request: Request) -> PendingCall {
@@ -190,6 +217,15 @@ impl Owner {
     }
 }
 
+/// The same envelope for all of them, under the deposit id that says the mark.
+pub(crate) fn deposit_many(to: &[Owner], mark: u64, bytes: usize) -> Request {
+    let door = |owner: &Owner| {
+        let Request::Deposit(Deposit { mailbox, token, id, .. }) = owner.deposit(mark) else { unreachable!() };
+        Door { mailbox, token, id }
+    };
+    Request::DepositMany(DepositMany { envelope: envelope(mark, bytes), doors: to.iter().map(door).collect() })
+}
+
 pub(crate) fn envelope(mark: u64, bytes: usize) -> Envelope {
     let mut body = vec![0xEE; bytes];
     body.iter_mut().zip(mark.to_be_bytes()).for_each(|(byte, of)| *byte = of);
@@ -231,4 +267,11 @@ pub(crate) async fn send_raw(relay: &TestRelay, bytes: &[u8]) -> u32 {
     let closed = timeout(DEADLINE, connection.closed()).await.unwrap();
     let Disconnect::Closed(code) = Disconnect::from(closed) else { panic!("not closed by the relay") };
     code.code()
+}
+
+pub(crate) fn assert_refused(answer: &Answer, reason: RefusedReason) {
+    match answer {
+        Answer::Refused(refused) => assert_eq!(refused.reason, reason, "{}", refused.detail),
+        other => panic!("{other:?} instead of {reason}"),
+    }
 }

@@ -5,7 +5,10 @@ use std::sync::{Arc, Mutex};
 
 use hushwire_proto::ids::{MailboxId, Seq, TokenHash, UnixMillis};
 use hushwire_proto::relay::TokenClass;
-use hushwire_relay::queue::{AppendError, Arrivals, GrantError, Page, Put, Queue, RemoveError, StorageError, Swept};
+use hushwire_relay::metrics::Metrics;
+use hushwire_relay::queue::{
+    AppendError, Arrivals, GrantError, Page, Put, Queue, RemoveError, StorageError, Swept, Usage,
+};
 use hushwire_relay::quota::Rules;
 
 #[derive(Clone, Debug)]
@@ -28,6 +31,14 @@ impl<Q> Tap<Q> {
 impl<Q: Queue> Queue for Tap<Q> {
     fn rules(&self) -> &Rules {
         self.queue.rules()
+    }
+
+    fn metrics(&self) -> &Arc<Metrics> {
+        self.queue.metrics()
+    }
+
+    fn usage(&self) -> impl Future<Output = Result<Usage, StorageError>> + Send + 'static {
+        self.queue.usage()
     }
 
     fn append(&self, put: Put, now: UnixMillis) -> impl Future<Output = Result<Seq, AppendError>> + Send + 'static {

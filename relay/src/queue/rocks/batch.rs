@@ -11,11 +11,13 @@ use hushwire_proto::{
 use rocksdb::WriteBatch;
 
 use super::{
-    keys::{self, DepositRow, EnvelopeHead, Hour, MailboxRow},
+    bodies::Bodies,
+    keys::{self, Body, BodyId, DepositRow, EnvelopeHead, Hour, MailboxRow},
     store::{Family, Store},
 };
 use crate::{
-    queue::{AppendError, GrantError, Put, RemoveError, StorageError, Swept},
+    metrics::{Holding, Metrics},
+    queue::{AppendError, GrantError, Outcomes, Put, PutDoor, PutMany, RemoveError, StorageError, Swept},
     quota::Rules,
 };
 
@@ -26,10 +28,34 @@ const SWEEP_ROWS_MAX: u64 = 1024;
 /// away, is one range.
 const POINT_DELETIONS_MAX: u64 = 512;
 
+/// What is true once the rows are written.
+#[derive(Debug, Default)]
+pub(super) struct Changes {
+    /// For whoever waits for them.
+    pub(super) arrived: Vec<(MailboxId, Delivery)>,
+    pub(super) counted: Counted,
+}
+
+/// For the metrics.
+#[derive(Debug, Default)]
+pub(super) struct Counted {
+    pub(super) came: Holding,
+    pub(super) gone: Holding,
+    pub(super) acknowledged: u64,
+    pub(super) expired: u64,
+}
+
+/// Hundredths of the line from which on no mailbox is made: before deposits are refused, which is when it is full.
+const MAILBOXES_SHED_AT: u64 = 75;
+
 /// Rows to be written together.
 pub(super) struct Batch<'a> {
     store: &'a Store,
     rules: &'a Rules,
+    /// Nothing new.
+    low: bool,
+    /// No new mailboxes.
+    crowded: bool,
     writes: WriteBatch,
     rows: BTreeMap<MailboxId, MailboxRow>,
     tokens: BTreeMap<(MailboxId, TokenHash), Option<TokenClass>>,
@@ -37,14 +63,18 @@ pub(super) struct Batch<'a> {
     mailboxes: Option<u64>,
     first_new: BTreeMap<MailboxId, Seq>,
     arrived: Vec<(MailboxId, Delivery)>,
+    counted: Counted,
+    bodies: Bodies,
     value: Vec<u8>,
 }
 
 impl<'a> Batch<'a> {
-    pub(super) fn new(store: &'a Store, rules: &'a Rules) -> Self {
+    pub(super) fn new(store: &'a Store, rules: &'a Rules, metrics: &Metrics) -> Self {
         Self {
             store,
             rules,
+            low: metrics.is_low(),
+            crowded: metrics.pressure() >= MAILBOXES_SHED_AT,
             writes: WriteBatch::default(),
             rows: BTreeMap::new(),
             tokens: BTreeMap::new(),
@@ -52,6 +82,8 @@ impl<'a> Batch<'a> {
             mailboxes: None,
             first_new: BTreeMap::new(),
             arrived: Vec::new(),
+            counted: Counted::default(),
+            bodies: Bodies::default(),
             value: Vec::new(),
         }
     }
@@ -65,8 +97,8 @@ impl<'a> Batch<'a> {
         self.first_new.get(to).is_some_and(|first| *first <= through)
     }
 
-    /// The rows, and the envelopes that are among them.
-    pub(super) fn finish(mut self) -> Result<(WriteBatch, Vec<(MailboxId, Delivery)>), StorageError> {
+    /// The rows, and what they change.
+    pub(super) fn finish(mut self) -> Result<(WriteBatch, Changes), StorageError> {
         let family = self.store.family(Family::Mailboxes)?;
         for (id, row) in &self.rows {
             self.writes.put_cf(family, id.as_bytes(), row.to_bytes());
@@ -74,12 +106,24 @@ impl<'a> Batch<'a> {
         if let Some(count) = self.mailboxes {
             self.writes.put(keys::MAILBOXES_KEY, count.to_be_bytes());
         }
-        Ok((self.writes, self.arrived))
+        self.bodies.finish(self.store, &mut self.writes)?;
+        Ok((self.writes, Changes { arrived: self.arrived, counted: self.counted }))
     }
 
     /// An unknown mailbox and a wrong token are the same lookup of one key that is not there: who asks cannot tell
     /// them apart by the time it takes.
     pub(super) fn append(&mut self, put: Put, now: UnixMillis) -> Result<Seq, AppendError> {
+        self.put(put, None, now)
+    }
+
+    /// One after the other, as by [`Self::append`]; but what is sealed is written once.
+    pub(super) fn append_many(&mut self, many: PutMany, body: BodyId, now: UnixMillis) -> Outcomes {
+        let PutMany { envelope, doors } = many;
+        let put = |PutDoor { mailbox, token, id }| Put { mailbox, token, id, envelope: envelope.clone() };
+        doors.into_iter().map(|door| self.put(put(door), Some(body), now)).collect()
+    }
+
+    fn put(&mut self, put: Put, body: Option<BodyId>, now: UnixMillis) -> Result<Seq, AppendError> {
         let Put { mailbox, token, id, envelope } = put;
         let class = self.token(&mailbox, &token)?.ok_or(AppendError::NoSuchDoor)?;
         let mut row = self.mailbox(&mailbox)?.ok_or(AppendError::NoSuchDoor)?;
@@ -87,6 +131,9 @@ impl<'a> Batch<'a> {
             && self.rules.remembers(known.first, now)
         {
             return Ok(known.seq);
+        }
+        if self.low {
+            return Err(AppendError::NoSpace);
         }
         let bytes = u64::try_from(envelope.len()).unwrap_or(u64::MAX);
         self.rules.admit(row.used(), class, bytes)?;
@@ -104,12 +151,21 @@ impl<'a> Batch<'a> {
         }
         self.value.clear();
         EnvelopeHead { stored_at: now, put: row.put }.write(&mut self.value);
-        self.value.extend_from_slice(envelope.bytes());
+        match body {
+            None => self.value.extend_from_slice(envelope.bytes()),
+            Some(id) => {
+                self.bodies.keep(self.store, &mut self.writes, id, envelope.bytes())?;
+                self.value.extend_from_slice(&id.0);
+                row.shared = row.last;
+            }
+        }
         self.writes.put_cf(envelopes, keys::envelope(&mailbox, row.last), &self.value);
         let deposit = DepositRow { seq: row.last, first: now };
         self.writes.put_cf(deposits, keys::deposit(&mailbox, &id), deposit.to_bytes());
         self.writes.put_cf(deposit_hours, keys::deposit_hour(hour, &mailbox, &id), []);
 
+        self.counted.came.envelopes = self.counted.came.envelopes.saturating_add(1);
+        self.counted.came.bytes = self.counted.came.bytes.saturating_add(bytes);
         self.rows.insert(mailbox, row);
         self.first_new.entry(mailbox).or_insert(row.last);
         self.deposits.insert((mailbox, id), deposit);
@@ -125,16 +181,25 @@ impl<'a> Batch<'a> {
             return Err(RemoveError::NotGivenYet { through, last });
         }
         match row {
-            Some(row) if through > row.removed_through => Ok(self.remove_known(of, row, through)?),
+            Some(row) if through > row.removed_through => {
+                let removed = self.remove_known(of, row, through)?;
+                self.counted.acknowledged = self.counted.acknowledged.saturating_add(removed);
+                Ok(())
+            }
             _ => Ok(()),
         }
     }
 
-    fn remove_known(&mut self, of: MailboxId, mut row: MailboxRow, through: Seq) -> Result<(), StorageError> {
+    /// How many it were.
+    fn remove_known(&mut self, of: MailboxId, mut row: MailboxRow, through: Seq) -> Result<u64, StorageError> {
         let envelopes = self.store.family(Family::Envelopes)?;
         let head = self.store.head(&of, through)?.ok_or(StorageError::Failed)?;
         let first = row.removed_through.0.saturating_add(1);
-        if through.0.saturating_sub(row.removed_through.0) <= POINT_DELETIONS_MAX {
+        if row.shared > row.removed_through {
+            self.release(&of, Seq(first), through.min(row.shared))?;
+        }
+        let count = through.0.saturating_sub(row.removed_through.0);
+        if count <= POINT_DELETIONS_MAX {
             for seq in first..=through.0 {
                 self.writes.delete_cf(envelopes, keys::envelope(&of, Seq(seq)));
             }
@@ -142,10 +207,26 @@ impl<'a> Batch<'a> {
             let (from, to) = (Seq(first), Seq(through.0.saturating_add(1)));
             self.writes.delete_range_cf(envelopes, keys::envelope(&of, from), keys::envelope(&of, to));
         }
+        let gone = &mut self.counted.gone;
+        gone.envelopes = gone.envelopes.saturating_add(count);
+        gone.bytes = gone.bytes.saturating_add(head.put.minus(row.gone).bytes);
         row.gone = head.put;
         row.removed_through = through;
         self.rows.insert(of, row);
-        Ok(())
+        Ok(count)
+    }
+
+    /// These are about to go.
+    fn release(&mut self, of: &MailboxId, from: Seq, through: Seq) -> Result<(), StorageError> {
+        let store = self.store;
+        store.each_envelope(of, from, None, |seq, _, body| {
+            if let Body::Shared(id) = body
+                && seq <= through
+            {
+                self.bodies.release(store, id)?;
+            }
+            Ok(seq < through)
+        })
     }
 
     pub(super) fn grant(&mut self, of: MailboxId, tokens: Vec<(TokenHash, TokenClass)>) -> Result<(), GrantError> {
@@ -155,6 +236,12 @@ impl<'a> Batch<'a> {
             Some(_) => None,
             None => Some(self.mailboxes()?.saturating_add(1)),
         };
+        if known.is_none() && self.low {
+            return Err(GrantError::NoSpace);
+        }
+        if known.is_none() && self.crowded {
+            return Err(StorageError::Busy.into());
+        }
         if mailboxes.is_some_and(|count| count > self.rules.mailboxes_max) {
             return Err(GrantError::TooManyMailboxes);
         }
@@ -173,6 +260,7 @@ impl<'a> Batch<'a> {
             self.tokens.insert((of, hash), Some(class));
         }
         self.rows.insert(of, row);
+        self.counted.came.mailboxes = self.counted.came.mailboxes.saturating_add(mailboxes.is_some().into());
         self.mailboxes = mailboxes.or(self.mailboxes);
         Ok(())
     }
@@ -200,8 +288,10 @@ impl<'a> Batch<'a> {
     /// Only in an empty batch.
     pub(super) fn expire(&mut self, now: UnixMillis) -> Result<Swept, StorageError> {
         let mut swept = Swept::default();
+        self.writes.put(keys::TIME_KEY, now.0.to_be_bytes());
         self.expire_envelopes(Hour::of(self.rules.expires_before(now)), &mut swept)?;
         self.forget_deposits(Hour::of(self.rules.forgets_before(now)), &mut swept)?;
+        self.counted.expired = swept.envelopes;
         Ok(swept)
     }
 
@@ -219,7 +309,7 @@ impl<'a> Batch<'a> {
             let Some(row) = self.mailbox(&mailbox)? else { return Err(StorageError::Failed) };
             let mut through = row.removed_through;
             let mut complete = true;
-            store.each_envelope(&mailbox, Seq(through.0.saturating_add(1)), |seq, head, _| {
+            store.each_envelope(&mailbox, Seq(through.0.saturating_add(1)), None, |seq, head, _| {
                 let expired = Hour::of(head.stored_at) < before;
                 complete = !expired || left > 0;
                 if !expired || left == 0 {
@@ -230,7 +320,7 @@ impl<'a> Batch<'a> {
                 Ok(true)
             })?;
             if through > row.removed_through {
-                self.remove_known(mailbox, MailboxRow { expired_through: through, ..row }, through)?;
+                let _ = self.remove_known(mailbox, MailboxRow { expired_through: through, ..row }, through)?;
             }
             if complete {
                 self.writes.delete_cf(hours, key);

@@ -3,13 +3,17 @@
 //!
 //! | family | key | value |
 //! |---|---|---|
-//! | `default` | `schema`, `mailboxes` | `BE32` version; `BE64` how many mailboxes |
+//! | `default` | `schema`, `mailboxes`, `time` | `BE32` version; `BE64` how many mailboxes; `BE64` the relay's time |
 //! | `mailboxes` | mailbox | [`MailboxRow`] |
 //! | `tokens` | mailbox ‖ token hash | class: 1 request, 2 contact |
-//! | `envelopes` | mailbox ‖ `BE64(seq)` | [`EnvelopeHead`] ‖ sealed bytes |
+//! | `envelopes` | mailbox ‖ `BE64(seq)` | [`EnvelopeHead`] ‖ sealed bytes, or ‖ [`BodyId`] if many have it |
+//! | `bodies` | [`BodyId`] | sealed bytes |
+//! | `body-counts` | [`BodyId`] | `BE64`: mailboxes that have it |
 //! | `envelope-hours` | `BE32(hour)` ‖ mailbox | nothing: some envelope came in that hour |
 //! | `deposits` | mailbox ‖ deposit id | [`DepositRow`] |
 //! | `deposit-hours` | `BE32(hour)` ‖ mailbox ‖ deposit id | nothing: first made in that hour |
+//!
+//! Schema 1 had no bodies, and rows of mailboxes without [`MailboxRow::shared`]: they are read, and written as of today.
 
 use hushwire_proto::{
     ids::{DepositId, MailboxId, Seq, TokenHash, UnixMillis},
@@ -19,10 +23,14 @@ use hushwire_proto::{
 use crate::quota::Used;
 
 /// The version of everything below.
-pub(super) const SCHEMA: u32 = 1;
+pub(super) const SCHEMA: u32 = 2;
+
+/// What can be read as well.
+pub(super) const SCHEMA_BEFORE: u32 = 1;
 
 pub(super) const SCHEMA_KEY: &[u8] = b"schema";
 pub(super) const MAILBOXES_KEY: &[u8] = b"mailboxes";
+pub(super) const TIME_KEY: &[u8] = b"time";
 
 const HOUR_MILLIS: u64 = 3_600_000;
 
@@ -49,6 +57,27 @@ pub(super) struct MailboxRow {
     pub(super) tokens: u32,
     /// The last hour in `envelope-hours`.
     pub(super) hour: Hour,
+    /// The last number whose body others have as well; 0: none.
+    pub(super) shared: Seq,
+}
+
+/// The name of an envelope that many mailboxes have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct BodyId(pub(super) [u8; 16]);
+
+/// What a row of an envelope has behind its head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Body<'a> {
+    /// The sealed bytes.
+    Own(&'a [u8]),
+    /// Their name. No envelope has 16 bytes.
+    Shared(BodyId),
+}
+
+impl<'a> Body<'a> {
+    pub(super) fn of(bytes: &'a [u8]) -> Self {
+        bytes.try_into().map_or(Self::Own(bytes), |id| Self::Shared(BodyId(id)))
+    }
 }
 
 /// What stands before the sealed bytes.
@@ -70,8 +99,13 @@ impl MailboxRow {
         self.put.minus(self.gone)
     }
 
+    /// How many wait: numbers have no gaps.
+    pub(super) fn envelopes(&self) -> u64 {
+        self.last.0.saturating_sub(self.removed_through.0)
+    }
+
     pub(super) fn to_bytes(self) -> Vec<u8> {
-        let Self { last, removed_through, expired_through, put, gone, tokens, hour } = self;
+        let Self { last, removed_through, expired_through, put, gone, tokens, hour, shared } = self;
         let numbers = [
             last.0,
             removed_through.0,
@@ -84,6 +118,7 @@ impl MailboxRow {
         let mut bytes: Vec<u8> = numbers.into_iter().flat_map(u64::to_be_bytes).collect();
         bytes.extend(tokens.to_be_bytes());
         bytes.extend(hour.0.to_be_bytes());
+        bytes.extend(shared.0.to_be_bytes());
         bytes
     }
 
@@ -97,6 +132,7 @@ impl MailboxRow {
             gone: rest.used()?,
             tokens: rest.u32()?,
             hour: Hour(rest.u32()?),
+            shared: if rest.0.is_empty() { Seq(0) } else { Seq(rest.u64()?) },
         };
         rest.0.is_empty().then_some(row)
     }
@@ -220,6 +256,7 @@ mod tests {
         gone: Used { bytes: 5, request_bytes: 6 },
         tokens: 8,
         hour: Hour(9),
+        shared: Seq(6),
     };
 
     fn hex(bytes: &[u8]) -> String {
@@ -240,7 +277,7 @@ mod tests {
     #[test]
     fn values_are_these_bytes() {
         let row = "0000000000000007000000000000000300000000000000020000000000000102000000000000000400000000000000050000\
-                   0000000000060000000800000009";
+                   00000000000600000008000000090000000000000006";
         assert_eq!(hex(&ROW.to_bytes()), row);
         let mut head = Vec::new();
         EnvelopeHead { stored_at: UnixMillis(0x11), put: ROW.put }.write(&mut head);
@@ -255,6 +292,10 @@ mod tests {
     fn rows_are_read_back_as_they_were_and_nothing_else_is_a_row() {
         let bytes = ROW.to_bytes();
         assert_eq!(MailboxRow::parse(&bytes), Some(ROW));
+        let of_schema_1 = bytes.split_last_chunk::<8>().and_then(|(row, _)| MailboxRow::parse(row));
+        assert_eq!(of_schema_1, Some(MailboxRow { shared: Seq(0), ..ROW }));
+        assert_eq!(Body::of(&[7; 16]), Body::Shared(BodyId([7; 16])));
+        assert_eq!(Body::of(&[7; 512]), Body::Own(&[7; 512]));
         assert_eq!(bytes.split_last().and_then(|(_, short)| MailboxRow::parse(short)), None);
         assert_eq!(MailboxRow::parse(&[&bytes[..], &[0]].concat()), None);
         assert_eq!(parse_envelope(&envelope(&BOB, Seq(9))), Some((BOB, Seq(9))));

@@ -7,20 +7,23 @@ use std::path::Path;
 
 use hushwire_proto::{
     envelope::Envelope,
-    ids::{DepositId, MailboxId, Seq, TokenHash},
+    ids::{DepositId, MailboxId, Seq, TokenHash, UnixMillis},
     limits::PUSH_ENVELOPES_MAX,
     relay::{Delivery, TokenClass},
 };
 use rocksdb::{
-    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, DBRawIterator,
-    DBRecoveryMode, LogLevel, Options, ReadOptions, WriteBatch, WriteOptions,
+    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, DBPinnableSlice,
+    DBRawIterator, DBRecoveryMode, LogLevel, Options, ReadOptions, Snapshot, WriteBatch, WriteOptions,
 };
 
 use super::{
     OpenError,
-    keys::{self, DepositRow, EnvelopeHead, MailboxRow, SCHEMA},
+    keys::{self, Body, BodyId, DepositRow, EnvelopeHead, MailboxRow, SCHEMA},
 };
-use crate::queue::{Page, StorageError};
+use crate::{
+    queue::{Page, StorageError, Usage},
+    quota::Rules,
+};
 
 const MIB: usize = 1024 * 1024;
 
@@ -55,10 +58,12 @@ pub(super) enum Family {
     EnvelopeHours,
     Deposits,
     DepositHours,
+    Bodies,
+    BodyCounts,
 }
 
 impl Family {
-    const ALL: [Self; 7] = [
+    pub(super) const ALL: [Self; 9] = [
         Self::Default,
         Self::Mailboxes,
         Self::Tokens,
@@ -66,6 +71,8 @@ impl Family {
         Self::EnvelopeHours,
         Self::Deposits,
         Self::DepositHours,
+        Self::Bodies,
+        Self::BodyCounts,
     ];
 
     fn name(self) -> &'static str {
@@ -77,6 +84,8 @@ impl Family {
             Self::EnvelopeHours => "envelope-hours",
             Self::Deposits => "deposits",
             Self::DepositHours => "deposit-hours",
+            Self::Bodies => "bodies",
+            Self::BodyCounts => "body-counts",
         }
     }
 
@@ -90,7 +99,7 @@ impl Family {
         options.set_level_compaction_dynamic_level_bytes(true);
         options.add_compact_on_deletion_collector_factory(DELETIONS.0, DELETIONS.1, 0.5);
         match self {
-            Self::Envelopes => {
+            Self::Envelopes | Self::Bodies => {
                 options.set_compression_type(DBCompressionType::None);
                 options.set_write_buffer_size(16 * MIB);
                 table.set_block_size(16 * 1024);
@@ -106,7 +115,9 @@ impl Family {
                 options.set_memtable_whole_key_filtering(true);
                 options.set_memtable_prefix_bloom_ratio(UNWRITTEN_BLOOM);
             }
-            Self::Default | Self::EnvelopeHours | Self::DepositHours => options.set_write_buffer_size(4 * MIB),
+            Self::Default | Self::EnvelopeHours | Self::DepositHours | Self::BodyCounts => {
+                options.set_write_buffer_size(4 * MIB);
+            }
         }
         options.set_block_based_table_factory(&table);
         options
@@ -115,7 +126,7 @@ impl Family {
 
 /// The database with its families.
 pub(super) struct Store {
-    db: DB,
+    pub(super) db: DB,
 }
 
 impl Store {
@@ -150,17 +161,29 @@ impl Store {
         Ok(store)
     }
 
+    /// Opens what is there to be read, also while another process writes to it.
+    pub(super) fn look(path: &Path) -> Result<Self, OpenError> {
+        let cache = Cache::new_lru_cache(BLOCK_CACHE_BYTES);
+        let mut options = Options::default();
+        options.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
+        options.set_log_level(LogLevel::Warn);
+        let families = Family::ALL.map(|family| ColumnFamilyDescriptor::new(family.name(), family.options(&cache)));
+        let db = DB::open_cf_descriptors_read_only(&options, path, families, false)
+            .map_err(|cause| OpenError::Database { path: path.to_owned(), cause })?;
+        Ok(Self { db })
+    }
+
     fn check_schema(&self, path: &Path) -> Result<(), OpenError> {
         let failed = |cause| OpenError::Database { path: path.to_owned(), cause };
         match self.db.get(keys::SCHEMA_KEY).map_err(failed)? {
-            None => {
+            Some(found) if found == SCHEMA.to_be_bytes() => Ok(()),
+            old if old.as_ref().is_none_or(|old| *old == keys::SCHEMA_BEFORE.to_be_bytes()) => {
                 let mut batch = WriteBatch::default();
                 batch.put(keys::SCHEMA_KEY, SCHEMA.to_be_bytes());
                 self.db.write_opt(batch, &synced()).map_err(failed)
             }
-            Some(found) if found == SCHEMA.to_be_bytes() => Ok(()),
-            Some(found) => {
-                let found = found.try_into().map_or(u32::MAX, u32::from_be_bytes);
+            found => {
+                let found = found.unwrap_or_default().try_into().map_or(u32::MAX, u32::from_be_bytes);
                 Err(OpenError::Schema { path: path.to_owned(), found, known: SCHEMA })
             }
         }
@@ -185,6 +208,12 @@ impl Store {
         Ok(count.map_or(0, u64::from_be_bytes))
     }
 
+    /// The last that was kept.
+    pub(super) fn time(&self) -> Result<Option<UnixMillis>, StorageError> {
+        let time = self.row(Family::Default, keys::TIME_KEY, |bytes| bytes.try_into().ok())?;
+        Ok(time.map(|time| UnixMillis(u64::from_be_bytes(time))))
+    }
+
     pub(super) fn mailbox(&self, id: &MailboxId) -> Result<Option<MailboxRow>, StorageError> {
         self.row(Family::Mailboxes, id.as_bytes(), MailboxRow::parse)
     }
@@ -201,13 +230,41 @@ impl Store {
         self.row(Family::Envelopes, &keys::envelope(of, seq), |bytes| Some(EnvelopeHead::parse(bytes)?.0))
     }
 
+    pub(super) fn body_count(&self, id: BodyId) -> Result<u64, StorageError> {
+        let count = self.row(Family::BodyCounts, &id.0, |bytes| bytes.try_into().ok())?;
+        Ok(count.map_or(0, u64::from_be_bytes))
+    }
+
+    fn body(&self, id: BodyId, view: Option<&Snapshot<'_>>) -> Result<Option<DBPinnableSlice<'_>>, StorageError> {
+        let mut options = ReadOptions::default();
+        if let Some(view) = view {
+            options.set_snapshot(view);
+        }
+        let found = self.db.get_pinned_cf_opt(self.family(Family::Bodies)?, id.0, &options);
+        found.map_err(|error| unreadable(Family::Bodies, &error))
+    }
+
     /// Spec: [`crate::queue::Queue::read`].
     pub(super) fn page(&self, of: &MailboxId, after: Seq, bytes: usize) -> Result<Page, StorageError> {
         let Some(row) = self.mailbox(of)? else { return Ok(Page::default()) }; // before the envelopes: see Page::last
         let mut page = Page { envelopes: Vec::new(), expired_through: row.expired_through, last: row.last };
         let from = Seq(after.max(row.removed_through).0.saturating_add(1));
         let mut left = bytes;
-        self.each_envelope(of, from, |seq, head, sealed| {
+        // What many have may go while this is read: then all of it is read as it was.
+        let view = (row.shared >= from).then(|| self.db.snapshot());
+        self.each_envelope(of, from, view.as_ref(), |seq, head, body| {
+            let shared;
+            let sealed = match body {
+                Body::Own(sealed) => sealed,
+                Body::Shared(id) => match self.body(id, view.as_ref())? {
+                    Some(sealed) => {
+                        shared = sealed;
+                        &shared
+                    }
+                    None if seq > row.last => return Ok(false), // came and went since the row was read
+                    None => return Err(damaged(Family::Bodies)),
+                },
+            };
             let rest = left.checked_sub(sealed.len()).filter(|_| page.envelopes.len() < PUSH_ENVELOPES_MAX);
             let Some(rest) = rest else { return Ok(false) };
             left = rest;
@@ -218,18 +275,34 @@ impl Store {
         Ok(page)
     }
 
+    /// Counts what is there, mailbox by mailbox.
+    pub(super) fn usage(&self, rules: &Rules) -> Result<Usage, StorageError> {
+        let mut usage = Usage { disk_bytes: files(self.db.path()), ..Usage::default() };
+        self.scan(Family::Mailboxes, &[], None, None, |_, value| {
+            let row = MailboxRow::parse(value).ok_or_else(|| damaged(Family::Mailboxes))?;
+            usage.count(row.envelopes(), row.used(), row.tokens.into(), rules);
+            Ok(true)
+        })?;
+        self.scan(Family::BodyCounts, &[], None, None, |_, _| {
+            usage.shared_bodies = usage.shared_bodies.saturating_add(1);
+            Ok(true)
+        })?;
+        Ok(usage)
+    }
+
     /// The envelopes of a mailbox in their order, until `each` says enough.
     pub(super) fn each_envelope(
         &self,
         of: &MailboxId,
         from: Seq,
-        mut each: impl FnMut(Seq, EnvelopeHead, &[u8]) -> Result<bool, StorageError>,
+        view: Option<&Snapshot<'_>>,
+        mut each: impl FnMut(Seq, EnvelopeHead, Body<'_>) -> Result<bool, StorageError>,
     ) -> Result<(), StorageError> {
         let end = keys::envelope(of, Seq(u64::MAX));
-        self.scan(Family::Envelopes, &keys::envelope(of, from), end, |key, value| {
+        self.scan(Family::Envelopes, &keys::envelope(of, from), Some(end), view, |key, value| {
             let parsed = keys::parse_envelope(key).zip(EnvelopeHead::parse(value));
             let ((_, seq), (head, sealed)) = parsed.ok_or_else(|| damaged(Family::Envelopes))?;
-            each(seq, head, sealed)
+            each(seq, head, Body::of(sealed))
         })
     }
 
@@ -240,18 +313,24 @@ impl Store {
         end: Vec<u8>,
         mut each: impl FnMut(&[u8]) -> Result<bool, StorageError>,
     ) -> Result<(), StorageError> {
-        self.scan(family, &[], end, |key, _| each(key))
+        self.scan(family, &[], Some(end), None, |key, _| each(key))
     }
 
     fn scan(
         &self,
         family: Family,
         from: &[u8],
-        end: Vec<u8>,
+        end: Option<Vec<u8>>,
+        view: Option<&Snapshot<'_>>,
         mut each: impl FnMut(&[u8], &[u8]) -> Result<bool, StorageError>,
     ) -> Result<(), StorageError> {
         let mut options = ReadOptions::default();
-        options.set_iterate_upper_bound(end);
+        if let Some(end) = end {
+            options.set_iterate_upper_bound(end);
+        }
+        if let Some(view) = view {
+            options.set_snapshot(view);
+        }
         let mut rows: DBRawIterator<'_> = self.db.raw_iterator_cf_opt(self.family(family)?, options);
         rows.seek(from);
         while let Some((key, value)) = rows.item() {
@@ -272,6 +351,12 @@ impl Store {
         let bytes = self.db.get_pinned_cf(self.family(family)?, key).map_err(|error| unreadable(family, &error))?;
         bytes.map(|bytes| parse(&bytes).ok_or_else(|| damaged(family))).transpose()
     }
+}
+
+/// Bytes of the files in a directory, as far as they can be seen: some come and go.
+fn files(dir: &Path) -> u64 {
+    let files = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    files.filter_map(|file| file.metadata().ok()).map(|file| file.len()).sum()
 }
 
 fn synced() -> WriteOptions {

@@ -1,5 +1,5 @@
 //! The contract, and what only a disk can do wrong.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use std::{
     fs::{self, OpenOptions},
@@ -11,8 +11,8 @@ use std::{
 use hushwire_proto::{envelope::Envelope, ids::DepositId, relay::TokenClass};
 use tempfile::TempDir;
 
-use super::*;
-use crate::queue::contract;
+use super::{store::Family, *};
+use crate::queue::{PutDoor, contract};
 
 struct Disk(TempDir);
 
@@ -115,7 +115,7 @@ async fn a_database_of_a_newer_version_is_left_alone() {
     store.commit(batch).unwrap();
     drop(store);
     let opened = RocksQueue::open(dir.path(), Rules::default());
-    assert!(matches!(opened, Err(OpenError::Schema { found: 2, known: 1, .. })));
+    assert!(matches!(opened, Err(OpenError::Schema { found: 3, known: 2, .. })));
 }
 
 #[tokio::test]
@@ -185,4 +185,125 @@ async fn a_line_that_is_full_sends_deposits_away_and_lets_acknowledgements_throu
     assert_eq!(queue.append(put(9), NOW).await, Err(AppendError::Storage(StorageError::Busy)));
     assert_eq!(queue.remove(BOB, Seq(1)).await, Ok(()));
     assert_eq!(marks(&queue).await, [1]);
+}
+
+/// Bytes of all files.
+fn du(dir: &Path) -> u64 {
+    let files = fs::read_dir(dir.join(DATABASE_DIR)).unwrap().map(|file| file.unwrap().metadata().unwrap().len());
+    files.sum()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_room_of_what_expired_is_given_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let rules = Rules { retention: std::time::Duration::from_secs(86_400), ..Rules::default() };
+    let queue = RocksQueue::open(dir.path(), rules).unwrap();
+    queue.grant(BOB, vec![(TOKEN, TokenClass::Contact)]).await.unwrap();
+    let large = |mark: u16, byte: u8| {
+        let mut id = [0; 16];
+        id.iter_mut().zip(mark.to_be_bytes()).for_each(|(byte, of)| *byte = of);
+        let envelope = Envelope::new(vec![byte; ENVELOPE_BYTES_MAX].into()).unwrap();
+        Put { mailbox: BOB, token: TOKEN, id: DepositId(id), envelope }
+    };
+    for mark in 0..640 {
+        queue.append(large(mark, 1), NOW).await.unwrap();
+    }
+    let late = NOW.plus(26 * 3_600_000);
+    queue.append(large(9999, 2), late).await.unwrap();
+    let store = queue.0.store.clone();
+    store.flush().unwrap();
+    let full = du(dir.path());
+    assert!(full > 640 * 64 * 1024, "{full}");
+    assert!(!store.is_untidy(queue.metrics().holding().bytes, 0).unwrap());
+    while queue.expire(late).await.unwrap().more {}
+    assert_eq!(queue.metrics().holding().bytes, 64 * 1024);
+    assert!(store.is_untidy(queue.metrics().holding().bytes, 0).unwrap());
+    store.flush().unwrap();
+    for part in 0..tidy::PARTS {
+        store.compact(part).unwrap();
+    }
+    // Files that nothing needs any more are removed beside this.
+    let began = std::time::Instant::now();
+    while du(dir.path()) > full / 20 {
+        assert!(began.elapsed().as_secs() < 20, "{full} bytes of files, {} after", du(dir.path()));
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    assert_eq!(queue.read(BOB, Seq(0), ENVELOPE_BYTES_MAX).await.unwrap().envelopes.len(), 1);
+    assert!(!store.is_untidy(queue.metrics().holding().bytes, 0).unwrap());
+}
+
+#[tokio::test]
+async fn the_time_of_the_relay_is_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let queue = filled(dir.path(), 1).await;
+    assert_eq!(queue.kept_time(), None);
+    queue.expire(NOW.plus(5)).await.unwrap();
+    drop(queue);
+    assert_eq!(filled(dir.path(), 0).await.kept_time(), Some(NOW.plus(5)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_envelope_to_many_lies_on_the_disk_once_until_the_last_of_them_has_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let queue = RocksQueue::open(dir.path(), Rules::default()).unwrap();
+    let mailboxes: Vec<_> = (0..600_u16).map(|n| MailboxId(n.to_be_bytes().repeat(16).try_into().unwrap())).collect();
+    for mailbox in &mailboxes {
+        queue.grant(*mailbox, vec![(TOKEN, TokenClass::Contact)]).await.unwrap();
+    }
+    let doors = mailboxes.iter().map(|mailbox| PutDoor { mailbox: *mailbox, token: TOKEN, id: DepositId([1; 16]) });
+    let envelope = Envelope::new(vec![7; ENVELOPE_BYTES_MAX].into()).unwrap();
+    let stored = queue.append_many(PutMany { envelope, doors: doors.collect() }, NOW).await;
+    let usage = queue.usage().await.unwrap();
+    assert_eq!((usage.envelopes, usage.bytes, usage.shared_bodies), (600, 600 * 64 * 1024, 1));
+    assert!(usage.disk_bytes < 2 * 1024 * 1024, "{} bytes of files", usage.disk_bytes);
+    for (mailbox, seq) in mailboxes.iter().zip(stored).skip(1) {
+        queue.remove(*mailbox, seq.unwrap()).await.unwrap();
+    }
+    assert_eq!(queue.usage().await.unwrap().shared_bodies, 1, "the last one still has it");
+    let last = queue.read(mailboxes[0], Seq(0), ENVELOPE_BYTES_MAX).await.unwrap();
+    assert_eq!(last.envelopes[0].envelope.bytes()[..], [7; ENVELOPE_BYTES_MAX]);
+    queue.remove(mailboxes[0], last.last).await.unwrap();
+    assert_eq!(queue.usage().await.unwrap().shared_bodies, 0);
+}
+
+#[tokio::test]
+async fn a_queue_of_schema_1_is_read_and_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let queue = filled(dir.path(), 3).await;
+    drop(queue);
+    // A row as schema 1 had it: without the number of the last shared envelope.
+    let store = Store::open(&dir.path().join(DATABASE_DIR)).unwrap();
+    let row = store.mailbox(&BOB).unwrap().unwrap().to_bytes();
+    let mut batch = WriteBatch::default();
+    batch.put_cf(store.family(Family::Mailboxes).unwrap(), BOB.as_bytes(), row.split_last_chunk::<8>().unwrap().0);
+    batch.put(keys::SCHEMA_KEY, keys::SCHEMA_BEFORE.to_be_bytes());
+    store.commit(batch).unwrap();
+    drop(store);
+    fs::remove_file(dir.path().join("acknowledged")).unwrap(); // this test wrote beside it
+    let queue = RocksQueue::open(dir.path(), Rules::default()).unwrap();
+    assert_eq!(marks(&queue).await, [0, 1, 2]);
+    queue.append(put(3), NOW).await.unwrap();
+    queue.remove(BOB, Seq(2)).await.unwrap();
+    assert_eq!(marks(&queue).await, [2, 3]);
+}
+
+#[tokio::test]
+async fn a_line_that_fills_up_makes_no_mailboxes_first_and_takes_no_deposits_last() {
+    const CAROL: MailboxId = MailboxId([9; 32]);
+    let dir = tempfile::tempdir().unwrap();
+    let queue = filled(dir.path(), 2).await;
+    let door = || vec![(TOKEN, TokenClass::Contact)];
+    let share = |hundredths: usize| u32::try_from(DEPOSITS_WAITING_BYTES / 100 * hundredths).unwrap();
+    let crowd = queue.0.deposits.clone().acquire_many_owned(share(80)).await.unwrap();
+    queue.append(put(2), NOW).await.unwrap();
+    assert_eq!(queue.grant(CAROL, door()).await, Err(GrantError::Storage(StorageError::Busy)));
+    assert_eq!(queue.grant(BOB, door()).await, Ok(()), "who is there is not turned away");
+    let rest = u32::try_from(queue.0.deposits.available_permits()).unwrap();
+    let flood = queue.0.deposits.clone().acquire_many_owned(rest).await.unwrap();
+    assert_eq!(queue.append(put(3), NOW).await, Err(AppendError::Storage(StorageError::Busy)));
+    assert_eq!(queue.remove(BOB, Seq(1)).await, Ok(()), "nor an acknowledgement, ever");
+    drop((crowd, flood));
+    queue.append(put(3), NOW).await.unwrap();
+    queue.grant(CAROL, door()).await.unwrap();
+    assert_eq!(marks(&queue).await, [1, 2, 3]);
 }

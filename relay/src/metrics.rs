@@ -1,0 +1,201 @@
+//! What an operator can watch: numbers about the whole relay, and no label that names a mailbox, a token, an address or
+//! anybody.
+//!
+//! Counted where it happens, without locks; read by `admin.rs` and put into Prometheus' words by `text`.
+
+mod histogram;
+pub(crate) mod text;
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+
+use hushwire_proto::relay::RefusedReason;
+
+pub use self::histogram::Histogram;
+
+/// Jobs in one batch: powers of two up to what one batch takes.
+const BATCH_JOBS: [u64; 11] = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024];
+
+/// Microseconds of one sync: a fast disk's, to one that should be replaced.
+const SYNC_MICROS: [u64; 12] =
+    [100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 500_000, 2_000_000];
+
+/// Only grows.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// So many more.
+    pub fn add(&self, more: u64) {
+        self.0.fetch_add(more, Relaxed);
+    }
+
+    /// So many until now.
+    #[must_use]
+    pub fn get(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}
+
+/// As it is now.
+#[derive(Debug, Default)]
+pub struct Gauge(AtomicU64);
+
+impl Gauge {
+    /// It is this.
+    pub fn set(&self, now: u64) {
+        self.0.store(now, Relaxed);
+    }
+
+    /// What it is.
+    #[must_use]
+    pub fn get(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}
+
+/// Refusals, by reason.
+#[derive(Debug, Default)]
+pub struct Refusals([Counter; RefusedReason::ALL.len()]);
+
+impl Refusals {
+    /// One more.
+    pub fn count(&self, reason: RefusedReason) {
+        if let Some((_, counter)) = self.iter().find(|(known, _)| *known == reason) {
+            counter.add(1);
+        }
+    }
+
+    /// Every reason.
+    pub fn iter(&self) -> impl Iterator<Item = (RefusedReason, &Counter)> {
+        RefusedReason::ALL.iter().copied().zip(&self.0)
+    }
+}
+
+/// What a queue holds. Rows of a mailbox are counted as if every envelope were stored by itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Holding {
+    /// Mailboxes.
+    pub mailboxes: u64,
+    /// Envelopes that wait.
+    pub envelopes: u64,
+    /// Bytes of them.
+    pub bytes: u64,
+}
+
+impl Holding {
+    /// With what came and without what went.
+    fn changed(self, came: Self, gone: Self) -> Self {
+        let change = |now: u64, came, gone| now.saturating_add(came).saturating_sub(gone);
+        Self {
+            mailboxes: change(self.mailboxes, came.mailboxes, gone.mailboxes),
+            envelopes: change(self.envelopes, came.envelopes, gone.envelopes),
+            bytes: change(self.bytes, came.bytes, gone.bytes),
+        }
+    }
+}
+
+/// Everything that a relay and its queue count, beside the connections.
+#[derive(Debug)]
+pub struct Metrics {
+    /// Deposits answered *stored*, repeats among them.
+    pub deposits_stored: Counter,
+    /// Deposits refused.
+    pub deposits_refused: Refusals,
+    /// Requests of any kind refused.
+    pub refused: Refusals,
+    /// Envelopes put in a push, some of them more than once.
+    pub delivered: Counter,
+    /// Envelopes removed because their owner has them.
+    pub acknowledged: Counter,
+    /// Envelopes that expired.
+    pub expired: Counter,
+    /// [`Holding::mailboxes`].
+    pub mailboxes: Gauge,
+    /// [`Holding::envelopes`].
+    pub envelopes: Gauge,
+    /// [`Holding::bytes`].
+    pub bytes: Gauge,
+    /// Bytes of deposits that wait to be written.
+    pub backlog: Gauge,
+    /// How many may wait; 0: nothing ever waits.
+    pub backlog_max: Gauge,
+    /// Jobs that one batch had.
+    pub batch_jobs: Histogram<11>,
+    /// Microseconds that writing and syncing one batch took.
+    pub sync_micros: Histogram<12>,
+    /// Bytes free on the disk of the queue; 0: not known.
+    pub disk_free: Gauge,
+    /// Bytes that must stay free on it.
+    pub disk_reserve: Gauge,
+    /// Less is free than that.
+    pub disk_low: AtomicBool,
+    /// The queue failed because not a byte was free.
+    pub out_of_space: AtomicBool,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self {
+            deposits_stored: Counter::default(),
+            deposits_refused: Refusals::default(),
+            refused: Refusals::default(),
+            delivered: Counter::default(),
+            acknowledged: Counter::default(),
+            expired: Counter::default(),
+            mailboxes: Gauge::default(),
+            envelopes: Gauge::default(),
+            bytes: Gauge::default(),
+            backlog: Gauge::default(),
+            backlog_max: Gauge::default(),
+            batch_jobs: Histogram::new(BATCH_JOBS),
+            sync_micros: Histogram::new(SYNC_MICROS),
+            disk_free: Gauge::default(),
+            disk_reserve: Gauge::default(),
+            disk_low: AtomicBool::default(),
+            out_of_space: AtomicBool::default(),
+        }
+    }
+}
+
+impl Metrics {
+    /// The queue holds this.
+    pub fn holds(&self, holding: Holding) {
+        let Holding { mailboxes, envelopes, bytes } = holding;
+        self.mailboxes.set(mailboxes);
+        self.envelopes.set(envelopes);
+        self.bytes.set(bytes);
+    }
+
+    /// Hundredths of what may wait that do.
+    pub(crate) fn pressure(&self) -> u64 {
+        self.backlog.get().saturating_mul(100).checked_div(self.backlog_max.get()).unwrap_or(0)
+    }
+
+    /// Whether nothing new is taken.
+    pub(crate) fn is_low(&self) -> bool {
+        self.disk_low.load(Relaxed)
+    }
+
+    /// The queue holds so much more. Said by one thread at a time.
+    pub(crate) fn came(&self, more: Holding) {
+        self.holds(self.holding().changed(more, Holding::default()));
+    }
+
+    /// The queue holds so much less. Said by one thread at a time.
+    pub(crate) fn went(&self, less: Holding) {
+        self.holds(self.holding().changed(Holding::default(), less));
+    }
+
+    /// The queue holds so much.
+    pub(crate) fn holding(&self) -> Holding {
+        Holding { mailboxes: self.mailboxes.get(), envelopes: self.envelopes.get(), bytes: self.bytes.get() }
+    }
+
+    /// A deposit was answered.
+    pub fn deposited(&self, outcome: Result<(), RefusedReason>) {
+        match outcome {
+            Ok(()) => self.deposits_stored.add(1),
+            Err(reason) => self.deposits_refused.count(reason),
+        }
+    }
+}
