@@ -21,7 +21,8 @@ const START_PATIENCE: Duration = Duration::from_secs(60);
 const PORTS: std::ops::Range<u16> = 20_000..30_000;
 
 /// What a relay is allowed that is to take any load: every connection comes from one address here.
-const UNBOUNDED: &str = "\nconnections_max = 50000\nconnections_per_address_max = 50000\nmailboxes_max = 1000000\n";
+const UNBOUNDED: &str = "\nconnections_max = 50000\nconnections_per_address_max = 50000\nmailboxes_max = 1000000\n\
+    requests_per_second_per_address = 1000000\nin_flight_mib_per_address = 32\n";
 
 /// A server that runs. Killed when dropped.
 #[derive(Debug)]
