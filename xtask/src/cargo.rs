@@ -69,7 +69,7 @@ pub(crate) fn command(subcommand: &str) -> Command {
 static CLAIMED: Once = Once::new();
 
 /// The packages of the workspace: all of ours, and nothing that takes long to build.
-const OURS: [&str; 11] = [
+const OURS: [&str; 12] = [
     "hushwire-proto",
     "hushwire-crypto",
     "hushwire-engine",
@@ -81,6 +81,7 @@ const OURS: [&str; 11] = [
     "hushwire-fuzz",
     "hushwire-interop",
     "hushwire-load",
+    "hushwire-timing",
 ];
 
 /// Several clones share the target directory, and cargo takes the same package of another clone for ours as long as its
@@ -116,6 +117,25 @@ fn plain(subcommand: &str) -> Command {
         command.arg("--locked");
     }
     command
+}
+
+/// A program of that name and version: from the path, or installed once beside the build. `else_said` is what comes of
+/// it otherwise.
+pub(crate) fn tool(name: &str, version: &str, else_said: &str) -> Result<PathBuf, Failure> {
+    let root = cache_dir().join("tools");
+    let ours = root.join("bin").join(name);
+    for program in [PathBuf::from(name), ours.clone()] {
+        let said = Command::new(&program).arg("--version").output().map(|output| output.stdout).unwrap_or_default();
+        if String::from_utf8_lossy(&said).trim() == format!("{name} {version}") {
+            return Ok(program);
+        }
+    }
+    println!("    {name} {version} is not here; building it into {}, once, for a few minutes", root.display());
+    let mut install = Command::new(binary());
+    install.args(["install", name, "--version", version, "--locked", "--force", "--root"]).arg(&root);
+    // Its own dependencies stay out of our target directory.
+    run(install.env_remove("CARGO_TARGET_DIR"), &format!("{name} could not be installed, so {else_said}"))?;
+    Ok(ours)
 }
 
 /// Runs it to its end, showing what it shows.
@@ -167,5 +187,30 @@ pub(crate) fn minutes(time: Duration) -> String {
     match time.as_secs() {
         seconds @ 0..60 => format!("{seconds} s"),
         seconds => format!("{} min {} s", seconds / 60, seconds % 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn what_another_clone_built_is_thrown_away_of_every_package_but_this_one() {
+        let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
+        let members = manifest.split_once("members = [").unwrap().1.split_once(']').unwrap().0;
+        let mut names: Vec<_> = members
+            .split(',')
+            .map(|member| member.trim().trim_matches('"'))
+            .filter(|member| !member.is_empty() && *member != "xtask")
+            .map(|member| {
+                let manifest = fs::read_to_string(root().join(member).join("Cargo.toml")).unwrap();
+                manifest.lines().find_map(|line| line.strip_prefix("name = ")).unwrap().trim_matches('"').to_owned()
+            })
+            .collect();
+        let mut ours = OURS.to_vec();
+        names.sort_unstable();
+        ours.sort_unstable();
+        assert_eq!(names, ours);
     }
 }

@@ -1,6 +1,5 @@
 //! What must hold before a change goes in, besides the tests. Warnings are errors.
 
-use std::path::PathBuf;
 use std::process::Command;
 
 use crate::{Failure, cargo, preflight, tidy};
@@ -52,28 +51,10 @@ fn doc() -> Result<(), Failure> {
 
 /// Licences, bans, sources. Not the advisories: their database cannot be fetched everywhere that this must pass.
 fn deny() -> Result<(), Failure> {
-    let program = cargo_deny()?;
+    let program = cargo::tool("cargo-deny", CARGO_DENY, "nothing was checked")?;
     let mut deny = Command::new(program);
     deny.current_dir(cargo::root()).args(["--workspace", "--all-features", "check", "licenses", "bans", "sources"]);
     cargo::run(&mut deny, "see above; `deny.toml` gives the reason of each rule")
-}
-
-/// A cargo-deny of the right version: from the path, or installed once beside the build.
-fn cargo_deny() -> Result<PathBuf, Failure> {
-    let root = cargo::cache_dir().join("tools");
-    let ours = root.join("bin/cargo-deny");
-    for program in [PathBuf::from("cargo-deny"), ours.clone()] {
-        let version = Command::new(&program).arg("--version").output().map(|output| output.stdout).unwrap_or_default();
-        if String::from_utf8_lossy(&version).trim() == format!("cargo-deny {CARGO_DENY}") {
-            return Ok(program);
-        }
-    }
-    println!("    cargo-deny {CARGO_DENY} is not here; building it into {}, once, for a few minutes", root.display());
-    let mut install = Command::new(cargo::binary());
-    install.args(["install", "cargo-deny", "--version", CARGO_DENY, "--locked", "--force", "--root"]).arg(&root);
-    // Its own dependencies stay out of our target directory.
-    cargo::run(install.env_remove("CARGO_TARGET_DIR"), "cargo-deny could not be installed, so nothing was checked")?;
-    Ok(ours)
 }
 
 /// A part of Rust that a minimal installation lacks.

@@ -102,7 +102,7 @@ struct Place {
 impl Place {
     /// Builds the programs, and writes down what to begin with.
     fn build(&self) -> Result<(), Failure> {
-        let mut build = Command::new(cargo_fuzz()?);
+        let mut build = Command::new(cargo::tool("cargo-fuzz", CARGO_FUZZ, "nothing was looked for")?);
         build
             .args(["build", "--release", "--fuzz-dir"])
             .arg(fuzz_dir().join("libfuzzer"))
@@ -182,24 +182,6 @@ impl Place {
         fs::create_dir_all(&dir).map_err(failed)?;
         Ok(dir)
     }
-}
-
-/// A cargo-fuzz of the right version: from the path, or installed once beside the build.
-fn cargo_fuzz() -> Result<PathBuf, Failure> {
-    let root = cargo::cache_dir().join("tools");
-    let ours = root.join("bin/cargo-fuzz");
-    for program in [PathBuf::from("cargo-fuzz"), ours.clone()] {
-        let version = Command::new(&program).arg("--version").output().map(|output| output.stdout).unwrap_or_default();
-        if String::from_utf8_lossy(&version).trim() == format!("cargo-fuzz {CARGO_FUZZ}") {
-            return Ok(program);
-        }
-    }
-    println!("  · cargo-fuzz {CARGO_FUZZ} is not here; building it into {}, once", root.display());
-    let mut install = Command::new(cargo::binary());
-    install.args(["install", "cargo-fuzz", "--version", CARGO_FUZZ, "--locked", "--force", "--root"]).arg(&root);
-    // Its own dependencies stay out of our target directory.
-    cargo::run(install.env_remove("CARGO_TARGET_DIR"), "cargo-fuzz could not be installed, so nothing was looked for")?;
-    Ok(ours)
 }
 
 fn started(program: &mut Command, log: &Path) -> Result<Child, Failure> {
