@@ -7,14 +7,18 @@ use std::net::IpAddr;
 use std::sync::Mutex;
 use std::time::{Instant, SystemTime};
 
+use hushwire_proto::account::Device;
 use hushwire_proto::ids::{AccountId, UnixMillis};
 use hushwire_proto::keyserver::{Answer, Refused, RefusedReason, Request, Welcome};
 
 use crate::Registration;
 use crate::connection::Session;
 use crate::keys::{Keys, KeysError};
-use crate::limits::{Buckets, COUNTED_ACCOUNTS_MAX, COUNTED_ADDRESSES_MAX, ONE_TIME_KEYS, REGISTRATIONS, TooFast};
+use crate::limits::{
+    Buckets, COUNTED_ACCOUNTS_MAX, COUNTED_ADDRESSES_MAX, LINKS, ONE_TIME_KEYS, REGISTRATIONS, TooFast,
+};
 
+mod append;
 mod fetch;
 mod publish;
 mod register;
@@ -26,6 +30,7 @@ pub(crate) struct Server {
     registration: Registration,
     one_time_keys: Mutex<Buckets<AccountId>>,
     registrations: Mutex<Buckets<IpAddr>>,
+    links: Mutex<Buckets<AccountId>>,
 }
 
 impl Server {
@@ -35,6 +40,7 @@ impl Server {
             registration,
             one_time_keys: Mutex::new(Buckets::new(ONE_TIME_KEYS, COUNTED_ACCOUNTS_MAX, now)),
             registrations: Mutex::new(Buckets::new(REGISTRATIONS, COUNTED_ADDRESSES_MAX, now)),
+            links: Mutex::new(Buckets::new(LINKS, COUNTED_ACCOUNTS_MAX, now)),
         }
     }
 }
@@ -43,8 +49,9 @@ impl Server {
 pub(crate) fn cost(request: &Request) -> u32 {
     match request {
         Request::Hello | Request::SignIn { .. } | Request::GetStock | Request::Lookup(_) | Request::Fetch { .. } => 1,
-        Request::Register { .. } => 4, // a few signatures and a sync
-        Request::Publish(_) => 8,      // up to a hundred signatures and a sync
+        Request::Register { .. } => 4,    // a few signatures and a sync
+        Request::Publish(_) => 8,         // up to a hundred signatures and a sync
+        Request::AppendLink { .. } => 16, // the signatures of a whole chain and a sync
     }
 }
 
@@ -59,6 +66,7 @@ pub(crate) async fn handle(server: &Server, session: &Session, request: Request)
         Request::Publish(publish) => publish::publish(server, session, publish).await,
         Request::GetStock => publish::stock(server, session),
         Request::Lookup(who) => fetch::lookup(server, &who),
+        Request::AppendLink { account, link } => append::append(server, account, link).await,
         Request::Fetch { account, devices } => fetch::fetch(server, account, devices).await,
     }
 }
@@ -78,6 +86,16 @@ pub(crate) fn overloaded(detail: &str, TooFast(wait): TooFast) -> Refused {
     // Rounded up, so that whoever waits so long does not come too early.
     let retry_after_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).saturating_add(1);
     Refused { reason: RefusedReason::Overloaded, detail: detail.to_owned(), retry_after_ms }
+}
+
+/// The account and the device that this connection has proven to be, if it is one still: a device that was revoked while
+/// it was signed in is a device no more.
+fn signed_in(server: &Server, session: &Session) -> Result<Option<(AccountId, Device)>, KeysError> {
+    let Some((proven, signing_key)) = session.device() else { return Ok(None) };
+    let stored = server.keys.account(proven.account())?;
+    let device = stored.as_ref().and_then(|stored| stored.device(proven.device()));
+    let device = device.filter(|listed| listed.signing_key == signing_key);
+    Ok(device.map(|device| (proven.account(), device.clone())))
 }
 
 fn not_signed_in() -> Answer {

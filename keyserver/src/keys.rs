@@ -10,15 +10,15 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use hushwire_proto::account::Chain;
+use hushwire_proto::account::{Chain, SignedLink};
 use hushwire_proto::ids::{AccountId, DeviceId};
-use hushwire_proto::keyserver::{Bundle, Stock};
+use hushwire_proto::keyserver::{Bundle, CURVE_KEY_LEN, Stock};
 use rocksdb::{ColumnFamily, DB, DBCompressionType, DBRecoveryMode, Options};
 use tokio::sync::watch;
 
 pub(crate) use self::prekeys::PublishRefusal;
 pub(crate) use self::rows::StoredAccount;
-use self::rows::{Family, SCHEMA, SCHEMA_KEY};
+use self::rows::{Family, Owner, SCHEMA, SCHEMA_KEY};
 use self::view::View;
 use self::writer::Writer;
 use crate::verify::VerifiedPublish;
@@ -70,6 +70,10 @@ pub(crate) enum KeysError {
 #[error("the database is damaged: a row of kind `{0}`")]
 pub(crate) struct Damaged(&'static str);
 
+impl Damaged {
+    pub(crate) const CHAIN: Self = Self("account");
+}
+
 /// Why an account was not registered. Nothing changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RegisterRefusal {
@@ -81,6 +85,13 @@ pub(crate) enum RegisterRefusal {
     Closed,
     /// The account has revoked the device of link 0 since.
     Revoked,
+}
+
+/// Why a chain was not kept. Nothing changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AppendRefusal {
+    /// The account has another chain by now than the one it follows from.
+    Changed,
 }
 
 /// The open database.
@@ -136,14 +147,32 @@ impl Keys {
         self.writer()?.write(move |view| register(view, &chain, handle, open)).await
     }
 
-    /// Keeps prekeys of a device; what is left then.
+    /// Keeps a chain in the place of `known`, and forgets the prekeys of devices that are none any more.
+    pub(crate) async fn append(
+        &self,
+        known: Vec<SignedLink>,
+        chain: Chain,
+    ) -> Result<Result<(), AppendRefusal>, KeysError> {
+        self.writer()?.write(move |view| append(view, &known, &chain)).await
+    }
+
+    /// Keeps prekeys of a device that has this identity key; what is left then.
     pub(crate) async fn publish(
         &self,
-        account: AccountId,
-        device: DeviceId,
+        owner: Owner,
+        identity: [u8; CURVE_KEY_LEN],
         publish: VerifiedPublish,
     ) -> Result<Result<Stock, PublishRefusal>, KeysError> {
-        self.writer()?.write(move |view| prekeys::publish(view, (account, device), publish.into_inner())).await
+        self.writer()?
+            .write(move |view| {
+                let stored = stored_account(view, owner.0)?;
+                let listed = stored.as_ref().and_then(|stored| stored.device(owner.1));
+                match listed.is_some_and(|device| device.identity_key == identity) {
+                    true => prekeys::publish(view, owner, publish.into_inner()),
+                    false => Ok(Err(PublishRefusal::Revoked)), // while its keys were verified
+                }
+            })
+            .await
     }
 
     /// What is left of a device's prekeys.
@@ -230,6 +259,21 @@ fn register(
     }
     view.put(Family::Handles, name.as_bytes().to_vec(), account.as_bytes().to_vec());
     stored.handle = Some(name);
+    view.put(Family::Accounts, account.as_bytes().to_vec(), stored.to_row());
+    Ok(Ok(()))
+}
+
+fn append(view: &mut View<'_>, known: &[SignedLink], chain: &Chain) -> Result<Result<(), AppendRefusal>, KeysError> {
+    let account = chain.account();
+    let Some(mut stored) = stored_account(view, account)?.filter(|stored| stored.links == known) else {
+        return Ok(Err(AppendRefusal::Changed));
+    };
+    for device in known.last().map_or(&[][..], |link| &link.link().devices) {
+        if chain.device(device.id).is_none_or(|kept| kept.identity_key != device.identity_key) {
+            prekeys::forget(view, (account, device.id))?;
+        }
+    }
+    stored.links = chain.links().to_vec();
     view.put(Family::Accounts, account.as_bytes().to_vec(), stored.to_row());
     Ok(Ok(()))
 }

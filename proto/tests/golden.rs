@@ -169,6 +169,7 @@ fn keyserver_messages() -> Vec<Golden> {
         request("get stock", Request::GetStock),
         request("look up a handle", Request::Lookup(Who::Handle("alice".to_owned()))),
         request("look up an account", Request::Lookup(Who::Account(account))),
+        request("append a link", Request::AppendLink { account, link: next_link() }),
         request("fetch", Request::Fetch { account, devices: vec![device, other] }),
         answer(
             "welcome",
@@ -179,6 +180,7 @@ fn keyserver_messages() -> Vec<Golden> {
         ),
         answer("registered", Answer::Registered),
         answer("signed in", Answer::SignedIn),
+        answer("appended", Answer::Appended),
         answer("stock", stock(Some(0))),
         answer("stock of nothing", stock(None)),
         answer("found", found(handle_name)),
@@ -220,10 +222,10 @@ fn every_reason_has_its_number_and_no_other_number_is_one() {
     let relay = relay::RefusedReason::ALL.iter().map(|reason| reason.code());
     assert!(relay.eq(1..=10));
     let keyserver = keyserver::RefusedReason::ALL.iter().map(|reason| reason.code());
-    assert!(keyserver.eq(1..=11));
+    assert!(keyserver.eq(1..=12));
     for code in 0..300 {
         assert_eq!(relay::RefusedReason::from_code(code).is_some(), (1..=10).contains(&code));
-        assert_eq!(keyserver::RefusedReason::from_code(code).is_some(), (1..=11).contains(&code));
+        assert_eq!(keyserver::RefusedReason::from_code(code).is_some(), (1..=12).contains(&code));
     }
 }
 

@@ -1,7 +1,7 @@
 //! What keyservers say of accounts, and what of it is believed: device lists that verify and follow from what is known,
 //! nothing else.
 
-use hushwire_proto::account::Chain;
+use hushwire_proto::account::{Chain, Compared};
 use hushwire_proto::address::{Handle, KEYSERVER_PORT, ServerAddress};
 use hushwire_proto::keyserver::{Found, RefusedReason, Who};
 use rand_core::CryptoRng;
@@ -80,20 +80,21 @@ pub(crate) fn refreshed<R: CryptoRng>(
     Ok(())
 }
 
-/// Keeps newer device lists of a contact; a list that does not follow from the one we know is held back and told.
+/// Keeps newer device lists of a contact, also if the recovery key took the account back. A list that contradicts the one
+/// we know is held back and told. Whether the account is the one that the list says it is.
 fn learn_chain<R: CryptoRng>(cx: &mut Cx<'_, R>, contact: ContactId, chain: &Chain) -> Result<bool, StoreError> {
-    let known = contacts::links(cx.db, contact)?;
-    if chain.links().starts_with(&known) {
-        if chain.links().len() > known.len() {
+    let known = verify_links(contacts::links(cx.db, contact)?).map_err(|_| damaged("links"))?;
+    match known.compare(chain) {
+        Ok(Compared::Newer | Compared::Recovered) => {
             contacts::set_links(cx.db, contact, chain)?;
+            Ok(true)
         }
-        return Ok(true);
+        Ok(Compared::Same | Compared::Older | Compared::Undone) => Ok(true),
+        Ok(Compared::Forked) | Err(_) => {
+            cx.event(Event::IdentityChanged { contact });
+            Ok(false)
+        }
     }
-    if !known.starts_with(chain.links()) {
-        cx.event(Event::IdentityChanged { contact });
-        return Ok(false);
-    }
-    Ok(true)
 }
 
 /// Where a contact's prekeys are: where they were found, else at our own keyserver.

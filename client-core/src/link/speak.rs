@@ -73,7 +73,9 @@ pub(crate) fn reply(answer: &Bytes, tongue: Tongue) -> Result<Reply, CallFailed>
             Ok(keyserver::Answer::Found(found)) => Ok(Reply::Found(found)),
             Ok(keyserver::Answer::Bundles(bundles)) => Ok(Reply::Bundles(bundles)),
             Ok(keyserver::Answer::Refused(refused)) => Err(CallFailed::Keyserver(refused)),
-            Ok(keyserver::Answer::Welcome(_) | keyserver::Answer::SignedIn) | Err(_) => Err(CallFailed::OutOfProtocol),
+            Ok(keyserver::Answer::Welcome(_) | keyserver::Answer::SignedIn | keyserver::Answer::Appended) | Err(_) => {
+                Err(CallFailed::OutOfProtocol)
+            }
         },
     }
 }

@@ -71,6 +71,11 @@ impl Kind {
 /// One device of one account: whose prekeys.
 pub(super) type Owner = (AccountId, DeviceId);
 
+/// What the keys of all prekeys of a device begin with.
+pub(super) fn owner_key((account, device): Owner) -> Vec<u8> {
+    [account.as_bytes(), &[device.get()][..]].concat()
+}
+
 /// The key of a signed or last-resort prekey, and what the keys of one-time prekeys begin with.
 pub(super) fn kind_key((account, device): Owner, kind: Kind) -> Vec<u8> {
     let mut key = Vec::with_capacity(AccountId::LEN + 6);
