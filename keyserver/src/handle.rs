@@ -4,7 +4,7 @@
 //! Spec: keyserver §2 to §6.
 
 use std::net::IpAddr;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::{Instant, SystemTime};
 
 use hushwire_proto::account::Device;
@@ -20,13 +20,14 @@ use crate::limits::{
 
 mod append;
 mod fetch;
+mod log;
 mod publish;
 mod register;
 
 /// What all connections share.
 #[derive(Debug)]
 pub(crate) struct Server {
-    pub(crate) keys: Keys,
+    pub(crate) keys: Arc<Keys>,
     registration: Registration,
     one_time_keys: Mutex<Buckets<AccountId>>,
     registrations: Mutex<Buckets<IpAddr>>,
@@ -34,7 +35,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub(crate) fn new(keys: Keys, registration: Registration, now: Instant) -> Self {
+    pub(crate) fn new(keys: Arc<Keys>, registration: Registration, now: Instant) -> Self {
         Self {
             keys,
             registration,
@@ -48,10 +49,13 @@ impl Server {
 /// What a request costs its connection, in units of one look into the database.
 pub(crate) fn cost(request: &Request) -> u32 {
     match request {
-        Request::Hello | Request::SignIn { .. } | Request::GetStock | Request::Lookup(_) | Request::Fetch { .. } => 1,
-        Request::Register { .. } => 4,    // a few signatures and a sync
-        Request::Publish(_) => 8,         // up to a hundred signatures and a sync
-        Request::AppendLink { .. } => 16, // the signatures of a whole chain and a sync
+        Request::Hello | Request::SignIn { .. } | Request::GetStock | Request::Fetch { .. } => 1,
+        Request::GetRoot { .. } => 1,
+        Request::Lookup(_) | Request::GetStep { .. } => 2, // a proof, or much to read
+        Request::Register { .. } => 4,                     // a few signatures and a sync
+        Request::Publish(_) => 8,                          // up to a hundred signatures and a sync
+        Request::GetHistory { .. } => 16,                  // sixteen versions with their proofs
+        Request::AppendLink { .. } => 16,                  // the signatures of a whole chain and a sync
     }
 }
 
@@ -65,7 +69,10 @@ pub(crate) async fn handle(server: &Server, session: &Session, request: Request)
         Request::SignIn { account, device, proof } => register::sign_in(server, session, account, device, &proof),
         Request::Publish(publish) => publish::publish(server, session, publish).await,
         Request::GetStock => publish::stock(server, session),
-        Request::Lookup(who) => fetch::lookup(server, &who),
+        Request::Lookup(who) => log::lookup(server, who).await,
+        Request::GetRoot { epoch } => log::root(server, epoch),
+        Request::GetHistory { handle_name } => log::history(server, handle_name).await,
+        Request::GetStep { epoch, offset } => log::step(server, epoch, offset),
         Request::AppendLink { account, link } => append::append(server, account, link).await,
         Request::Fetch { account, devices } => fetch::fetch(server, account, devices).await,
     }

@@ -1,4 +1,4 @@
-//! Accounts, handles and prekeys in RocksDB.
+//! Accounts, handles and prekeys in RocksDB, and the rows of the log.
 //!
 //! Owns what is durable and that each one-time key is given out once. Leaves to `verify` whether keys are good, and to
 //! `handle` who may ask. What a call here answers is on disk, synced, before it returns: a crash can lose a key that
@@ -14,15 +14,17 @@ use hushwire_proto::account::{Chain, SignedLink};
 use hushwire_proto::ids::{AccountId, DeviceId};
 use hushwire_proto::keyserver::{Bundle, CURVE_KEY_LEN, Stock};
 use rocksdb::{ColumnFamily, DB, DBCompressionType, DBRecoveryMode, Options};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 pub(crate) use self::prekeys::PublishRefusal;
 pub(crate) use self::rows::StoredAccount;
 use self::rows::{Family, Owner, SCHEMA, SCHEMA_KEY};
 use self::view::View;
 use self::writer::Writer;
+use crate::log::{Log, LogError, LogKeys, waiting_key};
 use crate::verify::VerifiedPublish;
 
+mod epochs;
 mod prekeys;
 mod rows;
 mod view;
@@ -49,6 +51,12 @@ pub enum OpenError {
         /// What stands there.
         found: String,
     },
+    /// The log in it cannot be read or begun.
+    #[error("the log of the keyserver cannot be used: {0}")]
+    Log(String),
+    /// The log was made with another key file, and cannot go on with this one.
+    #[error("the log in this database was made by another key; put the keyserver's own key file back")]
+    OtherKey,
     /// No thread, or no directory.
     #[error("the database cannot be opened: {0}")]
     System(#[from] std::io::Error),
@@ -61,6 +69,8 @@ pub(crate) enum KeysError {
     Database(#[from] rocksdb::Error),
     #[error(transparent)]
     Damaged(#[from] Damaged),
+    #[error(transparent)]
+    Log(#[from] LogError),
     #[error("the database takes no more writes")]
     Stopped,
 }
@@ -98,6 +108,11 @@ pub(crate) enum AppendRefusal {
 #[derive(Debug)]
 pub(crate) struct Keys {
     db: Arc<DB>,
+    log: Arc<Log>,
+    /// The newest epoch, and who waits for the next.
+    epoch: watch::Sender<u64>,
+    /// Something waits for the next epoch.
+    changed: Notify,
     failed: Arc<watch::Sender<bool>>,
     /// `None` once closed.
     writer: Mutex<Option<(Arc<Writer>, JoinHandle<()>)>>,
@@ -105,25 +120,15 @@ pub(crate) struct Keys {
 
 impl Keys {
     /// Opens the database in `dir`, or makes one.
-    pub(crate) fn open(dir: &Path) -> Result<Self, OpenError> {
-        std::fs::create_dir_all(dir)?;
-        let db = Arc::new(DB::open_cf_with_opts(
-            &options(),
-            dir,
-            Family::ALL.map(|family| (family.name(), family_options())),
-        )?);
-        match db.get(SCHEMA_KEY)? {
-            Some(found) if found == SCHEMA.to_be_bytes() => {}
-            Some(found) => return Err(OpenError::OtherSchema { found: format!("{found:?}") }),
-            None => {
-                let mut synced = rocksdb::WriteOptions::default();
-                synced.set_sync(true);
-                db.put_opt(SCHEMA_KEY, SCHEMA.to_be_bytes(), &synced)?;
-            }
-        }
+    pub(crate) fn open(dir: &Path, keys: LogKeys) -> Result<Self, OpenError> {
+        let db = Arc::new(open_database(dir)?);
+        let log = Arc::new(Log::new(db.clone(), keys).map_err(|error| OpenError::Log(error.to_string()))?);
+        let epoch = watch::Sender::new(epochs::begin(&db, &log)?);
         let failed = Arc::new(watch::Sender::new(false));
         let (writer, thread) = Writer::start(db.clone(), failed.clone())?;
-        Ok(Self { db, failed, writer: Mutex::new(Some((Arc::new(writer), thread))) })
+        let (changed, writer) = (Notify::new(), Mutex::new(Some((Arc::new(writer), thread))));
+        changed.notify_one(); // what waited when the process ended
+        Ok(Self { db, log, epoch, changed, failed, writer })
     }
 
     /// The account.
@@ -144,7 +149,9 @@ impl Keys {
         handle: Option<String>,
         open: bool,
     ) -> Result<Result<(), RegisterRefusal>, KeysError> {
-        self.writer()?.write(move |view| register(view, &chain, handle, open)).await
+        let done = self.writer()?.write(move |view| register(view, &chain, handle, open)).await;
+        self.changed.notify_one();
+        done
     }
 
     /// Keeps a chain in the place of `known`, and forgets the prekeys of devices that are none any more.
@@ -153,7 +160,9 @@ impl Keys {
         known: Vec<SignedLink>,
         chain: Chain,
     ) -> Result<Result<(), AppendRefusal>, KeysError> {
-        self.writer()?.write(move |view| append(view, &known, &chain)).await
+        let done = self.writer()?.write(move |view| append(view, &known, &chain)).await;
+        self.changed.notify_one();
+        done
     }
 
     /// Keeps prekeys of a device that has this identity key; what is left then.
@@ -229,6 +238,22 @@ impl Drop for Keys {
     }
 }
 
+/// Opens the database in `dir`, or makes one, of this schema.
+pub(crate) fn open_database(dir: &Path) -> Result<DB, OpenError> {
+    std::fs::create_dir_all(dir)?;
+    let db = DB::open_cf_with_opts(&options(), dir, Family::ALL.map(|family| (family.name(), family_options())))?;
+    match db.get(SCHEMA_KEY)? {
+        Some(found) if found == SCHEMA.to_be_bytes() => {}
+        Some(found) => return Err(OpenError::OtherSchema { found: format!("{found:?}") }),
+        None => {
+            let mut synced = rocksdb::WriteOptions::default();
+            synced.set_sync(true);
+            db.put_opt(SCHEMA_KEY, SCHEMA.to_be_bytes(), &synced)?;
+        }
+    }
+    Ok(db)
+}
+
 fn register(
     view: &mut View<'_>,
     chain: &Chain,
@@ -258,6 +283,7 @@ fn register(
         return Ok(Err(RegisterRefusal::OtherHandle));
     }
     view.put(Family::Handles, name.as_bytes().to_vec(), account.as_bytes().to_vec());
+    view.put(Family::Log, waiting_key(&name), Vec::new());
     stored.handle = Some(name);
     view.put(Family::Accounts, account.as_bytes().to_vec(), stored.to_row());
     Ok(Ok(()))
@@ -274,6 +300,9 @@ fn append(view: &mut View<'_>, known: &[SignedLink], chain: &Chain) -> Result<Re
         }
     }
     stored.links = chain.links().to_vec();
+    if let Some(name) = &stored.handle {
+        view.put(Family::Log, waiting_key(name), Vec::new());
+    }
     view.put(Family::Accounts, account.as_bytes().to_vec(), stored.to_row());
     Ok(Ok(()))
 }

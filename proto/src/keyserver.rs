@@ -8,6 +8,7 @@ use bytes::Bytes;
 use crate::account::SignedLink;
 use crate::auth::SignatureBytes;
 use crate::ids::{AccountId, DeviceId, UnixMillis};
+use crate::log::SignedRoot;
 pub use crate::parse::BadMessage;
 use crate::relay::reasons;
 
@@ -55,6 +56,23 @@ pub enum Request {
         account: AccountId,
         /// What follows from the newest link, or is signed by the recovery key.
         link: SignedLink,
+    },
+    /// A root of the log.
+    GetRoot {
+        /// Of which epoch; `None`: the newest.
+        epoch: Option<u64>,
+    },
+    /// What the log has said of a handle, newest first, and that it says nothing newer.
+    GetHistory {
+        /// The local part of the handle.
+        handle_name: String,
+    },
+    /// A part of the proof that nothing was changed or taken out of the log from the epoch before to this one.
+    GetStep {
+        /// To which epoch.
+        epoch: u64,
+        /// From which byte of the proof on.
+        offset: u64,
     },
     /// One bundle per named device. Each one-time key is given out once.
     Fetch {
@@ -133,6 +151,14 @@ pub enum Answer {
     Stock(Stock),
     /// To [`Request::Lookup`].
     Found(Found),
+    /// To [`Request::Lookup`]: nobody has that handle, and here is the proof.
+    Absent(Proven),
+    /// To [`Request::GetRoot`].
+    Root(SignedRoot),
+    /// To [`Request::GetHistory`].
+    History(Proven),
+    /// To [`Request::GetStep`].
+    Step(Step),
     /// To [`Request::Fetch`]: in the order asked, devices without prekeys left out.
     Bundles(Vec<Bundle>),
     /// Not done. Nothing changed.
@@ -168,6 +194,26 @@ pub struct Found {
     pub links: Vec<SignedLink>,
     /// The local part of the handle, if it has one here.
     pub handle_name: Option<String>,
+    /// That the log says so of the handle. `None`: there is no handle.
+    pub proven: Option<Proven>,
+}
+
+/// A proof and the root that it leads to. `hushwire-log` reads and checks it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proven {
+    /// The log as it was.
+    pub root: SignedRoot,
+    /// At most [`crate::limits::PROOF_BYTES_MAX`] bytes.
+    pub proof: Bytes,
+}
+
+/// A part of the step from one epoch to the next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Bytes of the whole.
+    pub bytes_total: u64,
+    /// From the asked place on, at most [`crate::limits::STEP_PART_BYTES_MAX`] bytes; empty at the end.
+    pub part: Bytes,
 }
 
 /// One device's public keys; identity key and registration id stand in the device list.

@@ -3,13 +3,14 @@
 
 use hushwire_proto::account::{Chain, Compared};
 use hushwire_proto::address::{Handle, KEYSERVER_PORT, ServerAddress};
-use hushwire_proto::keyserver::{Found, RefusedReason, Who};
+use hushwire_proto::keyserver::{Found, Proven, RefusedReason, Who};
 use rand_core::CryptoRng;
 
 use crate::account::verify_links;
 use crate::contacts::{accept, free_name, unnamed};
 use crate::engine::{Cx, Pending};
 use crate::input::{Call, CallFailed, NewContact, Reply};
+use crate::log;
 use crate::store::{StoreError, contacts, damaged};
 use crate::types::{Contact, ContactId, Event, Standing};
 
@@ -37,10 +38,15 @@ pub(crate) fn found<R: CryptoRng>(
 ) -> Result<(), StoreError> {
     let outcome = match reply {
         Ok(Reply::Found(found)) => keep(cx, &wanted, found)?,
+        Ok(Reply::Absent(proven)) => Err((absent(cx, &wanted, &proven)?, false)),
         Ok(_) => Err((CallFailed::OutOfProtocol.to_string(), false)),
         Err(CallFailed::Keyserver(refused)) if refused.reason == RefusedReason::Unknown => Err((
-            "the keyserver knows nobody of that name; check the spelling and the server, or ask for a contact link"
-                .into(),
+            match wanted.who {
+                NewContact::Handle(..) => {
+                    "the keyserver says that it knows nobody of that name, and does not prove it".into()
+                }
+                NewContact::Link(_) => NOBODY.into(),
+            },
             false,
         )),
         Err(CallFailed::Keyserver(refused)) => Err((refused.to_string(), refused.retry_after_ms > 0)),
@@ -52,6 +58,20 @@ pub(crate) fn found<R: CryptoRng>(
     };
     cx.event(event);
     Ok(())
+}
+
+const NOBODY: &str =
+    "the keyserver knows nobody of that name; check the spelling and the server, or ask for a contact link";
+
+/// Why there is no contact: nobody has that handle, or the keyserver does not prove it.
+fn absent<R: CryptoRng>(cx: &mut Cx<'_, R>, wanted: &Wanted, proven: &Proven) -> Result<String, StoreError> {
+    Ok(match &wanted.who {
+        NewContact::Link(_) => CallFailed::OutOfProtocol.to_string(),
+        NewContact::Handle(handle, keyserver) => match log::nobody(cx, keyserver, handle.name(), proven)? {
+            Ok(()) => NOBODY.to_owned(),
+            Err(reason) => reason,
+        },
+    })
 }
 
 /// Asks for newer device lists of a contact, unless that is under way.
@@ -72,11 +92,15 @@ pub(crate) fn refreshed<R: CryptoRng>(
     contact: ContactId,
     reply: Result<Reply, CallFailed>,
 ) -> Result<(), StoreError> {
-    if let Ok(Reply::Found(found)) = reply
-        && let Ok(chain) = verify_links(found.links)
-    {
-        learn_chain(cx, contact, &chain)?;
+    let Ok(Reply::Found(found)) = reply else { return Ok(()) };
+    let Ok(chain) = verify_links(found.links) else { return Ok(()) };
+    if let Some(name) = &found.handle_name {
+        let keyserver = keyserver_of(cx, contact)?;
+        if log::handle(cx, &keyserver, name, &chain, found.proven.as_ref())?.is_err() {
+            return Ok(()); // told
+        }
     }
+    learn_chain(cx, contact, &chain)?;
     Ok(())
 }
 
@@ -121,6 +145,15 @@ fn keep<R: CryptoRng>(
     };
     if chain.account() == cx.keys.account {
         return refuse("that is your own account");
+    }
+    let asked = match &wanted.who {
+        NewContact::Handle(_, keyserver) => keyserver,
+        NewContact::Link(link) => &link.keyserver,
+    };
+    if let Some(name) = &found.handle_name
+        && let Err(reason) = log::handle(cx, asked, name, &chain, found.proven.as_ref())?
+    {
+        return Ok(Err((reason, false)));
     }
     let (keyserver, handle, verified) = match &wanted.who {
         NewContact::Link(link) if link.account != chain.account() => {

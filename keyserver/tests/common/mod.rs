@@ -209,11 +209,15 @@ pub fn reason(answer: Answer) -> RefusedReason {
     }
 }
 
-/// A keyserver in this process, on loopback, its data in `dir`.
+/// A keyserver in this process, on loopback, its data and its identity in `dir`.
 pub async fn keyserver(dir: &Path, registration: Registration) -> Running {
-    let identity = ServerIdentity::self_signed(&["localhost".to_owned()]).unwrap();
+    let (certificate, key) = (dir.join("keyserver.crt"), dir.join("keyserver.key"));
+    if !key.exists() {
+        ServerIdentity::self_signed(&["localhost".to_owned()]).unwrap().write(&certificate, &key).unwrap();
+    }
+    let identity = ServerIdentity::load(&certificate, &key).unwrap();
     start(Parts {
-        data_dir: dir.to_owned(),
+        data_dir: dir.join("data"),
         listen: "127.0.0.1:0".parse().unwrap(),
         host: "127.0.0.1".to_owned(),
         identity,

@@ -5,13 +5,17 @@
 use bytes::Bytes;
 
 use super::{
-    Answer, Bundle, CurveKey, Found, KYBER_KEY_LEN, Publish, Refused, RefusedReason, Request, SignedCurveKey,
-    SignedKyberKey, Stock, Welcome, Who,
+    Answer, Bundle, CurveKey, Found, KYBER_KEY_LEN, Proven, Publish, Refused, RefusedReason, Request, SignedCurveKey,
+    SignedKyberKey, Step, Stock, Welcome, Who,
 };
 use crate::account::SignedLink;
 use crate::ids::{AccountId, DeviceId, UnixMillis};
-use crate::limits::{CHAIN_LINKS_MAX, DEVICES_PER_ACCOUNT_MAX, HANDLE_NAME_BYTES_MAX, PREKEYS_PER_PUBLISH_MAX};
-use crate::parse::{BadMessage, DETAIL_BYTES_MAX, at_most, decode, encode, exactly, some, text_at_most};
+use crate::limits::{
+    CHAIN_LINKS_MAX, DEVICES_PER_ACCOUNT_MAX, HANDLE_NAME_BYTES_MAX, LOOKUP_PROOF_BYTES_MAX, PREKEYS_PER_PUBLISH_MAX,
+    PROOF_BYTES_MAX, STEP_PART_BYTES_MAX,
+};
+use crate::log::SignedRoot;
+use crate::parse::{BadMessage, DETAIL_BYTES_MAX, at_most, bytes_at_most, decode, encode, exactly, some, text_at_most};
 use crate::wire::keys as wire;
 
 impl Request {
@@ -44,6 +48,9 @@ impl Request {
                     Who::Account(account) => wire::lookup::Who::Account(copy(account.as_bytes())),
                 }),
             }),
+            Self::GetRoot { epoch } => Body::GetRoot(wire::GetRoot { epoch: epoch.unwrap_or_default() }),
+            Self::GetHistory { handle_name } => Body::GetHistory(wire::GetHistory { handle_name: handle_name.clone() }),
+            Self::GetStep { epoch, offset } => Body::GetStep(wire::GetStep { epoch: *epoch, offset: *offset }),
             Self::AppendLink { account, link } => {
                 Body::AppendLink(wire::AppendLink { account: copy(account.as_bytes()), link: Some(link.to_wire()) })
             }
@@ -91,6 +98,9 @@ impl Request {
                 wire::lookup::Who::HandleName(name) => Who::Handle(some("handle_name", handle(name)?)?),
                 wire::lookup::Who::Account(id) => Who::Account(account(&id)?),
             }),
+            Body::GetRoot(get) => Self::GetRoot { epoch: Some(get.epoch).filter(|epoch| *epoch > 0) },
+            Body::GetHistory(get) => Self::GetHistory { handle_name: some("handle_name", handle(get.handle_name)?)? },
+            Body::GetStep(get) => Self::GetStep { epoch: get.epoch, offset: get.offset },
             Body::AppendLink(append) => Self::AppendLink {
                 account: account(&append.account)?,
                 link: SignedLink::from_wire(some("link", append.link)?)?,
@@ -128,7 +138,12 @@ impl Answer {
                 account: copy(found.account.as_bytes()),
                 chain: Some(crate::account::links_to_wire(&found.links)),
                 handle_name: found.handle_name.clone().unwrap_or_default(),
+                proven: found.proven.as_ref().map(proven_to_wire),
             }),
+            Self::Absent(proven) => Body::Absent(wire::Absent { proven: Some(proven_to_wire(proven)) }),
+            Self::Root(root) => Body::Root(root.to_wire()),
+            Self::History(proven) => Body::History(wire::History { proven: Some(proven_to_wire(proven)) }),
+            Self::Step(step) => Body::Step(wire::Step { bytes_total: step.bytes_total, part: step.part.clone() }),
             Self::Bundles(bundles) => Body::Bundles(wire::Bundles {
                 bundles: bundles
                     .iter()
@@ -176,6 +191,18 @@ impl Answer {
                     .map(SignedLink::from_wire)
                     .collect::<Result<_, _>>()?,
                 handle_name: handle(found.handle_name)?,
+                proven: found.proven.map(|proven| proven_from_wire(proven, LOOKUP_PROOF_BYTES_MAX)).transpose()?,
+            }),
+            Body::Absent(absent) => {
+                Self::Absent(proven_from_wire(some("proven", absent.proven)?, LOOKUP_PROOF_BYTES_MAX)?)
+            }
+            Body::Root(root) => Self::Root(SignedRoot::from_wire(root)?),
+            Body::History(history) => {
+                Self::History(proven_from_wire(some("proven", history.proven)?, PROOF_BYTES_MAX)?)
+            }
+            Body::Step(step) => Self::Step(Step {
+                bytes_total: step.bytes_total,
+                part: bytes_at_most("part", step.part, STEP_PART_BYTES_MAX)?,
             }),
             Body::Bundles(bundles) => Self::Bundles(
                 at_most("bundles", bundles.bundles, DEVICES_PER_ACCOUNT_MAX)?
@@ -213,6 +240,15 @@ fn device(id: u32) -> Result<DeviceId, BadMessage> {
 
 fn handle(name: String) -> Result<Option<String>, BadMessage> {
     Ok(Some(text_at_most("handle_name", name, HANDLE_NAME_BYTES_MAX)?).filter(|name| !name.is_empty()))
+}
+
+fn proven_to_wire(proven: &Proven) -> wire::Proven {
+    wire::Proven { root: Some(proven.root.to_wire()), proof: proven.proof.clone() }
+}
+
+fn proven_from_wire(proven: wire::Proven, limit: usize) -> Result<Proven, BadMessage> {
+    let root = SignedRoot::from_wire(some("root", proven.root)?)?;
+    Ok(Proven { root, proof: bytes_at_most("proof", proven.proof, limit)? })
 }
 
 fn curve_to_wire(key: &SignedCurveKey) -> wire::SignedPreKey {

@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use super::StoreError;
 
 /// Each step brings the schema from the version of its place to the next. Steps are only ever added.
-const STEPS: [&str; 1] = [V1];
+const STEPS: [&str; 2] = [V1, V2];
 
 const V1: &str = "
 CREATE TABLE me (
@@ -149,6 +149,16 @@ CREATE TABLE receipts (
     PRIMARY KEY (contact, kind, device, counter)
 ) WITHOUT ROWID;
 CREATE INDEX receipts_due ON receipts (due);
+";
+
+const V2: &str = "
+-- The newest root of each keyserver's log that was believed.
+CREATE TABLE roots (
+    keyserver BLOB PRIMARY KEY,                -- fingerprint
+    root BLOB NOT NULL
+) WITHOUT ROWID;
+
+ALTER TABLE me ADD COLUMN watched_at INTEGER NOT NULL DEFAULT 0; -- when the log was last asked what it says of us
 ";
 
 pub(super) fn upgrade(db: &Connection) -> Result<(), StoreError> {
