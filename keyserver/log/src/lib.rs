@@ -23,7 +23,6 @@ use hushwire_proto::log::SignedRoot;
 mod absence;
 mod history;
 mod lookup;
-#[cfg(feature = "audit")]
 mod step;
 mod watch;
 
@@ -31,7 +30,8 @@ pub use absence::{absent, encode_absence};
 pub use history::{Said, encode_history, history};
 pub use lookup::{encode_lookup, present};
 #[cfg(feature = "audit")]
-pub use step::{encode_step, follows, root_of_nothing};
+pub use step::follows;
+pub use step::{encode_step, root_of_nothing};
 pub use watch::{Alarm, Seen, watch};
 
 /// The last epoch there can be: one a millisecond for 8,000 years. Keeps sums of epochs and versions in range.

@@ -1,19 +1,23 @@
 //! Nothing was taken out of the log or changed from one epoch to the next: what auditors check, epoch by epoch from the
 //! first, and what makes the other proofs worth anything.
 //!
-//! akd builds the tree before and after anew out of the proof, in memory, on tasks of its own. So this is async, needs a
-//! tokio runtime, and stands behind the feature `audit`: apps have neither.
+//! akd builds the tree before and after anew out of the proof, in memory, on tasks of its own. So the check is async, needs
+//! a tokio runtime, and stands behind the feature `audit`: apps have neither.
 //!
 //! Spec: keyserver §7.7.
 
+#[cfg(feature = "audit")]
 use akd::auditor::verify_consecutive_append_only;
 use akd_core::SingleAppendOnlyProof;
 use akd_core::configuration::Configuration as _;
 use akd_core::proto::specs::types;
+#[cfg(feature = "audit")]
 use hushwire_proto::log::SignedRoot;
 use protobuf::Message as _;
 
-use crate::{BadProof, Configuration, EPOCH_MAX, wrong};
+use crate::{BadProof, Configuration};
+#[cfg(feature = "audit")]
+use crate::{EPOCH_MAX, wrong};
 
 /// The root of the tree before the first epoch.
 #[must_use]
@@ -26,6 +30,7 @@ pub fn root_of_nothing() -> [u8; 32] {
 ///
 /// # Errors
 /// [`BadProof`].
+#[cfg(feature = "audit")]
 pub async fn follows(before: Option<&SignedRoot>, after: &SignedRoot, step: &[u8]) -> Result<(), BadProof> {
     let epoch_before = before.map_or(0, |root| root.epoch);
     let same_log = before.is_none_or(|root| root.vrf_key == after.vrf_key);

@@ -1,6 +1,6 @@
 //! What an honest log proves, and that nothing else is proven: neither by changed bytes nor by a keyserver that makes its
 //! proofs up.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::cast_possible_truncation, missing_docs)]
 
 use akd::append_only_zks::DEFAULT_AZKS_KEY;
 use akd::ecvrf::{HardCodedAkdVRF, VRFKeyStorage};

@@ -175,3 +175,28 @@ pub(super) fn upgrade(db: &Connection) -> Result<(), StoreError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_database_of_each_earlier_schema_becomes_todays() {
+        let shape = |db: &Connection| -> Vec<String> {
+            let mut tables = db.prepare("SELECT sql FROM sqlite_master WHERE sql NOT NULL ORDER BY name").unwrap();
+            tables.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+        };
+        let today = Connection::open_in_memory().unwrap();
+        upgrade(&today).unwrap();
+        for version in 1..STEPS.len() {
+            let db = Connection::open_in_memory().unwrap();
+            for step in STEPS.iter().take(version) {
+                db.execute_batch(step).unwrap();
+            }
+            db.pragma_update(None, "user_version", i64::try_from(version).unwrap()).unwrap();
+            upgrade(&db).unwrap();
+            assert_eq!(shape(&db), shape(&today));
+        }
+    }
+}
