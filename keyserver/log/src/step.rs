@@ -43,7 +43,7 @@ pub async fn follows(before: Option<&SignedRoot>, after: &SignedRoot, step: &[u8
     verify_consecutive_append_only::<Configuration>(&proof, start, after.root, after.epoch).await.map_err(wrong)
 }
 
-/// The bytes that [`follows`] reads. For keyservers.
+/// The bytes that `follows` reads. For keyservers.
 ///
 /// # Errors
 /// [`BadProof::Encoding`]: never for a proof of akd's.
