@@ -94,14 +94,28 @@ pub(crate) fn refreshed<R: CryptoRng>(
 ) -> Result<(), StoreError> {
     let Ok(Reply::Found(found)) = reply else { return Ok(()) };
     let Ok(chain) = verify_links(found.links) else { return Ok(()) };
-    if let Some(name) = &found.handle_name {
-        let keyserver = keyserver_of(cx, contact)?;
-        if log::handle(cx, &keyserver, name, &chain, found.proven.as_ref())?.is_err() {
-            return Ok(()); // told
-        }
+    let keyserver = keyserver_of(cx, contact)?;
+    if let Some(name) = &must_prove(cx, &chain, found.handle_name, &keyserver)?
+        && log::handle(cx, &keyserver, name, &chain, found.proven.as_ref())?.is_err()
+    {
+        return Ok(()); // told
     }
     learn_chain(cx, contact, &chain)?;
     Ok(())
+}
+
+/// The handle that an answer has to be proven of: the one that it names, or the one that this keyserver proved before. A
+/// handle is never given up, so leaving it out would be a way around the log.
+fn must_prove<R: CryptoRng>(
+    cx: &Cx<'_, R>,
+    chain: &Chain,
+    named: Option<String>,
+    keyserver: &ServerAddress,
+) -> Result<Option<String>, StoreError> {
+    let known = contacts::by_account(cx.db, chain.account())?.and_then(|contact| contact.handle);
+    let known = known.and_then(|handle| Handle::parse(&handle).ok());
+    let here = known.filter(|handle| handle.server().is_same_place(keyserver));
+    Ok(here.map(|handle| handle.name().to_owned()).or(named))
 }
 
 /// Keeps newer device lists of a contact, also if the recovery key took the account back. A list that contradicts the one
@@ -150,7 +164,8 @@ fn keep<R: CryptoRng>(
         NewContact::Handle(_, keyserver) => keyserver,
         NewContact::Link(link) => &link.keyserver,
     };
-    if let Some(name) = &found.handle_name
+    let must_prove = must_prove(cx, &chain, found.handle_name.clone(), asked)?;
+    if let Some(name) = &must_prove
         && let Err(reason) = log::handle(cx, asked, name, &chain, found.proven.as_ref())?
     {
         return Ok(Err((reason, false)));

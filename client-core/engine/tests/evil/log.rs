@@ -1,6 +1,6 @@
 //! Keyservers that lie about handles: what their log does not say is not taken, and a person is told.
 
-use hushwire_engine::{Call, CallFailed, Command, Event, Input, NewContact, Reply};
+use hushwire_engine::{Call, CallFailed, Command, ContactLink, Event, Input, NewContact, Reply};
 use hushwire_proto::address::Handle;
 use hushwire_proto::ids::LinkHash;
 use hushwire_proto::keyserver::{Found, Proven, Refused, RefusedReason};
@@ -65,6 +65,18 @@ fn another_account_than_the_log_names_is_not_taken() {
     let found = found(&world, &mallory, proven);
     answer(&mut world, &mut alice, |_| Ok(Reply::Found(found)));
     assert_eq!((added(&alice), told(&alice).len()), (0, 1));
+}
+
+#[test]
+fn a_handle_that_was_proven_once_is_not_left_out_to_get_around_the_log() {
+    let mut world = World::seeded(65);
+    let (mut alice, bob) = world.friends();
+    world.accounts.get_mut(&bob.account()).unwrap().handle = None;
+    let link = ContactLink { account: bob.account(), keyserver: server(4432) };
+    world.command(&mut alice, Command::AddContact { who: NewContact::Link(link), name: None });
+    world.settle(&mut [&mut alice]);
+    assert_eq!(told(&alice).len(), 1, "{:?}", told(&alice));
+    assert!(!alice.contact("bob").verified);
 }
 
 #[test]
