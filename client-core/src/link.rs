@@ -66,7 +66,7 @@ impl Link {
         let line = match &outgoing.call {
             Call::Grant { .. } | Call::Revoke { .. } | Call::Acknowledge { .. } => None,
             Call::Deposit { relay, .. } => Some((Purpose::Deposits, relay.clone())),
-            Call::Lookup { keyserver, .. } | Call::Fetch { keyserver, .. } => {
+            Call::Lookup { keyserver, .. } | Call::Fetch { keyserver, .. } | Call::GetHistory { keyserver, .. } => {
                 Some((Purpose::Lookups, keyserver.clone()))
             }
             Call::Register { keyserver, .. } | Call::Publish { keyserver, .. } | Call::GetStock { keyserver } => {

@@ -22,7 +22,8 @@ pub(crate) struct Session {
     address: IpAddr,
     /// `None`: the TLS session was gone at once, and nobody can prove anything.
     greeted: Option<Greeted>,
-    device: Mutex<Option<SignedInDevice>>,
+    /// With the key that proved it: a number may become another device's.
+    device: Mutex<Option<(SignedInDevice, [u8; 32])>>,
     asking: Mutex<Bucket>,
 }
 
@@ -52,14 +53,14 @@ impl Session {
         self.greeted
     }
 
-    /// Which device the peer has proven to be.
-    pub(crate) fn device(&self) -> Option<SignedInDevice> {
+    /// Which device the peer has proven to be, and by which signing key.
+    pub(crate) fn device(&self) -> Option<(SignedInDevice, [u8; 32])> {
         *lock(&self.device)
     }
 
     /// The last proof counts: a connection is one device at a time.
-    pub(crate) fn sign_in(&self, device: SignedInDevice) {
-        *lock(&self.device) = Some(device);
+    pub(crate) fn sign_in(&self, device: SignedInDevice, signing_key: [u8; 32]) {
+        *lock(&self.device) = Some((device, signing_key));
     }
 }
 

@@ -1,4 +1,4 @@
-//! Accounts, handles and prekeys in RocksDB.
+//! Accounts, handles and prekeys in RocksDB, and the rows of the log.
 //!
 //! Owns what is durable and that each one-time key is given out once. Leaves to `verify` whether keys are good, and to
 //! `handle` who may ask. What a call here answers is on disk, synced, before it returns: a crash can lose a key that
@@ -10,19 +10,21 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use hushwire_proto::account::Chain;
+use hushwire_proto::account::{Chain, SignedLink};
 use hushwire_proto::ids::{AccountId, DeviceId};
-use hushwire_proto::keyserver::{Bundle, Stock};
+use hushwire_proto::keyserver::{Bundle, CURVE_KEY_LEN, Stock};
 use rocksdb::{ColumnFamily, DB, DBCompressionType, DBRecoveryMode, Options};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 pub(crate) use self::prekeys::PublishRefusal;
 pub(crate) use self::rows::StoredAccount;
-use self::rows::{Family, SCHEMA, SCHEMA_KEY};
+use self::rows::{Family, Owner, SCHEMA, SCHEMA_KEY};
 use self::view::View;
 use self::writer::Writer;
+use crate::log::{Log, LogError, LogKeys, waiting_key};
 use crate::verify::VerifiedPublish;
 
+mod epochs;
 mod prekeys;
 mod rows;
 mod view;
@@ -49,6 +51,12 @@ pub enum OpenError {
         /// What stands there.
         found: String,
     },
+    /// The log in it cannot be read or begun.
+    #[error("the log of the keyserver cannot be used: {0}")]
+    Log(String),
+    /// The log was made with another key file, and cannot go on with this one.
+    #[error("the log in this database was made by another key; put the keyserver's own key file back")]
+    OtherKey,
     /// No thread, or no directory.
     #[error("the database cannot be opened: {0}")]
     System(#[from] std::io::Error),
@@ -61,6 +69,8 @@ pub(crate) enum KeysError {
     Database(#[from] rocksdb::Error),
     #[error(transparent)]
     Damaged(#[from] Damaged),
+    #[error(transparent)]
+    Log(#[from] LogError),
     #[error("the database takes no more writes")]
     Stopped,
 }
@@ -69,6 +79,10 @@ pub(crate) enum KeysError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the database is damaged: a row of kind `{0}`")]
 pub(crate) struct Damaged(&'static str);
+
+impl Damaged {
+    pub(crate) const CHAIN: Self = Self("account");
+}
 
 /// Why an account was not registered. Nothing changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,10 +97,22 @@ pub(crate) enum RegisterRefusal {
     Revoked,
 }
 
+/// Why a chain was not kept. Nothing changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AppendRefusal {
+    /// The account has another chain by now than the one it follows from.
+    Changed,
+}
+
 /// The open database.
 #[derive(Debug)]
 pub(crate) struct Keys {
     db: Arc<DB>,
+    log: Arc<Log>,
+    /// The newest epoch, and who waits for the next.
+    epoch: watch::Sender<u64>,
+    /// Something waits for the next epoch.
+    changed: Notify,
     failed: Arc<watch::Sender<bool>>,
     /// `None` once closed.
     writer: Mutex<Option<(Arc<Writer>, JoinHandle<()>)>>,
@@ -94,25 +120,15 @@ pub(crate) struct Keys {
 
 impl Keys {
     /// Opens the database in `dir`, or makes one.
-    pub(crate) fn open(dir: &Path) -> Result<Self, OpenError> {
-        std::fs::create_dir_all(dir)?;
-        let db = Arc::new(DB::open_cf_with_opts(
-            &options(),
-            dir,
-            Family::ALL.map(|family| (family.name(), family_options())),
-        )?);
-        match db.get(SCHEMA_KEY)? {
-            Some(found) if found == SCHEMA.to_be_bytes() => {}
-            Some(found) => return Err(OpenError::OtherSchema { found: format!("{found:?}") }),
-            None => {
-                let mut synced = rocksdb::WriteOptions::default();
-                synced.set_sync(true);
-                db.put_opt(SCHEMA_KEY, SCHEMA.to_be_bytes(), &synced)?;
-            }
-        }
+    pub(crate) fn open(dir: &Path, keys: LogKeys) -> Result<Self, OpenError> {
+        let db = Arc::new(open_database(dir)?);
+        let log = Arc::new(Log::new(db.clone(), keys).map_err(|error| OpenError::Log(error.to_string()))?);
+        let epoch = watch::Sender::new(epochs::begin(&db, &log)?);
         let failed = Arc::new(watch::Sender::new(false));
         let (writer, thread) = Writer::start(db.clone(), failed.clone())?;
-        Ok(Self { db, failed, writer: Mutex::new(Some((Arc::new(writer), thread))) })
+        let (changed, writer) = (Notify::new(), Mutex::new(Some((Arc::new(writer), thread))));
+        changed.notify_one(); // what waited when the process ended
+        Ok(Self { db, log, epoch, changed, failed, writer })
     }
 
     /// The account.
@@ -133,17 +149,39 @@ impl Keys {
         handle: Option<String>,
         open: bool,
     ) -> Result<Result<(), RegisterRefusal>, KeysError> {
-        self.writer()?.write(move |view| register(view, &chain, handle, open)).await
+        let done = self.writer()?.write(move |view| register(view, &chain, handle, open)).await;
+        self.changed.notify_one();
+        done
     }
 
-    /// Keeps prekeys of a device; what is left then.
+    /// Keeps a chain in the place of `known`, and forgets the prekeys of devices that are none any more.
+    pub(crate) async fn append(
+        &self,
+        known: Vec<SignedLink>,
+        chain: Chain,
+    ) -> Result<Result<(), AppendRefusal>, KeysError> {
+        let done = self.writer()?.write(move |view| append(view, &known, &chain)).await;
+        self.changed.notify_one();
+        done
+    }
+
+    /// Keeps prekeys of a device that has this identity key; what is left then.
     pub(crate) async fn publish(
         &self,
-        account: AccountId,
-        device: DeviceId,
+        owner: Owner,
+        identity: [u8; CURVE_KEY_LEN],
         publish: VerifiedPublish,
     ) -> Result<Result<Stock, PublishRefusal>, KeysError> {
-        self.writer()?.write(move |view| prekeys::publish(view, (account, device), publish.into_inner())).await
+        self.writer()?
+            .write(move |view| {
+                let stored = stored_account(view, owner.0)?;
+                let listed = stored.as_ref().and_then(|stored| stored.device(owner.1));
+                match listed.is_some_and(|device| device.identity_key == identity) {
+                    true => prekeys::publish(view, owner, publish.into_inner()),
+                    false => Ok(Err(PublishRefusal::Revoked)), // while its keys were verified
+                }
+            })
+            .await
     }
 
     /// What is left of a device's prekeys.
@@ -200,6 +238,22 @@ impl Drop for Keys {
     }
 }
 
+/// Opens the database in `dir`, or makes one, of this schema.
+pub(crate) fn open_database(dir: &Path) -> Result<DB, OpenError> {
+    std::fs::create_dir_all(dir)?;
+    let db = DB::open_cf_with_opts(&options(), dir, Family::ALL.map(|family| (family.name(), family_options())))?;
+    match db.get(SCHEMA_KEY)? {
+        Some(found) if found == SCHEMA.to_be_bytes() => {}
+        Some(found) => return Err(OpenError::OtherSchema { found: format!("{found:?}") }),
+        None => {
+            let mut synced = rocksdb::WriteOptions::default();
+            synced.set_sync(true);
+            db.put_opt(SCHEMA_KEY, SCHEMA.to_be_bytes(), &synced)?;
+        }
+    }
+    Ok(db)
+}
+
 fn register(
     view: &mut View<'_>,
     chain: &Chain,
@@ -229,7 +283,26 @@ fn register(
         return Ok(Err(RegisterRefusal::OtherHandle));
     }
     view.put(Family::Handles, name.as_bytes().to_vec(), account.as_bytes().to_vec());
+    view.put(Family::Log, waiting_key(&name), Vec::new());
     stored.handle = Some(name);
+    view.put(Family::Accounts, account.as_bytes().to_vec(), stored.to_row());
+    Ok(Ok(()))
+}
+
+fn append(view: &mut View<'_>, known: &[SignedLink], chain: &Chain) -> Result<Result<(), AppendRefusal>, KeysError> {
+    let account = chain.account();
+    let Some(mut stored) = stored_account(view, account)?.filter(|stored| stored.links == known) else {
+        return Ok(Err(AppendRefusal::Changed));
+    };
+    for device in known.last().map_or(&[][..], |link| &link.link().devices) {
+        if chain.device(device.id).is_none_or(|kept| kept.identity_key != device.identity_key) {
+            prekeys::forget(view, (account, device.id))?;
+        }
+    }
+    stored.links = chain.links().to_vec();
+    if let Some(name) = &stored.handle {
+        view.put(Family::Log, waiting_key(name), Vec::new());
+    }
     view.put(Family::Accounts, account.as_bytes().to_vec(), stored.to_row());
     Ok(Ok(()))
 }

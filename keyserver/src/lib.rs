@@ -1,16 +1,18 @@
 //! The keyserver: gives out public keys, each one-time key once.
 //!
 //! A keyserver keeps, for each account, its chain of device lists, perhaps a handle, and prekeys of its devices. It
-//! verifies all that it takes, and is believed nothing: clients verify chains and signatures again. What it could do
-//! and must not is to withhold, to answer with an older chain, and to give a one-time key out twice; the last this crate
-//! rules out, whatever is killed and whenever.
+//! verifies all that it takes, and is believed nothing: clients verify chains and signatures again, and what it says of a
+//! handle comes with a proof out of a log that says the same to everybody. What it could do and must not is to withhold, and
+//! to give a one-time key out twice; the last this crate rules out, whatever is killed and whenever.
 //!
 //! | file | what it is about | specification |
 //! |---|---|---|
 //! | `connection.rs` | one connection: who it is, how much it may ask | `proto/spec/keyserver.md` §1, §2 |
 //! | `handle.rs`, `handle/` | what each request does | §2 to §6 |
 //! | `verify.rs` | what is checked before it is stored; pure | §3, §4 |
-//! | `keys.rs`, `keys/` | RocksDB: rows, the one writer, prekeys put in and taken out | §4, §5 |
+//! | `keys.rs`, `keys/` | RocksDB: rows, the one writer, prekeys put in and taken out, epochs | §4, §5, §7.2 |
+//! | `log.rs`, `log/` | the tree of all that was said, its roots and proofs | §7 |
+//! | [`backup`] | a copy of the database, and putting it back | |
 //! | `running.rs`, [`config`] | from start to end, and what an operator decides | |
 //! | `limits.rs` | every bound and its reason | §5, §6 |
 //!
@@ -19,11 +21,13 @@
 pub use keys::OpenError;
 pub use running::{Parts, Running, StartError, start};
 
+pub mod backup;
 pub mod config;
 mod connection;
 mod handle;
 mod keys;
 mod limits;
+mod log;
 mod running;
 mod verify;
 

@@ -21,7 +21,20 @@ pub(crate) struct Rate {
 /// of a device's stock; one a minute leaves an attacker the last-resort key, and the owner the time to publish more.
 pub(crate) const ONE_TIME_KEYS: Rate = Rate { burst: 20, every: Duration::from_secs(60) };
 
-/// Accounts whose [`ONE_TIME_KEYS`] are counted at the same time, about 100 bytes each. Beyond it nobody further gets
+/// How long an epoch gathers at least, after the one before. Whoever looks up what has just changed waits for it.
+pub(crate) const EPOCH_EVERY: Duration = Duration::from_secs(1);
+
+/// Handles that one epoch takes. Bounds how long it is computed and the batch that it is written with.
+pub(crate) const EPOCH_ENTRIES_MAX: usize = 512;
+
+/// How long a lookup waits for the epoch that has what it found. Below what a client waits for its answer.
+pub(crate) const EPOCH_PATIENCE: Duration = Duration::from_secs(6);
+
+/// Links that devices add to one account. Nobody gets a new device more often; a stolen one makes little work with it. Links
+/// of the recovery key are not counted, so that a thief cannot keep the owner out.
+pub(crate) const LINKS: Rate = Rate { burst: 16, every: Duration::from_secs(600) };
+
+/// Accounts whose [`ONE_TIME_KEYS`] and [`LINKS`] are counted at the same time, about 100 bytes each. Beyond it nobody further gets
 /// one-time keys, until the first counts are full again.
 pub(crate) const COUNTED_ACCOUNTS_MAX: usize = 65_536;
 

@@ -51,6 +51,20 @@ enum Command {
     Check(WithConfig),
     /// Print the address that clients need
     Address(WithConfig),
+    /// Copy the database to a new directory; the keyserver must not run
+    Backup {
+        #[command(flatten)]
+        with: WithConfig,
+        /// The directory, which is made
+        to: PathBuf,
+    },
+    /// Put a copy back in the place of a database that is lost; clients will say that the log was set back
+    Restore {
+        #[command(flatten)]
+        with: WithConfig,
+        /// What `backup` made
+        from: PathBuf,
+    },
 }
 
 #[derive(Args)]
@@ -67,6 +81,8 @@ fn main() -> ExitCode {
         Some(Command::Run(WithConfig { config })) => serve(&config),
         Some(Command::Check(WithConfig { config })) => check(&config),
         Some(Command::Address(WithConfig { config })) => address(&config),
+        Some(Command::Backup { with: WithConfig { config }, to }) => backup(&config, &to),
+        Some(Command::Restore { with: WithConfig { config }, from }) => restore(&config, &from),
         None => Err("--config FILE is missing; make one with: hushwire-keyserver init".into()),
     };
     done.unwrap_or_else(|error| {
@@ -102,6 +118,24 @@ fn check(path: &Path) -> Done {
 fn address(path: &Path) -> Done {
     let config = Config::load(path)?;
     say(&config.address(&config.identity()?, config.listen.port())?.to_string())
+}
+
+fn backup(path: &Path, to: &Path) -> Done {
+    let config = Config::load(path)?;
+    hushwire_keyserver::backup::backup(&config.data_dir, to)?;
+    let (to, key) = (to.display(), config.key.display());
+    say(&format!("Copied the database to {to}. Without {key} it is worth nothing: keep both, and apart."))
+}
+
+fn restore(path: &Path, from: &Path) -> Done {
+    let config = Config::load(path)?;
+    hushwire_keyserver::backup::restore(from, &config.data_dir)?;
+    say(&format!(
+        "Put {} back as {}. Clients that have seen more will say that the log was set back: tell people why, and let them \
+         publish new keys.",
+        from.display(),
+        config.data_dir.display()
+    ))
 }
 
 fn serve(path: &Path) -> Done {

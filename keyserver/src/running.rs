@@ -11,12 +11,14 @@ use hushwire_proto::net::KEYS_ALPN;
 use hushwire_proto::net::quic::SetupError;
 use hushwire_proto::net::serve::{Counts, Drained, Listener, ServeLimits, serve};
 use hushwire_proto::net::tls::ServerIdentity;
+use hushwire_proto::signing::Label;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::Registration;
 use crate::handle::Server;
 use crate::keys::{Keys, OpenError};
+use crate::log::LogKeys;
 
 /// What a keyserver is made of.
 #[derive(Debug)]
@@ -44,6 +46,9 @@ pub enum StartError {
     /// `host` is none.
     #[error("host: {0}")]
     Host(#[from] AddressError),
+    /// The identity cannot sign a log.
+    #[error("the key of a keyserver is an Ed25519 key, as hushwire-keyserver init makes it; this one is another kind")]
+    Key,
     /// The database does not open.
     #[error("{}: {cause}", path.display())]
     Open {
@@ -62,6 +67,7 @@ pub struct Running {
     server: Arc<Server>,
     stop: watch::Sender<bool>,
     served: JoinHandle<Drained>,
+    epochs: JoinHandle<()>,
 }
 
 /// Opens the database and starts to serve. Needs a tokio runtime around it.
@@ -74,17 +80,21 @@ pub async fn start(parts: Parts) -> Result<Running, StartError> {
     let (local, counts) = (listener.local_addr(), listener.counts());
     let address = ServerAddress::parse(&format!("hush://{host}"), local.port())?;
     let address = address.with_fingerprint(identity.fingerprint());
+    let signing = identity.signing_key().ok_or(StartError::Key)?;
+    let log = LogKeys { signing, places: identity.derived(Label::LogPlaces) };
     let path = data_dir.clone();
-    let keys = tokio::task::spawn_blocking(move || Keys::open(&data_dir))
+    let keys = tokio::task::spawn_blocking(move || Keys::open(&data_dir, log))
         .await
         .unwrap_or_else(|panic| Err(OpenError::System(std::io::Error::other(panic))))
         .map_err(|cause| StartError::Open { path, cause })?;
+    let keys = Arc::new(keys);
+    let epochs = tokio::spawn(keys.clone().make_epochs());
     let server = Arc::new(Server::new(keys, registration, Instant::now()));
     let (stop, mut stopping) = watch::channel(false);
     let served = tokio::spawn(serve(listener, server.clone(), connections, async move {
         let _ = stopping.wait_for(|stop| *stop).await; // or dropped, which means the same
     }));
-    Ok(Running { address, local, counts, server, stop, served })
+    Ok(Running { address, local, counts, server, stop, served, epochs })
 }
 
 impl Running {
@@ -115,6 +125,8 @@ impl Running {
     pub async fn shutdown(self) -> Drained {
         self.stop.send_replace(true);
         let drained = self.served.await.unwrap_or(Drained { cut: 0 });
+        self.epochs.abort(); // what waits, waits for the next start
+        let _ = self.epochs.await;
         close(self.server).await;
         drained
     }
@@ -124,6 +136,8 @@ impl Running {
     pub async fn kill(self) {
         self.served.abort();
         let _ = self.served.await;
+        self.epochs.abort();
+        let _ = self.epochs.await;
         close(self.server).await;
     }
 }

@@ -73,7 +73,7 @@ pub(crate) fn is_handle_name(name: &str) -> bool {
 }
 
 /// Under a key of small order anything verifies, so such a key vouches for nothing.
-fn vouches(identity: &[u8; CURVE_KEY_LEN], message: &[u8], signature: &SignatureBytes) -> bool {
+pub(crate) fn vouches(identity: &[u8; CURVE_KEY_LEN], message: &[u8], signature: &SignatureBytes) -> bool {
     curve(identity).is_some_and(|key| key.verify(&[message], signature))
 }
 

@@ -10,7 +10,7 @@ use hushwire_keyserver::Registration;
 use hushwire_proto::account::{Device, Link, Signatory, identity_transcript};
 use hushwire_proto::auth::{SessionBinding, prove_device, prove_registration};
 use hushwire_proto::ids::{AccountId, DeviceId};
-use hushwire_proto::keyserver::{Answer, CurveKey, Found, Publish, RefusedReason, Request, SignedCurveKey, Stock, Who};
+use hushwire_proto::keyserver::{Answer, CurveKey, Publish, RefusedReason, Request, SignedCurveKey, Stock, Who};
 use hushwire_proto::limits::PREKEYS_PER_DEVICE_MAX;
 
 /// How many fetches of one account get one-time keys at once.
@@ -34,10 +34,11 @@ async fn what_was_published_is_found_and_verifies() {
     assert_eq!(asker.publish(published.clone()).await, stock);
 
     let stranger = Asker::connect(running.address()).await;
-    let found =
-        Found { account: alice.account, links: vec![alice.link.clone()], handle_name: Some("alice".to_owned()) };
     for who in [Who::Handle("alice".to_owned()), Who::Account(alice.account)] {
-        assert_eq!(stranger.ask(Request::Lookup(who)).await, Answer::Found(found.clone()));
+        let Answer::Found(found) = stranger.ask(Request::Lookup(who)).await else { panic!() };
+        let named = (found.account, &found.links[..], found.handle_name.as_deref());
+        assert_eq!(named, (alice.account, &[alice.link.clone()][..], Some("alice")));
+        assert!(found.proven.is_some());
     }
     for i in 0..3 {
         let bundle = stranger.bundle(alice.account).await;
@@ -86,7 +87,7 @@ async fn a_registration_may_be_repeated_and_takes_nothing_from_anybody() {
 }
 
 #[tokio::test]
-async fn a_handle_that_is_none_is_refused_and_unknown_ones_are_all_answered_the_same() {
+async fn a_handle_that_is_none_is_refused_and_unknown_accounts_are_all_answered_the_same() {
     let dir = tempfile::tempdir().unwrap();
     let running = keyserver(dir.path(), Registration::Open).await;
     let (alice, asker) = (Person::seeded(1), Asker::connect(running.address()).await);
@@ -96,7 +97,7 @@ async fn a_handle_that_is_none_is_refused_and_unknown_ones_are_all_answered_the_
     let unknown = asker.ask(Request::Lookup(Who::Account(alice.account))).await;
     assert_eq!(reason(unknown.clone()), RefusedReason::Unknown);
     assert_eq!(asker.ask(Request::Lookup(Who::Account(AccountId([0; 32])))).await, unknown);
-    assert_eq!(asker.ask(Request::Lookup(Who::Handle("nobody".to_owned()))).await, unknown);
+    assert!(matches!(asker.ask(Request::Lookup(Who::Handle("nobody".to_owned()))).await, Answer::Absent(_)));
     assert_eq!(asker.ask(Request::Lookup(Who::Handle("No Handle".to_owned()))).await, unknown);
     assert_eq!(asker.ask(fetch(alice.account)).await, unknown);
     assert_eq!(asker.sign_in(&alice).await, unknown);

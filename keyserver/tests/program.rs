@@ -6,7 +6,8 @@ mod common;
 use std::process::{Command, Output};
 
 use common::{Asker, PROGRAM, Person, Program, init};
-use hushwire_proto::keyserver::{Answer, Publish, Request};
+use hushwire_log::{Alarm, watch};
+use hushwire_proto::keyserver::{Answer, Publish, Request, Who};
 use hushwire_proto::limits::CALL_DEADLINE;
 
 fn program(args: &[&str]) -> Output {
@@ -85,4 +86,44 @@ async fn a_disk_that_fails_ends_the_keyserver_and_nothing_unkept_was_promised() 
     assert_eq!(asker.sign_in(&alice).await, Answer::SignedIn);
     let Answer::Stock(stock) = asker.ask(Request::GetStock).await else { panic!() };
     assert!(stock.one_time_kyber >= promised);
+}
+
+#[tokio::test]
+async fn a_backup_that_is_put_back_is_all_of_it_and_shows_that_it_is_older() {
+    let dir = tempfile::tempdir().unwrap();
+    let (config, copy) = (init(dir.path()), dir.path().join("copy"));
+    let (config_arg, copy_arg) = (config.to_str().unwrap(), copy.to_str().unwrap());
+    let (alice, bob) = (Person::seeded(1), Person::seeded(2));
+    let newest = async |program: &Program, name: &str| {
+        let asker = Asker::connect(&program.address).await;
+        match asker.ask(Request::Lookup(Who::Handle(name.to_owned()))).await {
+            Answer::Found(found) => found.proven.unwrap().root,
+            Answer::Absent(proven) => proven.root,
+            other => panic!("{other:?}"),
+        }
+    };
+    let started = Program::start(&config);
+    assert_eq!(Asker::connect(&started.address).await.register(&alice, "alice").await, Answer::Registered);
+    newest(&started, "alice").await;
+    let running = program(&["backup", "--config", config_arg, copy_arg]);
+    assert_eq!(running.status.code(), Some(1), "{running:?}");
+    started.kill();
+    let copied = program(&["backup", "--config", config_arg, copy_arg]);
+    assert!(copied.status.success(), "{copied:?}");
+    let started = Program::start(&config);
+    assert_eq!(Asker::connect(&started.address).await.register(&bob, "bob").await, Answer::Registered);
+    let seen = newest(&started, "bob").await;
+    let server = started.address.fingerprint().unwrap();
+    started.kill();
+
+    let over = program(&["restore", "--config", config_arg, copy_arg]);
+    assert_eq!(over.status.code(), Some(1), "{over:?}");
+    std::fs::remove_dir_all(dir.path().join("data")).unwrap();
+    let restored = program(&["restore", "--config", config_arg, copy_arg]);
+    assert!(restored.status.success(), "{restored:?}");
+    let started = Program::start(&config);
+    let told = newest(&started, "alice").await;
+    assert_eq!(newest(&started, "bob").await, told); // nobody, says the log
+    let alarm = Alarm::SetBack { seen: seen.epoch, told: told.epoch };
+    assert_eq!(watch(server, Some(&seen), &told), Err(alarm));
 }

@@ -2,7 +2,11 @@
 //!
 //! Link 0 names the first device and a recovery key; its hash is the [`AccountId`], so an account certifies itself
 //! and no server is believed. Link n+1 carries the hash of link n and is signed by a device of link n or by the
-//! recovery key of link n: a device that a link leaves out can sign nothing further.
+//! recovery key of link n: a device that a link leaves out can sign nothing further. Only the recovery key replaces the
+//! recovery key: otherwise a stolen device could take the account for good.
+//!
+//! Keyserver and clients use this one module, so that what the one keeps the others believe. Links as bytes are in
+//! `account/wire.rs`, chains that part in `account/fork.rs`.
 //!
 //! The XEdDSA proof inside each device (its identity key vouches for its signing key) is checked by a function that
 //! the caller gives, because Signal's curve arithmetic lives in `hushwire-crypto`, which this crate does not know.
@@ -17,10 +21,15 @@ use sha2::{Digest, Sha256};
 use crate::auth::{SignatureBytes, verify};
 use crate::ids::{AccountId, DeviceId, LinkHash, MailboxId, Token};
 use crate::keyserver::CURVE_KEY_LEN;
-use crate::limits::{ADDRESS_BYTES_MAX, CHAIN_BYTES_MAX, CHAIN_LINKS_MAX, DEVICES_PER_ACCOUNT_MAX, LINK_BYTES_MAX};
-use crate::parse::{BadMessage, at_most, exactly, some, text_at_most};
+use crate::limits::{CHAIN_BYTES_MAX, CHAIN_LINKS_MAX};
 use crate::signing::{Label, Transcript};
-use crate::wire::account as wire;
+
+mod fork;
+mod wire;
+
+pub use fork::{Compared, DoesNotFollow};
+pub(crate) use wire::links_to_wire;
+pub use wire::{encode_links, parse_links};
 
 /// The largest registration id: 14 bits. Spec: signal-wire §2.1.
 pub const REGISTRATION_ID_MAX: u16 = 0x3FFF;
@@ -105,6 +114,12 @@ pub enum BadChain {
         /// Which.
         version: u64,
     },
+    /// A device replaced the recovery key.
+    #[error("link {version} replaces the recovery key and is not signed by it")]
+    RecoveryKey {
+        /// Which.
+        version: u64,
+    },
     /// A device's identity key does not vouch for its signing key.
     #[error("device {device} of link {version} has an identity key that does not vouch for it")]
     Identity {
@@ -136,35 +151,6 @@ impl Link {
         self.devices.iter().find(|device| device.id == id)
     }
 
-    fn to_wire(&self) -> wire::Link {
-        wire::Link {
-            version: self.version,
-            previous: self.previous.map(|hash| copy(hash.as_bytes())).unwrap_or_default(),
-            devices: self.devices.iter().map(device_to_wire).collect(),
-            recovery_key: copy(&self.recovery_key),
-        }
-    }
-
-    fn from_wire(link: wire::Link) -> Result<Self, BadMessage> {
-        let devices = at_most("devices", link.devices, DEVICES_PER_ACCOUNT_MAX)?
-            .into_iter()
-            .map(device_from_wire)
-            .collect::<Result<Vec<_>, _>>()?;
-        if devices.is_empty() || !devices.is_sorted_by(|a, b| a.id < b.id) {
-            return Err(BadMessage::Range("devices"));
-        }
-        let previous = match link.previous.is_empty() {
-            true => None,
-            false => Some(LinkHash(exactly("previous", &link.previous)?)),
-        };
-        Ok(Self {
-            version: link.version,
-            previous,
-            devices,
-            recovery_key: exactly("recovery_key", &link.recovery_key)?,
-        })
-    }
-
     fn key_of(&self, signatory: Signatory) -> Option<&[u8; 32]> {
         match signatory {
             Signatory::Device(id) => self.device(id).map(|device| &device.signing_key),
@@ -180,33 +166,16 @@ impl SignedLink {
         &self.link
     }
 
+    /// Who signed it.
+    #[must_use]
+    pub fn signatory(&self) -> Signatory {
+        self.signatory
+    }
+
     /// Its hash, which the next link names and which is the account id for link 0.
     #[must_use]
     pub fn hash(&self) -> LinkHash {
         LinkHash(Sha256::digest(Transcript::new(Label::Link).part(&self.bytes).bytes()).into())
-    }
-
-    pub(crate) fn to_wire(&self) -> wire::SignedLink {
-        wire::SignedLink {
-            link: self.bytes.clone(),
-            device_id: match self.signatory {
-                Signatory::Device(id) => id.get().into(),
-                Signatory::Recovery => 0,
-            },
-            signature: copy(&self.signature),
-        }
-    }
-
-    pub(crate) fn from_wire(signed: wire::SignedLink) -> Result<Self, BadMessage> {
-        if signed.link.len() > LINK_BYTES_MAX {
-            return Err(BadMessage::TooMany { field: "link", limit: LINK_BYTES_MAX });
-        }
-        let link = Link::from_wire(wire::Link::decode(signed.link.clone()).map_err(|_| BadMessage::Encoding)?)?;
-        let signatory = match signed.device_id {
-            0 => Signatory::Recovery,
-            id => Signatory::Device(DeviceId::new(id).ok_or(BadMessage::Range("device_id"))?),
-        };
-        Ok(Self { bytes: signed.link, link, signatory, signature: exactly("signature", &signed.signature)? })
     }
 }
 
@@ -235,6 +204,9 @@ impl Chain {
             let key = authority.key_of(signed.signatory).ok_or(BadChain::Signature { version })?;
             verify(key, &signature_transcript(&signed.bytes), &signed.signature)
                 .map_err(|_| BadChain::Signature { version })?;
+            if signed.signatory != Signatory::Recovery && link.recovery_key != authority.recovery_key {
+                return Err(BadChain::RecoveryKey { version });
+            }
             for device in &link.devices {
                 let transcript = identity_transcript(device.id, device.registration_id, &device.signing_key);
                 if !vouches(&device.identity_key, transcript.bytes(), &device.identity_proof) {
@@ -271,6 +243,12 @@ impl Chain {
         &self.links
     }
 
+    /// The newest link.
+    #[must_use]
+    pub fn head(&self) -> Option<&SignedLink> {
+        self.links.last()
+    }
+
     /// The devices of today.
     #[must_use]
     pub fn devices(&self) -> &[Device] {
@@ -290,62 +268,6 @@ impl Chain {
     }
 }
 
-/// Bytes of a list of links, for the store and for sealed envelopes.
-#[must_use]
-pub fn encode_links(links: &[SignedLink]) -> Vec<u8> {
-    links_to_wire(links).encode_to_vec()
-}
-
-/// Reads what [`encode_links`] wrote. Not verified yet.
-///
-/// # Errors
-/// [`BadMessage`].
-pub fn parse_links(bytes: &[u8]) -> Result<Vec<SignedLink>, BadMessage> {
-    if bytes.len() > CHAIN_BYTES_MAX {
-        return Err(BadMessage::TooMany { field: "chain", limit: CHAIN_BYTES_MAX });
-    }
-    let chain = wire::Chain::decode(bytes).map_err(|_| BadMessage::Encoding)?;
-    at_most("links", chain.links, CHAIN_LINKS_MAX)?.into_iter().map(SignedLink::from_wire).collect()
-}
-
-pub(crate) fn links_to_wire(links: &[SignedLink]) -> wire::Chain {
-    wire::Chain { links: links.iter().map(SignedLink::to_wire).collect() }
-}
-
 fn signature_transcript(link: &[u8]) -> Transcript {
     Transcript::new(Label::LinkSignature).part(link)
-}
-
-fn device_to_wire(device: &Device) -> wire::Device {
-    wire::Device {
-        id: device.id.get().into(),
-        registration_id: device.registration_id.into(),
-        identity_key: copy(&device.identity_key),
-        signing_key: copy(&device.signing_key),
-        identity_proof: copy(&device.identity_proof),
-        relay: device.relay.clone(),
-        mailbox: copy(device.mailbox.as_bytes()),
-        request_token: copy(device.request_token.expose()),
-    }
-}
-
-fn device_from_wire(device: wire::Device) -> Result<Device, BadMessage> {
-    let registration_id = u16::try_from(device.registration_id)
-        .ok()
-        .filter(|id| *id <= REGISTRATION_ID_MAX)
-        .ok_or(BadMessage::Range("registration_id"))?;
-    Ok(Device {
-        id: DeviceId::new(device.id).ok_or(BadMessage::Range("id"))?,
-        registration_id,
-        identity_key: exactly("identity_key", &device.identity_key)?,
-        signing_key: exactly("signing_key", &device.signing_key)?,
-        identity_proof: exactly("identity_proof", &device.identity_proof)?,
-        relay: text_at_most("relay", device.relay, ADDRESS_BYTES_MAX)?,
-        mailbox: MailboxId(exactly("mailbox", &device.mailbox)?),
-        request_token: some("request_token", Token::from_slice(&device.request_token))?,
-    })
-}
-
-fn copy(bytes: &[u8]) -> Bytes {
-    Bytes::copy_from_slice(bytes)
 }

@@ -8,11 +8,11 @@ use bytes::Bytes;
 use crate::account::SignedLink;
 use crate::auth::SignatureBytes;
 use crate::ids::{AccountId, DeviceId, UnixMillis};
-use crate::limits::{CHAIN_LINKS_MAX, DEVICES_PER_ACCOUNT_MAX, HANDLE_NAME_BYTES_MAX, PREKEYS_PER_PUBLISH_MAX};
+use crate::log::SignedRoot;
 pub use crate::parse::BadMessage;
-use crate::parse::{DETAIL_BYTES_MAX, at_most, decode, encode, exactly, some, text_at_most};
 use crate::relay::reasons;
-use crate::wire::keys as wire;
+
+mod wire;
 
 /// Bytes of a Curve25519 public key with its type byte. Spec: signal-wire §1.2.
 pub const CURVE_KEY_LEN: usize = 33;
@@ -49,6 +49,31 @@ pub enum Request {
     GetStock,
     /// The device lists of an account. Uses nothing up.
     Lookup(Who),
+    /// Goes on with the chain of an account. Whoever has the link may bring it: its signature says who wants it, so that
+    /// also somebody who lost every device can.
+    AppendLink {
+        /// Whose.
+        account: AccountId,
+        /// What follows from the newest link, or is signed by the recovery key.
+        link: SignedLink,
+    },
+    /// A root of the log.
+    GetRoot {
+        /// Of which epoch; `None`: the newest.
+        epoch: Option<u64>,
+    },
+    /// What the log has said of a handle, newest first, and that it says nothing newer.
+    GetHistory {
+        /// The local part of the handle.
+        handle_name: String,
+    },
+    /// A part of the proof that nothing was changed or taken out of the log from the epoch before to this one.
+    GetStep {
+        /// To which epoch.
+        epoch: u64,
+        /// From which byte of the proof on.
+        offset: u64,
+    },
     /// One bundle per named device. Each one-time key is given out once.
     Fetch {
         /// Whose.
@@ -120,10 +145,20 @@ pub enum Answer {
     Registered,
     /// This connection is that device.
     SignedIn,
+    /// To [`Request::AppendLink`]: the link is in the chain.
+    Appended,
     /// What is left, after [`Request::Publish`] durably so.
     Stock(Stock),
     /// To [`Request::Lookup`].
     Found(Found),
+    /// To [`Request::Lookup`]: nobody has that handle, and here is the proof.
+    Absent(Proven),
+    /// To [`Request::GetRoot`].
+    Root(SignedRoot),
+    /// To [`Request::GetHistory`].
+    History(Proven),
+    /// To [`Request::GetStep`].
+    Step(Step),
     /// To [`Request::Fetch`]: in the order asked, devices without prekeys left out.
     Bundles(Vec<Bundle>),
     /// Not done. Nothing changed.
@@ -159,6 +194,26 @@ pub struct Found {
     pub links: Vec<SignedLink>,
     /// The local part of the handle, if it has one here.
     pub handle_name: Option<String>,
+    /// That the log says so of the handle. `None`: there is no handle.
+    pub proven: Option<Proven>,
+}
+
+/// A proof and the root that it leads to. `hushwire-log` reads and checks it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proven {
+    /// The log as it was.
+    pub root: SignedRoot,
+    /// At most [`crate::limits::PROOF_BYTES_MAX`] bytes.
+    pub proof: Bytes,
+}
+
+/// A part of the step from one epoch to the next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Bytes of the whole.
+    pub bytes_total: u64,
+    /// From the asked place on, at most [`crate::limits::STEP_PART_BYTES_MAX`] bytes; empty at the end.
+    pub part: Bytes,
 }
 
 /// One device's public keys; identity key and registration id stand in the device list.
@@ -211,224 +266,7 @@ reasons! {
         StorageFailed = 10, "storage failed";
         /// The handle is not one: 1 to 32 of a-z, 0-9, dot, dash, underscore.
         BadHandle = 11, "not a handle";
+        /// Another link stands in the place of this one. Look the account up and sign what follows from its newest link.
+        OutOfDate = 12, "the device list has changed meanwhile";
     }
-}
-
-impl Request {
-    /// The payload of a frame.
-    #[must_use]
-    pub fn encode(&self) -> Bytes {
-        use wire::request::Body;
-        let body = match self {
-            Self::Hello => Body::Hello(wire::Hello {}),
-            Self::Register { link, handle_name, proof } => Body::Register(wire::Register {
-                link: Some(link.to_wire()),
-                handle_name: handle_name.clone().unwrap_or_default(),
-                signature: copy(proof),
-            }),
-            Self::SignIn { account, device, proof } => Body::SignIn(wire::SignIn {
-                account: copy(account.as_bytes()),
-                device_id: device.get().into(),
-                signature: copy(proof),
-            }),
-            Self::Publish(publish) => Body::Publish(wire::Publish {
-                signed_prekey: publish.signed_prekey.as_ref().map(curve_to_wire),
-                last_resort_kyber: publish.last_resort_kyber.as_ref().map(kyber_to_wire),
-                one_time: publish.one_time.iter().map(one_time_to_wire).collect(),
-                one_time_kyber: publish.one_time_kyber.iter().map(kyber_to_wire).collect(),
-            }),
-            Self::GetStock => Body::GetStock(wire::GetStock {}),
-            Self::Lookup(who) => Body::Lookup(wire::Lookup {
-                who: Some(match who {
-                    Who::Handle(name) => wire::lookup::Who::HandleName(name.clone()),
-                    Who::Account(account) => wire::lookup::Who::Account(copy(account.as_bytes())),
-                }),
-            }),
-            Self::Fetch { account, devices } => Body::Fetch(wire::Fetch {
-                account: copy(account.as_bytes()),
-                device_ids: devices.iter().map(|device| device.get().into()).collect(),
-            }),
-        };
-        encode(&wire::Request { body: Some(body) })
-    }
-
-    /// Reads the payload of a frame.
-    ///
-    /// # Errors
-    /// [`BadMessage`] says what is wrong with it.
-    pub fn parse(payload: &Bytes) -> Result<Self, BadMessage> {
-        use wire::request::Body;
-        let message: wire::Request = decode(payload)?;
-        Ok(match message.body.ok_or(BadMessage::UnknownKind)? {
-            Body::Hello(wire::Hello {}) => Self::Hello,
-            Body::Register(register) => Self::Register {
-                link: SignedLink::from_wire(some("link", register.link)?)?,
-                handle_name: handle(register.handle_name)?,
-                proof: exactly("signature", &register.signature)?,
-            },
-            Body::SignIn(sign_in) => Self::SignIn {
-                account: account(&sign_in.account)?,
-                device: device(sign_in.device_id)?,
-                proof: exactly("signature", &sign_in.signature)?,
-            },
-            Body::Publish(publish) => Self::Publish(Publish {
-                signed_prekey: publish.signed_prekey.map(curve_from_wire).transpose()?,
-                last_resort_kyber: publish.last_resort_kyber.map(kyber_from_wire).transpose()?,
-                one_time: at_most("one_time", publish.one_time, PREKEYS_PER_PUBLISH_MAX)?
-                    .into_iter()
-                    .map(one_time_from_wire)
-                    .collect::<Result<_, _>>()?,
-                one_time_kyber: at_most("one_time_kyber", publish.one_time_kyber, PREKEYS_PER_PUBLISH_MAX)?
-                    .into_iter()
-                    .map(kyber_from_wire)
-                    .collect::<Result<_, _>>()?,
-            }),
-            Body::GetStock(wire::GetStock {}) => Self::GetStock,
-            Body::Lookup(lookup) => Self::Lookup(match lookup.who.ok_or(BadMessage::Length("who"))? {
-                wire::lookup::Who::HandleName(name) => Who::Handle(some("handle_name", handle(name)?)?),
-                wire::lookup::Who::Account(id) => Who::Account(account(&id)?),
-            }),
-            Body::Fetch(fetch) => Self::Fetch {
-                account: account(&fetch.account)?,
-                devices: at_most("device_ids", fetch.device_ids, DEVICES_PER_ACCOUNT_MAX)?
-                    .into_iter()
-                    .map(device)
-                    .collect::<Result<_, _>>()?,
-            },
-        })
-    }
-}
-
-impl Answer {
-    /// The payload of a frame.
-    #[must_use]
-    pub fn encode(&self) -> Bytes {
-        use wire::answer::Body;
-        let body = match self {
-            Self::Welcome(welcome) => {
-                Body::Welcome(wire::Welcome { now_ms: welcome.now.0, software: welcome.software.clone() })
-            }
-            Self::Registered => Body::Registered(wire::Registered {}),
-            Self::SignedIn => Body::SignedIn(wire::SignedIn {}),
-            Self::Stock(stock) => Body::Stock(wire::Stock {
-                one_time: stock.one_time,
-                one_time_kyber: stock.one_time_kyber,
-                signed_prekey_id: stock.signed_prekey_id.unwrap_or_default(),
-                published: stock.signed_prekey_id.is_some(),
-            }),
-            Self::Found(found) => Body::Found(wire::Found {
-                account: copy(found.account.as_bytes()),
-                chain: Some(crate::account::links_to_wire(&found.links)),
-                handle_name: found.handle_name.clone().unwrap_or_default(),
-            }),
-            Self::Bundles(bundles) => Body::Bundles(wire::Bundles {
-                bundles: bundles
-                    .iter()
-                    .map(|bundle| wire::Bundle {
-                        device_id: bundle.device.get().into(),
-                        signed_prekey: Some(curve_to_wire(&bundle.signed_prekey)),
-                        kyber: Some(kyber_to_wire(&bundle.kyber)),
-                        one_time: bundle.one_time.as_ref().map(one_time_to_wire),
-                    })
-                    .collect(),
-            }),
-            Self::Refused(refused) => Body::Refused(wire::Refused {
-                reason: refused.reason.code(),
-                detail: refused.detail.chars().take(DETAIL_BYTES_MAX / 4).collect(),
-                retry_after_ms: refused.retry_after_ms,
-            }),
-        };
-        encode(&wire::Answer { body: Some(body) })
-    }
-
-    /// Reads the payload of a frame.
-    ///
-    /// # Errors
-    /// [`BadMessage`] says what is wrong with it.
-    pub fn parse(payload: &Bytes) -> Result<Self, BadMessage> {
-        use wire::answer::Body;
-        let message: wire::Answer = decode(payload)?;
-        Ok(match message.body.ok_or(BadMessage::UnknownKind)? {
-            Body::Welcome(welcome) => Self::Welcome(Welcome {
-                now: UnixMillis(welcome.now_ms),
-                software: text_at_most("software", welcome.software, DETAIL_BYTES_MAX)?,
-            }),
-            Body::Registered(wire::Registered {}) => Self::Registered,
-            Body::SignedIn(wire::SignedIn {}) => Self::SignedIn,
-            Body::Stock(stock) => Self::Stock(Stock {
-                one_time: stock.one_time,
-                one_time_kyber: stock.one_time_kyber,
-                signed_prekey_id: stock.published.then_some(stock.signed_prekey_id),
-            }),
-            Body::Found(found) => Self::Found(Found {
-                account: account(&found.account)?,
-                links: at_most("links", some("chain", found.chain)?.links, CHAIN_LINKS_MAX)?
-                    .into_iter()
-                    .map(SignedLink::from_wire)
-                    .collect::<Result<_, _>>()?,
-                handle_name: handle(found.handle_name)?,
-            }),
-            Body::Bundles(bundles) => Self::Bundles(
-                at_most("bundles", bundles.bundles, DEVICES_PER_ACCOUNT_MAX)?
-                    .into_iter()
-                    .map(|bundle| {
-                        Ok(Bundle {
-                            device: device(bundle.device_id)?,
-                            signed_prekey: curve_from_wire(some("signed_prekey", bundle.signed_prekey)?)?,
-                            kyber: kyber_from_wire(some("kyber", bundle.kyber)?)?,
-                            one_time: bundle.one_time.map(one_time_from_wire).transpose()?,
-                        })
-                    })
-                    .collect::<Result<_, BadMessage>>()?,
-            ),
-            Body::Refused(refused) => Self::Refused(Refused {
-                reason: RefusedReason::from_code(refused.reason).ok_or(BadMessage::Range("reason"))?,
-                detail: text_at_most("detail", refused.detail, DETAIL_BYTES_MAX)?,
-                retry_after_ms: refused.retry_after_ms,
-            }),
-        })
-    }
-}
-
-fn copy(bytes: &[u8]) -> Bytes {
-    Bytes::copy_from_slice(bytes)
-}
-
-fn account(bytes: &[u8]) -> Result<AccountId, BadMessage> {
-    Ok(AccountId(exactly("account", bytes)?))
-}
-
-fn device(id: u32) -> Result<DeviceId, BadMessage> {
-    DeviceId::new(id).ok_or(BadMessage::Range("device_id"))
-}
-
-fn handle(name: String) -> Result<Option<String>, BadMessage> {
-    Ok(Some(text_at_most("handle_name", name, HANDLE_NAME_BYTES_MAX)?).filter(|name| !name.is_empty()))
-}
-
-fn curve_to_wire(key: &SignedCurveKey) -> wire::SignedPreKey {
-    wire::SignedPreKey { id: key.id, key: copy(&key.key), signature: copy(&key.signature) }
-}
-
-fn curve_from_wire(key: wire::SignedPreKey) -> Result<SignedCurveKey, BadMessage> {
-    Ok(SignedCurveKey { id: key.id, key: exactly("key", &key.key)?, signature: exactly("signature", &key.signature)? })
-}
-
-fn kyber_to_wire(key: &SignedKyberKey) -> wire::SignedPreKey {
-    wire::SignedPreKey { id: key.id, key: key.key.clone(), signature: copy(&key.signature) }
-}
-
-fn kyber_from_wire(key: wire::SignedPreKey) -> Result<SignedKyberKey, BadMessage> {
-    if key.key.len() != KYBER_KEY_LEN {
-        return Err(BadMessage::Length("key"));
-    }
-    Ok(SignedKyberKey { id: key.id, key: key.key, signature: exactly("signature", &key.signature)? })
-}
-
-fn one_time_to_wire(key: &CurveKey) -> wire::OneTimePreKey {
-    wire::OneTimePreKey { id: key.id, key: copy(&key.key) }
-}
-
-fn one_time_from_wire(key: wire::OneTimePreKey) -> Result<CurveKey, BadMessage> {
-    Ok(CurveKey { id: key.id, key: exactly("key", &key.key)? })
 }

@@ -12,6 +12,7 @@
 //! | [`relay`] | requests and answers of a relay | `proto/spec/relay.md` |
 //! | [`keyserver`] | requests and answers of a keyserver | `proto/spec/keyserver.md` |
 //! | [`account`] | device lists, their chain, account ids | `proto/spec/keyserver.md` §3 |
+//! | [`log`] | signed roots of a keyserver's log | `proto/spec/keyserver.md` §7 |
 //! | [`envelope`] | size classes | `proto/spec/envelope.md` |
 //! | [`auth`] | sign-in bound to the TLS session | `proto/spec/relay.md` §3 |
 //! | [`address`] | `hush://<fingerprint>@host:port`, handles | `proto/spec/relay.md` §2 |
@@ -24,6 +25,7 @@ pub mod frame;
 pub mod ids;
 pub mod keyserver;
 pub mod limits;
+pub mod log;
 #[cfg(feature = "net")]
 pub mod net;
 mod parse;

@@ -82,6 +82,9 @@ pub const CHAIN_LINKS_MAX: usize = 256;
 /// The largest signed link, in bytes: eight devices with long relay addresses.
 pub const LINK_BYTES_MAX: usize = 8 * KIB;
 
+/// The largest proof beside a chain in one answer, in bytes: one version of a handle, three paths.
+pub const LOOKUP_PROOF_BYTES_MAX: usize = 32 * KIB;
+
 /// The largest chain of device lists inside a sealed envelope or an answer, in bytes.
 pub const CHAIN_BYTES_MAX: usize = 96 * KIB;
 
@@ -90,6 +93,17 @@ pub const PREKEYS_PER_PUBLISH_MAX: usize = 50;
 
 /// One-time prekeys of each kind that a keyserver keeps for one device.
 pub const PREKEYS_PER_DEVICE_MAX: u32 = 200;
+
+/// The largest proof out of a keyserver's log, in bytes. The newest versions of a handle with their paths through a tree
+/// of ten million handles.
+pub const PROOF_BYTES_MAX: usize = 120 * KIB;
+
+/// Versions of a handle that a keyserver shows with their proofs: what a device may have missed while it was away. Older
+/// ones it has seen when they were new.
+pub const HISTORY_VERSIONS_MAX: usize = 16;
+
+/// Bytes of one part of the step from an epoch to the next, as auditors fetch it.
+pub const STEP_PART_BYTES_MAX: usize = 128 * KIB;
 
 /// The longest local part of a handle, in bytes.
 pub const HANDLE_NAME_BYTES_MAX: usize = 32;
@@ -117,3 +131,6 @@ const _: () = assert!(PUSH_BYTES_MAX + KIB * 8 <= ORDINARY_FRAME_BYTES);
 const _: () = assert!(PREKEYS_PER_PUBLISH_MAX * 1800 + KIB * 16 <= ORDINARY_FRAME_BYTES);
 const _: () = assert!(CHAIN_BYTES_MAX + DEVICES_PER_ACCOUNT_MAX * 4 * KIB <= ORDINARY_FRAME_BYTES);
 const _: () = assert!(ENVELOPE_BYTES_MAX + FANOUT_MAX * FANOUT_ENTRY_BYTES + KIB <= FRAME_BYTES_MAX);
+const _: () = assert!(STEP_PART_BYTES_MAX + KIB <= ORDINARY_FRAME_BYTES);
+const _: () = assert!(PROOF_BYTES_MAX + KIB <= ORDINARY_FRAME_BYTES);
+const _: () = assert!(CHAIN_BYTES_MAX + LOOKUP_PROOF_BYTES_MAX + 16 * KIB <= ORDINARY_FRAME_BYTES);

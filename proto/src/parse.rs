@@ -39,6 +39,10 @@ pub(crate) fn at_most<T>(field: &'static str, list: Vec<T>, limit: usize) -> Res
     if list.len() <= limit { Ok(list) } else { Err(BadMessage::TooMany { field, limit }) }
 }
 
+pub(crate) fn bytes_at_most(field: &'static str, bytes: Bytes, limit: usize) -> Result<Bytes, BadMessage> {
+    if bytes.len() <= limit { Ok(bytes) } else { Err(BadMessage::TooMany { field, limit }) }
+}
+
 pub(crate) fn text_at_most(field: &'static str, text: String, limit: usize) -> Result<String, BadMessage> {
     if text.len() <= limit { Ok(text) } else { Err(BadMessage::TooMany { field, limit }) }
 }

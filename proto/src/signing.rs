@@ -21,6 +21,10 @@ pub enum Label {
     SignIn,
     /// Signature that asks a keyserver for an account and a handle.
     Register,
+    /// Signature over the root of a keyserver's log at an epoch.
+    LogRoot,
+    /// Hash of a keyserver's private key: the key of places in its log.
+    LogPlaces,
     /// Hash of a message, which the next one of the same sender names.
     MessageChain,
     /// Checksum of a contact link.
@@ -33,7 +37,7 @@ pub enum Label {
 
 impl Label {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Link,
         Self::LinkSignature,
         Self::DeviceIdentity,
@@ -41,6 +45,8 @@ impl Label {
         Self::OpenMailbox,
         Self::SignIn,
         Self::Register,
+        Self::LogRoot,
+        Self::LogPlaces,
         Self::MessageChain,
         Self::ContactLink,
         Self::ResetKey,
@@ -58,6 +64,8 @@ impl Label {
             Self::OpenMailbox => "hushwire/1 open mailbox",
             Self::SignIn => "hushwire/1 keyserver sign-in",
             Self::Register => "hushwire/1 register",
+            Self::LogRoot => "hushwire/1 log root",
+            Self::LogPlaces => "hushwire/1 log places",
             Self::MessageChain => "hushwire/1 message chain",
             Self::ContactLink => "hushwire/1 contact link",
             Self::ResetKey => "hushwire/1 reset key",

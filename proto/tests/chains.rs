@@ -5,7 +5,8 @@
 
 use ed25519_dalek::SigningKey;
 use hushwire_proto::account::{
-    BadChain, Chain, Device, Link, Signatory, SignedLink, encode_links, identity_transcript, parse_links,
+    BadChain, Chain, Compared, Device, DoesNotFollow, Link, Signatory, SignedLink, encode_links, identity_transcript,
+    parse_links,
 };
 use hushwire_proto::auth::SignatureBytes;
 use hushwire_proto::ids::{AccountId, DeviceId, LinkHash, MailboxId, Token};
@@ -210,4 +211,68 @@ fn a_byte_changed_anywhere_makes_another_account_or_no_chain() {
         let found = parse_links(&changed).ok().and_then(|links| Chain::verify_for(account, links, vouches).ok());
         assert!(found.is_none(), "byte {place} may be changed");
     }
+}
+
+/// `links` and one more, by a device or by the recovery key.
+fn and(links: &[SignedLink], devices: &[u8], by: Option<u8>) -> Vec<SignedLink> {
+    let next = link(links.len() as u64, links.last(), devices);
+    let signed = match by {
+        Some(number) => by_device(next, number),
+        None => next.sign(Signatory::Recovery, &signing(RECOVERY)),
+    };
+    [links, &[signed]].concat()
+}
+
+fn compared(known: &[SignedLink], other: &[SignedLink]) -> Compared {
+    verify(known).unwrap().compare(&verify(other).unwrap()).unwrap()
+}
+
+#[test]
+fn a_device_does_not_replace_the_recovery_key() {
+    let renewed = Link { recovery_key: signing(201).verifying_key().to_bytes(), ..link(1, Some(&first()), &[1]) };
+    assert_eq!(verify(&[first(), by_device(renewed, 1)]), Err(BadChain::RecoveryKey { version: 1 }));
+}
+
+#[test]
+fn of_two_chains_that_part_the_recovery_key_decides_and_everybody_decides_alike() {
+    let common = three();
+    let stolen = and(&and(&common, &[2, 3], Some(2)), &[3], Some(3)); // a thief with device 2 adds a device, and stays
+    let taken_back = and(&common, &[4], None);
+    assert_eq!(compared(&common, &stolen), Compared::Newer);
+    assert_eq!(compared(&stolen, &common), Compared::Older);
+    assert_eq!(compared(&stolen, &stolen), Compared::Same);
+    assert_eq!(compared(&stolen, &taken_back), Compared::Recovered);
+    assert_eq!(compared(&taken_back, &stolen), Compared::Undone);
+    let (one, other) = (and(&common, &[2, 5], Some(2)), and(&common, &[2, 6], Some(2)));
+    assert_eq!(compared(&one, &other), Compared::Forked);
+    // The recovery key twice in one place, or before a link of its own: nobody can say which came first.
+    let twice = and(&common, &[5], None);
+    assert_eq!(compared(&taken_back, &twice), Compared::Forked);
+    let later = and(&stolen, &[5], None);
+    assert_eq!((compared(&later, &taken_back), compared(&taken_back, &later)), (Compared::Forked, Compared::Forked));
+    let theirs = verify(&[by_device(link(0, None, &[3]), 3)]).unwrap();
+    assert_eq!(verify(&common).unwrap().compare(&theirs), Err(BadChain::OtherAccount));
+}
+
+#[test]
+fn a_link_is_added_once_and_only_where_it_may_stand() {
+    let chain = verify(&three()).unwrap();
+    let next = and(&three(), &[2, 3], Some(2)).pop().unwrap();
+    let longer = chain.append(next.clone(), vouches).unwrap();
+    assert_eq!(longer.links().len(), 4);
+    assert_eq!(longer.append(next.clone(), vouches), Ok(longer.clone())); // a repeat
+    let late = and(&three(), &[2, 4], Some(2)).pop().unwrap();
+    assert_eq!(longer.append(late, vouches), Err(DoesNotFollow::Taken));
+    let gap = and(longer.links(), &[3], Some(2)).pop().unwrap();
+    assert_eq!(chain.append(gap, vouches), Err(DoesNotFollow::Taken));
+    let forged = by_device(link(4, longer.head(), &[5]), 5);
+    let refused = BadChain::Signature { version: 4 };
+    assert_eq!(longer.append(forged, vouches), Err(DoesNotFollow::Bad(refused)));
+    // The recovery key goes back behind what devices did, and not behind what it did itself.
+    let taken_back = longer.append(and(&three()[..1], &[4], None).pop().unwrap(), vouches).unwrap();
+    assert_eq!((taken_back.links().len(), taken_back.devices()), (2, &[device(4)][..]));
+    assert_eq!(taken_back.append(next, vouches), Err(DoesNotFollow::Taken));
+    let older_still = Link { recovery_key: signing(201).verifying_key().to_bytes(), ..link(1, Some(&first()), &[5]) };
+    let older_still = older_still.sign(Signatory::Recovery, &signing(RECOVERY));
+    assert_eq!(taken_back.append(older_still, vouches), Err(DoesNotFollow::Taken));
 }

@@ -12,8 +12,9 @@ use hushwire_proto::auth::SignatureBytes;
 use hushwire_proto::envelope::Envelope;
 use hushwire_proto::ids::{AccountId, DepositId, DeviceId, LinkHash, MailboxId, Seq, Token, TokenHash, UnixMillis};
 use hushwire_proto::keyserver::{
-    self, Bundle, CurveKey, Found, KYBER_KEY_LEN, Publish, SignedCurveKey, SignedKyberKey, Stock, Who,
+    self, Bundle, CurveKey, Found, KYBER_KEY_LEN, Proven, Publish, SignedCurveKey, SignedKyberKey, Step, Stock, Who,
 };
+use hushwire_proto::log::SignedRoot;
 use hushwire_proto::relay::{
     self, Deliveries, Delivery, Deposit, DepositMany, Door, Limits, Outcome, StoredMany, TokenClass,
 };
@@ -166,7 +167,20 @@ fn keyserver_messages() -> Vec<Golden> {
     let handle_name = Some("alice".to_owned());
     let register = |handle_name| Request::Register { link: signed_link(), handle_name, proof: SIGNATURE };
     let one_time = CurveKey { id: u32::MAX, key: [0x05; 33] };
-    let found = |handle_name| Answer::Found(Found { account, links: vec![signed_link(), next_link()], handle_name });
+    let root = SignedRoot {
+        epoch: 300,
+        root: [0xA1; 32],
+        at: UnixMillis(1_700_000_000_000),
+        vrf_key: [0xA2; 32],
+        key: [0xA3; 32],
+        signature: SIGNATURE,
+    };
+    let proven = Proven { root: root.clone(), proof: vec![0xA4; 100].into() };
+    let links = vec![signed_link(), next_link()];
+    let found = |handle_name: Option<String>| {
+        let proven = handle_name.is_some().then(|| proven.clone());
+        Answer::Found(Found { account, links: links.clone(), handle_name, proven })
+    };
     let bundle = |one_time| Bundle { device, signed_prekey: curve(), kyber: kyber(2), one_time };
     let stock = |signed_prekey_id| Answer::Stock(Stock { one_time: 200, one_time_kyber: 0, signed_prekey_id });
     vec![
@@ -187,6 +201,11 @@ fn keyserver_messages() -> Vec<Golden> {
         request("get stock", Request::GetStock),
         request("look up a handle", Request::Lookup(Who::Handle("alice".to_owned()))),
         request("look up an account", Request::Lookup(Who::Account(account))),
+        request("append a link", Request::AppendLink { account, link: next_link() }),
+        request("get the newest root", Request::GetRoot { epoch: None }),
+        request("get a root", Request::GetRoot { epoch: Some(300) }),
+        request("get a history", Request::GetHistory { handle_name: "alice".to_owned() }),
+        request("get a step", Request::GetStep { epoch: 300, offset: 131_072 }),
         request("fetch", Request::Fetch { account, devices: vec![device, other] }),
         answer(
             "welcome",
@@ -197,10 +216,15 @@ fn keyserver_messages() -> Vec<Golden> {
         ),
         answer("registered", Answer::Registered),
         answer("signed in", Answer::SignedIn),
+        answer("appended", Answer::Appended),
         answer("stock", stock(Some(0))),
         answer("stock of nothing", stock(None)),
         answer("found", found(handle_name)),
         answer("found without a handle", found(None)),
+        answer("absent", Answer::Absent(proven.clone())),
+        answer("root", Answer::Root(root)),
+        answer("history", Answer::History(proven.clone())),
+        answer("step", Answer::Step(Step { bytes_total: 131_172, part: vec![0xA5; 100].into() })),
         answer("bundles", Answer::Bundles(vec![bundle(Some(one_time)), bundle(None)])),
         answer("bundles of nothing", Answer::Bundles(Vec::new())),
         answer(
@@ -238,10 +262,10 @@ fn every_reason_has_its_number_and_no_other_number_is_one() {
     let relay = relay::RefusedReason::ALL.iter().map(|reason| reason.code());
     assert!(relay.eq(1..=11));
     let keyserver = keyserver::RefusedReason::ALL.iter().map(|reason| reason.code());
-    assert!(keyserver.eq(1..=11));
+    assert!(keyserver.eq(1..=12));
     for code in 0..300 {
         assert_eq!(relay::RefusedReason::from_code(code).is_some(), (1..=11).contains(&code));
-        assert_eq!(keyserver::RefusedReason::from_code(code).is_some(), (1..=11).contains(&code));
+        assert_eq!(keyserver::RefusedReason::from_code(code).is_some(), (1..=12).contains(&code));
     }
 }
 

@@ -175,6 +175,9 @@ impl Talk<'_> {
                 let named = self.app.named(contact).await?;
                 self.screen.item(&Item::Gap { contact: &named, missing })
             }
+            Event::KeyserverLies { keyserver, what } => {
+                self.screen.item(&Item::KeyserverLies { keyserver: &keyserver, what: &what })
+            }
             Event::IdentityChanged { contact } if contact == self.contact => {
                 let named = self.app.named(contact).await?;
                 self.screen.item(&Item::IdentityChanged { contact: &named })

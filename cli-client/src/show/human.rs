@@ -45,6 +45,15 @@ pub(crate) fn lines(item: &Item<'_>, paint: Paint, columns: Option<usize>) -> Ve
                 format!("something arrived that could not be opened ({}); it was thrown away", clean_line(reason));
             notice(&text, columns, |line| paint.dim(line))
         }
+        Item::KeyserverLies { keyserver, what } => {
+            let text = format!(
+                "the keyserver {} cannot be trusted now: {}; nothing it said was taken. Ask its operator, and compare \
+                 safety numbers with whom you write to",
+                clean_line(keyserver),
+                clean_line(what)
+            );
+            notice(&text, columns, |line| paint.red(line))
+        }
         Item::IdentityChanged { contact } => {
             let name = clean_line(&contact.name);
             let text = format!(

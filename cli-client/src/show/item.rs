@@ -26,6 +26,8 @@ pub(crate) enum Item<'a> {
     Expired,
     /// An envelope was thrown away.
     Undecryptable { reason: &'a str },
+    /// A keyserver's log contradicts itself or us.
+    KeyserverLies { keyserver: &'a str, what: &'a str },
     /// A contact's device list is held back.
     IdentityChanged { contact: &'a Named },
     /// A try to send failed.

@@ -72,6 +72,7 @@ fn fields(item: &Item<'_>) -> (&'static str, Value) {
         Item::Gap { contact, missing } => ("gap", with(named(contact), json!({"missing": missing}))),
         Item::Expired => ("expired", json!({})),
         Item::Undecryptable { reason } => ("undecryptable", json!({"reason": reason})),
+        Item::KeyserverLies { keyserver, what } => ("keyserver_lies", json!({"keyserver": keyserver, "what": what})),
         Item::IdentityChanged { contact } => ("identity_changed", named(contact)),
         Item::Retrying { contact, reason, next_try } => {
             let next = json!({"reason": reason, "next_try": time(*next_try), "next_try_ms": next_try.0});
@@ -246,6 +247,7 @@ mod tests {
             Item::Gap { contact: &named, missing: 2 },
             Item::Expired,
             Item::Undecryptable { reason: "no session" },
+            Item::KeyserverLies { keyserver: "hush://keys.example.org:4432", what: "it was set back" },
             Item::IdentityChanged { contact: &named },
             Item::Retrying { contact: &named, reason: "no route", next_try: AT },
             Item::Waiting(&waiting),

@@ -14,7 +14,7 @@ use crate::outbox::Backoff;
 use crate::store::me::{self, Flag};
 use crate::store::{Store, StoreError};
 use crate::types::{ContactId, Event, Profile};
-use crate::{contacts, lookup, outbox, prekeys, receipts, receive, send};
+use crate::{contacts, log, lookup, outbox, prekeys, receipts, receive, send};
 
 /// The messenger of one device.
 ///
@@ -193,6 +193,8 @@ pub(crate) struct Flight {
     pub(crate) turns: BTreeMap<MailboxId, u64>,
     /// Chores that failed: how often, and when the next try is due.
     pub(crate) chores: BTreeMap<Chore, Backoff>,
+    /// Whether the log was asked what it says of us since the program began.
+    pub(crate) log_watched: bool,
     /// Whether the keyserver was asked for the stock since the program began.
     pub(crate) stock_asked: bool,
 }
@@ -204,6 +206,7 @@ pub(crate) enum Chore {
     Publish,
     GetStock,
     Tokens,
+    Watch,
 }
 
 /// What a call was about.
@@ -214,6 +217,8 @@ pub(crate) enum Pending {
     GetStock,
     AddContact(Box<lookup::Wanted>),
     Refresh(ContactId),
+    /// What the log says of us.
+    Watch,
     Fetch(ContactId),
     Grant(Vec<TokenHash>),
     Revoke(Vec<TokenHash>),
@@ -232,6 +237,7 @@ fn replied<R: CryptoRng>(
         Pending::Publish(keys) => prekeys::published(cx, &keys, reply),
         Pending::GetStock => prekeys::stock(cx, reply),
         Pending::AddContact(wanted) => lookup::found(cx, *wanted, reply),
+        Pending::Watch => log::watched(cx, reply),
         Pending::Refresh(contact) => lookup::refreshed(cx, contact, reply),
         Pending::Fetch(contact) => send::fetched(cx, contact, reply),
         Pending::Grant(hashes) => prekeys::granted(cx, &hashes, reply),
@@ -245,7 +251,7 @@ fn replied<R: CryptoRng>(
 /// Calls whatever the database says is to be done and is not under way, and asks to be woken for the rest.
 fn outstanding<R: CryptoRng>(cx: &mut Cx<'_, R>) -> Result<(), StoreError> {
     let mut wake = prekeys::outstanding(cx)?;
-    for next in [receipts::outstanding(cx)?, send::outstanding(cx)?, outbox::outstanding(cx)?] {
+    for next in [log::outstanding(cx)?, receipts::outstanding(cx)?, send::outstanding(cx)?, outbox::outstanding(cx)?] {
         wake = wake.into_iter().chain(next).min();
     }
     if let Some(at) = wake {

@@ -3,7 +3,7 @@
 use hushwire_proto::account::SignedLink;
 use hushwire_proto::address::{Handle, ServerAddress};
 use hushwire_proto::ids::{AccountId, DeviceId, Seq, TokenHash, UnixMillis};
-use hushwire_proto::keyserver::{Bundle, Found, Publish, Stock, Who};
+use hushwire_proto::keyserver::{Bundle, Found, Proven, Publish, Stock, Who};
 use hushwire_proto::relay::{Deliveries, Deposit, TokenClass};
 
 use crate::contact_link::ContactLink;
@@ -176,6 +176,13 @@ pub enum Call {
         /// Whom.
         who: Who,
     },
+    /// Keyserver, anonymous connection, so that it does not know that it is we who ask: what its log says of our handle.
+    GetHistory {
+        /// Which keyserver.
+        keyserver: ServerAddress,
+        /// Local part of the handle.
+        handle_name: String,
+    },
     /// Keyserver, anonymous connection.
     Fetch {
         /// Which keyserver.
@@ -221,6 +228,10 @@ pub enum Reply {
     Stock(Stock),
     /// To [`Call::Lookup`].
     Found(Found),
+    /// To [`Call::Lookup`]: nobody has the handle.
+    Absent(Proven),
+    /// To [`Call::GetHistory`].
+    History(Proven),
     /// To [`Call::Fetch`].
     Bundles(Vec<Bundle>),
     /// To [`Call::Grant`] and [`Call::Revoke`].

@@ -9,7 +9,7 @@
 //! | what goes in and out | [`input`](Input), [`types`](Event) |
 //! | how a text gets out | `send`, `outbox` |
 //! | what happens to an envelope that comes | `receive`, `seal`, `content`, `keep` |
-//! | what is believed of a keyserver's answers | `lookup`, `send` |
+//! | what is believed of a keyserver's answers | `lookup`, `log`, `send` |
 //! | who may send what | `content::allowed` |
 //! | what lies in the database | `store/schema` |
 
@@ -21,6 +21,7 @@ mod engine;
 mod history;
 mod input;
 mod keep;
+mod log;
 mod lookup;
 mod outbox;
 mod prekeys;

@@ -1,15 +1,16 @@
 //! What keyservers say of accounts, and what of it is believed: device lists that verify and follow from what is known,
 //! nothing else.
 
-use hushwire_proto::account::Chain;
+use hushwire_proto::account::{Chain, Compared};
 use hushwire_proto::address::{Handle, KEYSERVER_PORT, ServerAddress};
-use hushwire_proto::keyserver::{Found, RefusedReason, Who};
+use hushwire_proto::keyserver::{Found, Proven, RefusedReason, Who};
 use rand_core::CryptoRng;
 
 use crate::account::verify_links;
 use crate::contacts::{accept, free_name, unnamed};
 use crate::engine::{Cx, Pending};
 use crate::input::{Call, CallFailed, NewContact, Reply};
+use crate::log;
 use crate::store::{StoreError, contacts, damaged};
 use crate::types::{Contact, ContactId, Event, Standing};
 
@@ -37,10 +38,15 @@ pub(crate) fn found<R: CryptoRng>(
 ) -> Result<(), StoreError> {
     let outcome = match reply {
         Ok(Reply::Found(found)) => keep(cx, &wanted, found)?,
+        Ok(Reply::Absent(proven)) => Err((absent(cx, &wanted, &proven)?, false)),
         Ok(_) => Err((CallFailed::OutOfProtocol.to_string(), false)),
         Err(CallFailed::Keyserver(refused)) if refused.reason == RefusedReason::Unknown => Err((
-            "the keyserver knows nobody of that name; check the spelling and the server, or ask for a contact link"
-                .into(),
+            match wanted.who {
+                NewContact::Handle(..) => {
+                    "the keyserver says that it knows nobody of that name, and does not prove it".into()
+                }
+                NewContact::Link(_) => NOBODY.into(),
+            },
             false,
         )),
         Err(CallFailed::Keyserver(refused)) => Err((refused.to_string(), refused.retry_after_ms > 0)),
@@ -52,6 +58,20 @@ pub(crate) fn found<R: CryptoRng>(
     };
     cx.event(event);
     Ok(())
+}
+
+const NOBODY: &str =
+    "the keyserver knows nobody of that name; check the spelling and the server, or ask for a contact link";
+
+/// Why there is no contact: nobody has that handle, or the keyserver does not prove it.
+fn absent<R: CryptoRng>(cx: &mut Cx<'_, R>, wanted: &Wanted, proven: &Proven) -> Result<String, StoreError> {
+    Ok(match &wanted.who {
+        NewContact::Link(_) => CallFailed::OutOfProtocol.to_string(),
+        NewContact::Handle(handle, keyserver) => match log::nobody(cx, keyserver, handle.name(), proven)? {
+            Ok(()) => NOBODY.to_owned(),
+            Err(reason) => reason,
+        },
+    })
 }
 
 /// Asks for newer device lists of a contact, unless that is under way.
@@ -72,28 +92,47 @@ pub(crate) fn refreshed<R: CryptoRng>(
     contact: ContactId,
     reply: Result<Reply, CallFailed>,
 ) -> Result<(), StoreError> {
-    if let Ok(Reply::Found(found)) = reply
-        && let Ok(chain) = verify_links(found.links)
+    let Ok(Reply::Found(found)) = reply else { return Ok(()) };
+    let Ok(chain) = verify_links(found.links) else { return Ok(()) };
+    let keyserver = keyserver_of(cx, contact)?;
+    if let Some(name) = &must_prove(cx, &chain, found.handle_name, &keyserver)?
+        && log::handle(cx, &keyserver, name, &chain, found.proven.as_ref())?.is_err()
     {
-        learn_chain(cx, contact, &chain)?;
+        return Ok(()); // told
     }
+    learn_chain(cx, contact, &chain)?;
     Ok(())
 }
 
-/// Keeps newer device lists of a contact; a list that does not follow from the one we know is held back and told.
+/// The handle that an answer has to be proven of: the one that it names, or the one that this keyserver proved before. A
+/// handle is never given up, so leaving it out would be a way around the log.
+fn must_prove<R: CryptoRng>(
+    cx: &Cx<'_, R>,
+    chain: &Chain,
+    named: Option<String>,
+    keyserver: &ServerAddress,
+) -> Result<Option<String>, StoreError> {
+    let known = contacts::by_account(cx.db, chain.account())?.and_then(|contact| contact.handle);
+    let known = known.and_then(|handle| Handle::parse(&handle).ok());
+    let here = known.filter(|handle| handle.server().is_same_place(keyserver));
+    Ok(here.map(|handle| handle.name().to_owned()).or(named))
+}
+
+/// Keeps newer device lists of a contact, also if the recovery key took the account back. A list that contradicts the one
+/// we know is held back and told. Whether the account is the one that the list says it is.
 fn learn_chain<R: CryptoRng>(cx: &mut Cx<'_, R>, contact: ContactId, chain: &Chain) -> Result<bool, StoreError> {
-    let known = contacts::links(cx.db, contact)?;
-    if chain.links().starts_with(&known) {
-        if chain.links().len() > known.len() {
+    let known = verify_links(contacts::links(cx.db, contact)?).map_err(|_| damaged("links"))?;
+    match known.compare(chain) {
+        Ok(Compared::Newer | Compared::Recovered) => {
             contacts::set_links(cx.db, contact, chain)?;
+            Ok(true)
         }
-        return Ok(true);
+        Ok(Compared::Same | Compared::Older | Compared::Undone) => Ok(true),
+        Ok(Compared::Forked) | Err(_) => {
+            cx.event(Event::IdentityChanged { contact });
+            Ok(false)
+        }
     }
-    if !known.starts_with(chain.links()) {
-        cx.event(Event::IdentityChanged { contact });
-        return Ok(false);
-    }
-    Ok(true)
 }
 
 /// Where a contact's prekeys are: where they were found, else at our own keyserver.
@@ -120,6 +159,16 @@ fn keep<R: CryptoRng>(
     };
     if chain.account() == cx.keys.account {
         return refuse("that is your own account");
+    }
+    let asked = match &wanted.who {
+        NewContact::Handle(_, keyserver) => keyserver,
+        NewContact::Link(link) => &link.keyserver,
+    };
+    let must_prove = must_prove(cx, &chain, found.handle_name.clone(), asked)?;
+    if let Some(name) = &must_prove
+        && let Err(reason) = log::handle(cx, asked, name, &chain, found.proven.as_ref())?
+    {
+        return Ok(Err((reason, false)));
     }
     let (keyserver, handle, verified) = match &wanted.who {
         NewContact::Link(link) if link.account != chain.account() => {

@@ -185,7 +185,7 @@ pub(crate) fn revoked<R: CryptoRng>(
 }
 
 /// Whether a chore is to be begun now: not under way, and its next try is due.
-fn due<R: CryptoRng>(
+pub(crate) fn due<R: CryptoRng>(
     cx: &Cx<'_, R>,
     chore: Chore,
     wake: &mut Option<UnixMillis>,
@@ -203,11 +203,11 @@ fn due<R: CryptoRng>(
     }
 }
 
-fn done<R: CryptoRng>(cx: &mut Cx<'_, R>, chore: Chore) {
+pub(crate) fn done<R: CryptoRng>(cx: &mut Cx<'_, R>, chore: Chore) {
     cx.flight.chores.remove(&chore);
 }
 
-fn failed<R: CryptoRng>(cx: &mut Cx<'_, R>, chore: Chore) {
+pub(crate) fn failed<R: CryptoRng>(cx: &mut Cx<'_, R>, chore: Chore) {
     let attempts = cx.flight.chores.get(&chore).map_or(0, |backoff| backoff.attempts);
     let next = backoff(attempts, cx.now, cx.rng);
     cx.flight.chores.insert(chore, next);

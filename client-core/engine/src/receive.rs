@@ -6,7 +6,7 @@ use hushwire_crypto::{
     CiphertextMessage, DecryptError, KyberPreKey, Local, OneTimePreKey, OurPreKeys, PreKeySignalMessage, PublicKey,
     Sessions, SignalMessage, SignedPreKey, UsedPreKeys,
 };
-use hushwire_proto::account::Device;
+use hushwire_proto::account::{Compared, Device};
 use hushwire_proto::ids::{AccountId, Seq};
 use hushwire_proto::relay::{Deliveries, Delivery};
 use rand_core::CryptoRng;
@@ -140,18 +140,21 @@ fn sender<R: CryptoRng>(cx: &mut Cx<'_, R>, contact: Option<Contact>, inside: &I
     if let Some(contact) = &contact {
         let links = contacts::links(cx.db, contact.id)?;
         let device = links.last().and_then(|link| link.link().device(inside.device)).cloned();
-        if inside.links.len() <= links.len()
+        if links.starts_with(&inside.links)
             && let Some(device) = device
         {
             return Ok(Sender { contact: Some(contact.clone()), account, device, newer: None });
-        }
-        if !inside.links.starts_with(&links) {
-            return Err(Dropped::Bad("from a device that is not in the sender's device list".into()));
         }
     }
     let chain = verify_links(inside.links.clone()).map_err(bad)?;
     if chain.account() != account {
         return Err(Dropped::Bad("the device list that came along is another account's".into()));
+    }
+    if let Some(contact) = &contact {
+        let known = verify_links(contacts::links(cx.db, contact.id)?).map_err(bad)?;
+        if !matches!(known.compare(&chain), Ok(Compared::Newer | Compared::Recovered)) {
+            return Err(Dropped::Bad("from a device that is not in the sender's device list".into()));
+        }
     }
     let device = chain.device(inside.device).cloned();
     let device = device.ok_or_else(|| Dropped::Bad("from a device that is not in the sender's device list".into()))?;

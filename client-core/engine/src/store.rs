@@ -9,6 +9,7 @@ pub(crate) mod messages;
 pub(crate) mod outbox;
 pub(crate) mod prekeys;
 pub(crate) mod receipts;
+pub(crate) mod roots;
 mod schema;
 pub(crate) mod sessions;
 

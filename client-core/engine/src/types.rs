@@ -178,6 +178,13 @@ pub enum Event {
         /// For the log: never what was inside.
         reason: String,
     },
+    /// A keyserver was set back, says different things to different people, or something of us that we have not said.
+    KeyserverLies {
+        /// Its address.
+        keyserver: String,
+        /// What it did, as a sentence.
+        what: String,
+    },
     /// A contact's device list changed in a way that does not follow from the one we knew: held back.
     IdentityChanged {
         /// Whose.

@@ -31,6 +31,7 @@ const STOOD: Duration = Duration::from_secs(5);
 
 /// What the relay said, in its order.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "almost all are the large one")]
 pub(crate) enum Heard {
     /// For the engine.
     Input(Input),

@@ -43,6 +43,7 @@ pub(crate) fn request(
         Call::Publish { publish, .. } => to_keyserver(&keyserver::Request::Publish(publish)),
         Call::GetStock { .. } => to_keyserver(&keyserver::Request::GetStock),
         Call::Lookup { who, .. } => to_keyserver(&keyserver::Request::Lookup(who)),
+        Call::GetHistory { handle_name, .. } => to_keyserver(&keyserver::Request::GetHistory { handle_name }),
         Call::Fetch { account, devices, .. } => to_keyserver(&keyserver::Request::Fetch { account, devices }),
     })
 }
@@ -75,9 +76,18 @@ pub(crate) fn reply(answer: &Bytes, tongue: Tongue) -> Result<Reply, CallFailed>
             Ok(keyserver::Answer::Registered) => Ok(Reply::Registered),
             Ok(keyserver::Answer::Stock(stock)) => Ok(Reply::Stock(stock)),
             Ok(keyserver::Answer::Found(found)) => Ok(Reply::Found(found)),
+            Ok(keyserver::Answer::Absent(proven)) => Ok(Reply::Absent(proven)),
+            Ok(keyserver::Answer::History(proven)) => Ok(Reply::History(proven)),
             Ok(keyserver::Answer::Bundles(bundles)) => Ok(Reply::Bundles(bundles)),
             Ok(keyserver::Answer::Refused(refused)) => Err(CallFailed::Keyserver(refused)),
-            Ok(keyserver::Answer::Welcome(_) | keyserver::Answer::SignedIn) | Err(_) => Err(CallFailed::OutOfProtocol),
+            Ok(
+                keyserver::Answer::Welcome(_)
+                | keyserver::Answer::SignedIn
+                | keyserver::Answer::Appended
+                | keyserver::Answer::Root(_)
+                | keyserver::Answer::Step(_),
+            )
+            | Err(_) => Err(CallFailed::OutOfProtocol),
         },
     }
 }

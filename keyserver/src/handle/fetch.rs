@@ -1,4 +1,4 @@
-//! Asking for somebody: their device lists, and keys to begin a session with.
+//! Asking for keys to begin a session with.
 //!
 //! Anyone may ask, signed in or not: who writes to whom is nothing that a keyserver needs to know. What is asked for
 //! and not there is answered in the same words, whatever it was.
@@ -9,21 +9,11 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 
 use hushwire_proto::ids::{AccountId, DeviceId};
-use hushwire_proto::keyserver::{Answer, Found, RefusedReason, Who};
+use hushwire_proto::keyserver::{Answer, RefusedReason};
 
 use super::{Server, refuse};
 use crate::keys::KeysError;
 use crate::limits::lock;
-
-pub(super) fn lookup(server: &Server, who: &Who) -> Result<Answer, KeysError> {
-    let account = match who {
-        Who::Account(account) => Some(*account),
-        Who::Handle(name) => server.keys.handle(name)?,
-    };
-    let Some(account) = account else { return Ok(unknown()) };
-    let Some(stored) = server.keys.account(account)? else { return Ok(unknown()) };
-    Ok(Answer::Found(Found { account, links: stored.links, handle_name: stored.handle }))
-}
 
 pub(super) async fn fetch(server: &Server, account: AccountId, devices: Vec<DeviceId>) -> Result<Answer, KeysError> {
     if devices.iter().collect::<BTreeSet<_>>().len() < devices.len() {

@@ -5,26 +5,21 @@
 use hushwire_proto::keyserver::{Answer, Publish, RefusedReason};
 use hushwire_proto::limits::PREKEYS_PER_DEVICE_MAX;
 
-use super::{Server, aside, not_signed_in, refuse};
+use super::{Server, aside, not_signed_in, refuse, signed_in};
 use crate::connection::Session;
 use crate::keys::{KeysError, PublishRefusal};
 use crate::verify;
 
 pub(super) async fn publish(server: &Server, session: &Session, publish: Publish) -> Result<Answer, KeysError> {
-    let Some(signed_in) = session.device() else { return Ok(not_signed_in()) };
-    let (account, device) = (signed_in.account(), signed_in.device());
-    let stored = server.keys.account(account)?;
-    // A device that was revoked while it was signed in is a device no more.
-    let Some(identity) = stored.as_ref().and_then(|stored| stored.device(device)).map(|listed| listed.identity_key)
-    else {
-        return Ok(not_signed_in());
-    };
+    let Some((account, device)) = signed_in(server, session)? else { return Ok(not_signed_in()) };
+    let (device, identity) = (device.id, device.identity_key);
     let verified = match aside(move || verify::publication(publish, &identity)).await? {
         Ok(verified) => verified,
         Err(bad) => return Ok(refuse(RefusedReason::BadKeys, bad.to_string())),
     };
-    Ok(match server.keys.publish(account, device, verified).await? {
+    Ok(match server.keys.publish((account, device), identity, verified).await? {
         Ok(stock) => Answer::Stock(stock),
+        Err(PublishRefusal::Revoked) => not_signed_in(),
         Err(PublishRefusal::Replaced(bad)) => refuse(RefusedReason::BadKeys, bad.to_string()),
         Err(PublishRefusal::TooMany(kind)) => {
             refuse(RefusedReason::TooMany, format!("a device has at most {PREKEYS_PER_DEVICE_MAX} {kind}s here"))
@@ -33,6 +28,6 @@ pub(super) async fn publish(server: &Server, session: &Session, publish: Publish
 }
 
 pub(super) fn stock(server: &Server, session: &Session) -> Result<Answer, KeysError> {
-    let Some(signed_in) = session.device() else { return Ok(not_signed_in()) };
-    server.keys.stock(signed_in.account(), signed_in.device()).map(Answer::Stock)
+    let Some((account, device)) = signed_in(server, session)? else { return Ok(not_signed_in()) };
+    server.keys.stock(account, device.id).map(Answer::Stock)
 }

@@ -45,7 +45,7 @@ pub(super) async fn register(
     let open = server.registration == Registration::Open;
     Ok(match server.keys.register(chain, handle, open).await? {
         Ok(()) => {
-            session.sign_in(proven);
+            session.sign_in(proven, signing_key);
             Answer::Registered
         }
         Err(RegisterRefusal::HandleTaken) => refuse(RefusedReason::HandleTaken, "this handle belongs to somebody else"),
@@ -69,7 +69,7 @@ pub(super) fn sign_in(
     let (Some(listed), Some(greeted)) = (stored.device(device), session.greeted()) else { return Ok(bad_proof()) };
     Ok(match greeted.sign_in(account, device, &listed.signing_key, proof) {
         Ok(proven) => {
-            session.sign_in(proven);
+            session.sign_in(proven, listed.signing_key);
             Answer::SignedIn
         }
         Err(BadProof) => bad_proof(),

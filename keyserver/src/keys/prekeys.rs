@@ -14,6 +14,8 @@ use crate::verify::{BadKeys, ONE_TIME, ONE_TIME_KYBER};
 /// Why prekeys were not kept. Nothing changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PublishRefusal {
+    /// The account does not list the device any more, or lists another one under its number.
+    Revoked,
     /// An id stands for another key already.
     Replaced(BadKeys),
     /// Together with what is there, more than [`PREKEYS_PER_DEVICE_MAX`] of this kind.
@@ -92,6 +94,14 @@ pub(super) fn take(view: &mut View<'_>, owner: Owner, one_time: bool) -> Result<
         kyber: kyber.map(|(id, row)| rows::kyber_from(id, &row)).transpose()?.unwrap_or(last_resort),
         one_time: curve.map(|(id, row)| rows::one_time_from(id, &row)).transpose()?,
     }))
+}
+
+/// Removes all that a device has here, also the memory of what was given out: the number may become another device's.
+pub(super) fn forget(view: &mut View<'_>, owner: Owner) -> Result<(), KeysError> {
+    for key in view.keys(Family::Prekeys, &rows::owner_key(owner), usize::MAX)? {
+        view.delete(Family::Prekeys, key);
+    }
+    Ok(())
 }
 
 /// Takes the one-time key with the lowest id, and remembers that it is gone.

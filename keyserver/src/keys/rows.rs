@@ -9,14 +9,18 @@
 //! | `prekeys` | `account ‖ device ‖ kind ‖ BE32(id)`, 38 bytes | of one-time: `key`, of one-time Kyber: `key ‖ signature` |
 //! | `prekeys` | the same | of those given out: the first 16 bytes of the key after its type byte |
 //!
+//! | `log` | | in `log/store.rs` |
+//!
 //! A change here is a change of [`SCHEMA`].
 
 use hushwire_proto::account::{Device, SignedLink, encode_links, parse_links};
 use hushwire_proto::auth::SignatureBytes;
 use hushwire_proto::ids::{AccountId, DeviceId};
 use hushwire_proto::keyserver::{CURVE_KEY_LEN, CurveKey, KYBER_KEY_LEN, SignedCurveKey, SignedKyberKey};
+use hushwire_proto::log::Entry;
 
 use super::Damaged;
+use crate::log;
 
 /// The version of everything in this file.
 pub(super) const SCHEMA: u32 = 1;
@@ -30,16 +34,18 @@ pub(super) enum Family {
     Accounts,
     Handles,
     Prekeys,
+    Log,
 }
 
 impl Family {
-    pub(super) const ALL: [Self; 3] = [Self::Accounts, Self::Handles, Self::Prekeys];
+    pub(super) const ALL: [Self; 4] = [Self::Accounts, Self::Handles, Self::Prekeys, Self::Log];
 
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Accounts => "accounts",
             Self::Handles => "handles",
             Self::Prekeys => "prekeys",
+            Self::Log => log::FAMILY,
         }
     }
 }
@@ -70,6 +76,11 @@ impl Kind {
 
 /// One device of one account: whose prekeys.
 pub(super) type Owner = (AccountId, DeviceId);
+
+/// What the keys of all prekeys of a device begin with.
+pub(super) fn owner_key((account, device): Owner) -> Vec<u8> {
+    [account.as_bytes(), &[device.get()][..]].concat()
+}
 
 /// The key of a signed or last-resort prekey, and what the keys of one-time prekeys begin with.
 pub(super) fn kind_key((account, device): Owner, kind: Kind) -> Vec<u8> {
@@ -109,6 +120,12 @@ impl StoredAccount {
     pub(super) fn still_has(&self, devices: &[Device]) -> bool {
         let same = |device: &Device| self.device(device.id).is_some_and(|own| own.signing_key == device.signing_key);
         devices.iter().all(same)
+    }
+
+    /// What the log says of its handle.
+    pub(crate) fn entry(&self, account: AccountId) -> Option<Entry> {
+        let head = self.links.last()?;
+        Some(Entry { account, head: head.hash(), version: head.link().version })
     }
 
     pub(super) fn to_row(&self) -> Vec<u8> {
@@ -196,7 +213,7 @@ mod tests {
             assert_eq!(key, [&account[..], &[1, code, 1, 2, 3, 4]].concat());
             assert_eq!(id_of(&key), Ok(0x0102_0304));
         }
-        assert_eq!(Family::ALL.map(Family::name), ["accounts", "handles", "prekeys"]);
+        assert_eq!(Family::ALL.map(Family::name), ["accounts", "handles", "prekeys", "log"]);
     }
 
     #[test]

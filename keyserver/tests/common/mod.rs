@@ -64,6 +64,27 @@ impl Person {
         Self { rng, identity, signing, recovery, link, account }
     }
 
+    /// A further device of this account: its entry in a device list, and its keys.
+    pub fn device(&self, number: u8) -> (Device, SigningKey) {
+        let other = Self::seeded(1_000 + u64::from(number));
+        let id = DeviceId::new(number.into()).unwrap();
+        let listed = other.link.link().device(DeviceId::FIRST).unwrap().clone();
+        let vouched = identity_transcript(id, listed.registration_id, &listed.signing_key);
+        let identity_proof = other.identity.sign(&[vouched.bytes()], &mut StdRng::seed_from_u64(1));
+        (Device { id, identity_proof, ..listed }, other.signing)
+    }
+
+    /// A list of these devices after `before`, signed by that device or, for 0, by the recovery key.
+    pub fn next(&self, before: &SignedLink, devices: Vec<Device>, by: u8, key: &SigningKey) -> SignedLink {
+        let link = Link {
+            version: before.link().version + 1,
+            previous: Some(before.hash()),
+            devices,
+            ..before.link().clone()
+        };
+        link.sign(DeviceId::new(by.into()).map_or(Signatory::Recovery, Signatory::Device), key)
+    }
+
     pub fn signed(&mut self, id: u32) -> SignedCurveKey {
         let key = SignedPreKey::generate(id, &self.identity, &mut self.rng).public();
         SignedCurveKey { id, key: key.key.to_pub33(), signature: key.signature }
@@ -152,6 +173,10 @@ impl Asker {
         self.ask(Request::SignIn { account, device, proof }).await
     }
 
+    pub async fn append(&self, account: AccountId, link: &SignedLink) -> Answer {
+        self.ask(Request::AppendLink { account, link: link.clone() }).await
+    }
+
     pub async fn publish(&self, publish: Publish) -> Stock {
         match self.ask(Request::Publish(publish)).await {
             Answer::Stock(stock) => stock,
@@ -184,11 +209,15 @@ pub fn reason(answer: Answer) -> RefusedReason {
     }
 }
 
-/// A keyserver in this process, on loopback, its data in `dir`.
+/// A keyserver in this process, on loopback, its data and its identity in `dir`.
 pub async fn keyserver(dir: &Path, registration: Registration) -> Running {
-    let identity = ServerIdentity::self_signed(&["localhost".to_owned()]).unwrap();
+    let (certificate, key) = (dir.join("keyserver.crt"), dir.join("keyserver.key"));
+    if !key.exists() {
+        ServerIdentity::self_signed(&["localhost".to_owned()]).unwrap().write(&certificate, &key).unwrap();
+    }
+    let identity = ServerIdentity::load(&certificate, &key).unwrap();
     start(Parts {
-        data_dir: dir.to_owned(),
+        data_dir: dir.join("data"),
         listen: "127.0.0.1:0".parse().unwrap(),
         host: "127.0.0.1".to_owned(),
         identity,

@@ -10,6 +10,7 @@ use std::{
 };
 
 use data_encoding::BASE64;
+use ed25519_dalek::SigningKey;
 use rcgen::{CertificateParams, KeyPair, PKCS_ED25519};
 use rustls::{
     CertificateError, RootCertStore,
@@ -18,13 +19,19 @@ use rustls::{
     sign::CertifiedKey,
 };
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject};
+use sha2::{Digest, Sha256};
 use zeroize::{Zeroize, Zeroizing};
 
 use super::tls::{fingerprint_of, provider};
 use crate::address::Fingerprint;
+use crate::log;
+use crate::signing::{Label, Transcript};
 
 /// The largest PEM file read: a chain of many certificates. Not a disk image named by mistake.
 const PEM_BYTES_MAX: u64 = 256 * 1024;
+
+/// What stands in the PKCS #8 form of an Ed25519 key between its version and its 32 bytes. RFC 8410 §7.
+const ED25519_PKCS8: [u8; 11] = [0x30, 0x05, 0x06, 0x03, 0x2B, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
 
 /// Why a server has no identity. Each says what the operator should do.
 #[derive(Debug, thiserror::Error)]
@@ -149,6 +156,21 @@ impl ServerIdentity {
     /// What clients pin.
     pub const fn fingerprint(&self) -> Fingerprint {
         self.fingerprint
+    }
+
+    /// The key itself, for what a server signs beside its handshakes; `None` if it is not Ed25519, as one that was made
+    /// here is.
+    pub fn signing_key(&self) -> Option<SigningKey> {
+        let PrivateKeyDer::Pkcs8(der) = &self.key else { return None };
+        let der = der.secret_pkcs8_der();
+        let seed = der.get(2..)?.strip_prefix(&[0x02, 0x01])?.get(1..)?.strip_prefix(&ED25519_PKCS8)?.first_chunk()?;
+        let key = SigningKey::from_bytes(seed);
+        (log::fingerprint_of(&key.verifying_key().to_bytes()) == self.fingerprint).then_some(key)
+    }
+
+    /// A secret for one further use, which whoever has the key file can compute again.
+    pub fn derived(&self, label: Label) -> Zeroizing<[u8; 32]> {
+        Zeroizing::new(Sha256::digest(Transcript::new(label).part(self.key.secret_der()).bytes()).into())
     }
 
     pub(super) fn chain(&self) -> &[CertificateDer<'static>] {

@@ -23,9 +23,7 @@ use crate::signing::{Label, Transcript};
 
 /// The configuration of a server's socket.
 pub(super) fn endpoint_config(identity: &ServerIdentity) -> EndpointConfig {
-    let key = identity.key();
-    let seed = Zeroizing::new(Sha256::digest(Transcript::new(Label::ResetKey).part(key.secret_der()).bytes()).into());
-    let mut config = EndpointConfig::new(Arc::new(ResetKey(seed)));
+    let mut config = EndpointConfig::new(Arc::new(ResetKey(identity.derived(Label::ResetKey))));
     config.cid_generator(|| Box::<FreshIds>::default());
     config
 }

@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use super::StoreError;
 
 /// Each step brings the schema from the version of its place to the next. Steps are only ever added.
-const STEPS: [&str; 1] = [V1];
+const STEPS: [&str; 2] = [V1, V2];
 
 const V1: &str = "
 CREATE TABLE me (
@@ -151,6 +151,16 @@ CREATE TABLE receipts (
 CREATE INDEX receipts_due ON receipts (due);
 ";
 
+const V2: &str = "
+-- The newest root of each keyserver's log that was believed.
+CREATE TABLE roots (
+    keyserver BLOB PRIMARY KEY,                -- fingerprint
+    root BLOB NOT NULL
+) WITHOUT ROWID;
+
+ALTER TABLE me ADD COLUMN watched_at INTEGER NOT NULL DEFAULT 0; -- when the log was last asked what it says of us
+";
+
 pub(super) fn upgrade(db: &Connection) -> Result<(), StoreError> {
     let known = i64::try_from(STEPS.len()).unwrap_or(i64::MAX);
     let found: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0))?;
@@ -164,4 +174,29 @@ pub(super) fn upgrade(db: &Connection) -> Result<(), StoreError> {
         tx.commit()?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_database_of_each_earlier_schema_becomes_todays() {
+        let shape = |db: &Connection| -> Vec<String> {
+            let mut tables = db.prepare("SELECT sql FROM sqlite_master WHERE sql NOT NULL ORDER BY name").unwrap();
+            tables.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+        };
+        let today = Connection::open_in_memory().unwrap();
+        upgrade(&today).unwrap();
+        for version in 1..STEPS.len() {
+            let db = Connection::open_in_memory().unwrap();
+            for step in STEPS.iter().take(version) {
+                db.execute_batch(step).unwrap();
+            }
+            db.pragma_update(None, "user_version", i64::try_from(version).unwrap()).unwrap();
+            upgrade(&db).unwrap();
+            assert_eq!(shape(&db), shape(&today));
+        }
+    }
 }

@@ -90,7 +90,8 @@ fn another_keyserver_cannot_rename_or_move_a_contact_we_know() {
     world.command(&mut alice, Command::AddContact { who, name: None });
     let (id, _) = alice.calls.pop_front().unwrap();
     let links = world.accounts[&bob.account()].links.clone();
-    let found = Found { account: bob.account(), links, handle_name: Some("eve".into()) };
+    let proven = Some(world.log.says("eve", &links));
+    let found = Found { account: bob.account(), links, handle_name: Some("eve".into()), proven };
     world.input(&mut alice, Input::Replied { call: id, reply: Ok(Reply::Found(found)) });
     assert!(alice.contact("bob").handle.unwrap().starts_with("bob@"));
     world.send(&mut alice, "bob", "hello");

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, unreachable_pub)]
 
 mod keyserver;
+mod log;
 mod relay;
 mod said;
 mod who;

@@ -11,6 +11,7 @@
     clippy::panic
 )]
 
+pub mod log;
 pub mod peer;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -22,7 +23,7 @@ use hushwire_engine::{
     NewContact, Output, Page, Reply, Setup, State, Store,
 };
 use hushwire_proto::account::SignedLink;
-use hushwire_proto::address::{Fingerprint, Handle, Host, ServerAddress};
+use hushwire_proto::address::{Handle, Host, ServerAddress};
 use hushwire_proto::envelope::Envelope;
 use hushwire_proto::ids::{AccountId, DepositId, MailboxId, Seq, TokenHash, UnixMillis};
 use hushwire_proto::keyserver::{self, Bundle, Found, Publish, Stock, Who};
@@ -61,6 +62,7 @@ pub struct World {
     pub rng: StdRng,
     pub mailboxes: BTreeMap<MailboxId, Mailbox>,
     pub accounts: BTreeMap<AccountId, Keys>,
+    pub log: log::Log,
     pub relay_down: bool,
     pub keyserver_down: bool,
     /// Alters bundles on their way, as an evil keyserver would.
@@ -71,7 +73,7 @@ pub struct World {
 }
 
 pub fn server(port: u16) -> ServerAddress {
-    ServerAddress::new(Host::Domain("example.org".into()), port).with_fingerprint(Fingerprint([7; 32]))
+    ServerAddress::new(Host::Domain("example.org".into()), port).with_fingerprint(log::fingerprint())
 }
 
 impl World {
@@ -81,6 +83,7 @@ impl World {
             rng: StdRng::seed_from_u64(seed),
             mailboxes: BTreeMap::new(),
             accounts: BTreeMap::new(),
+            log: log::Log::new(),
             relay_down: false,
             keyserver_down: false,
             twist: None,
@@ -266,12 +269,25 @@ impl World {
                     Who::Account(wanted) => *account == wanted,
                     Who::Handle(name) => keys.handle.as_ref() == Some(name),
                 });
-                let (account, keys) = found.ok_or_else(|| refused(keyserver::RefusedReason::Unknown))?;
+                let Some((account, keys)) = found else {
+                    return match who {
+                        Who::Handle(name) => Ok(Reply::Absent(self.log.absence(&name))),
+                        Who::Account(_) => Err(refused(keyserver::RefusedReason::Unknown)),
+                    };
+                };
                 Ok(Reply::Found(Found {
                     account: *account,
                     links: keys.links.clone(),
                     handle_name: keys.handle.clone(),
+                    proven: keys.handle.as_ref().map(|name| self.log.says(name, &keys.links)),
                 }))
+            }
+            Call::GetHistory { handle_name, .. } => {
+                down(self.keyserver_down)?;
+                let owner = self.accounts.values().find(|keys| keys.handle.as_ref() == Some(&handle_name));
+                let keys = owner.ok_or_else(|| refused(keyserver::RefusedReason::Unknown))?;
+                self.log.says(&handle_name, &keys.links);
+                Ok(Reply::History(self.log.history(&handle_name)))
             }
             Call::Fetch { account, devices, .. } => {
                 down(self.keyserver_down)?;
