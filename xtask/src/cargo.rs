@@ -69,7 +69,7 @@ pub(crate) fn command(subcommand: &str) -> Command {
 static CLAIMED: Once = Once::new();
 
 /// The packages of the workspace: all of ours, and nothing that takes long to build.
-const OURS: [&str; 12] = [
+const OURS: [&str; 13] = [
     "hushwire-proto",
     "hushwire-crypto",
     "hushwire-engine",
@@ -81,6 +81,7 @@ const OURS: [&str; 12] = [
     "hushwire-fuzz",
     "hushwire-interop",
     "hushwire-load",
+    "hushwire-log",
     "hushwire-timing",
 ];
 
