@@ -239,7 +239,7 @@ async fn what_expired_is_told_even_if_nothing_else_is_there() {
     sender.ask(bob.deposit(1)).await;
     sender.ask(bob.deposit(2)).await;
     relay.clock.fetch_add(26 * HOUR, Relaxed);
-    tokio::time::sleep(Duration::from_millis(100)).await; // some sweeps
+    expired(&relay, &bob, Seq(2)).await;
     device.ask(bob.drain(0)).await;
     let push = device.push().await;
     assert!(push.deliveries.is_empty());
@@ -275,9 +275,21 @@ async fn a_wall_clock_that_jumps_expires_nothing_early_and_stops_no_expiry() {
     device.ask(bob.drain(0)).await;
     assert_eq!(device.deliveries(1).await.len(), 1);
     passed.fetch_add(2 * HOUR, Relaxed);
-    tokio::time::sleep(Duration::from_millis(50)).await;
-    device.ask(bob.drain(0)).await;
-    while device.push().await.expired_through != Seq(1) {}
+    expired(&relay, &bob, Seq(1)).await;
+}
+
+/// Waits until everything up to there has expired.
+async fn expired(relay: &TestRelay, bob: &Owner, through: Seq) {
+    let mut looking = relay.owner(bob).await;
+    let told = async {
+        loop {
+            looking.ask(bob.drain(0)).await;
+            if looking.push().await.expired_through == through {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(DEADLINE, told).await.expect("nothing expired");
 }
 
 #[tokio::test]
