@@ -10,7 +10,7 @@
 //! | `main.rs` | the command line of `hushload` |
 //! | [`mode`] | one file for each kind of load |
 //! | [`target`], [`server`] | the server that is driven: started here, or anywhere |
-//! | [`line`], [`tongue`] | one connection; what it says to a relay, and to the yardstick |
+//! | [`mod@line`], [`tongue`] | one connection; what it says to a relay, and to the yardstick |
 //! | [`usage`], [`times`], [`report`] | what a server used, how long things took, how that is shown |
 //! | [`ledger`] | what was promised and what came, on disk, and the invariants it must keep |
 //! | `bin/floor-sync.rs` | the yardstick: QUIC and a synced log, and none of a relay's duties |
