@@ -255,6 +255,8 @@ async fn du_says_the_same_of_a_relay_that_runs_and_of_its_files() {
     let dir = tempfile::tempdir().unwrap();
     let config = init(dir.path());
     with_admin(&config);
+    let nothing = run(&["du", "--config", config.to_str().unwrap()]);
+    assert!(String::from_utf8_lossy(&nothing.stderr).contains("no queue is here yet"), "{nothing:?}");
     let process = Process::start(&config);
     let bob = Owner::new(1);
     let device = Client::connect(&process.address).await;

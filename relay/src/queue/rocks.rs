@@ -119,6 +119,12 @@ pub enum OpenError {
         /// The file that says so.
         path: PathBuf,
     },
+    /// Nothing was ever stored there.
+    #[error("{}: no queue is here yet; the first start of the relay makes it", path.display())]
+    NotMade {
+        /// Which directory.
+        path: PathBuf,
+    },
     /// The database opens and cannot be read.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -176,7 +182,11 @@ impl RocksQueue {
     /// # Errors
     /// [`OpenError`].
     pub fn look(data_dir: &Path, rules: &Rules) -> Result<Usage, OpenError> {
-        Ok(Store::look(&data_dir.join(DATABASE_DIR))?.usage(rules)?)
+        let path = data_dir.join(DATABASE_DIR);
+        if !path.exists() {
+            return Err(OpenError::NotMade { path });
+        }
+        Ok(Store::look(&path)?.usage(rules)?)
     }
 
     fn start(
