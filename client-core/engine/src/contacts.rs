@@ -12,7 +12,7 @@ use crate::lookup::Wanted;
 use crate::store::me::{self, Flag};
 use crate::store::{StoreError, contacts, messages, receipts};
 use crate::types::{Contact, ContactId, LocalId, Standing};
-use crate::{receipts as due_receipts, send};
+use crate::{log, receipts as due_receipts, send};
 
 /// The longest name of a contact, in characters.
 const NAME_CHARS_MAX: usize = 64;
@@ -84,7 +84,8 @@ fn add<R: CryptoRng>(cx: &mut Cx<'_, R>, wanted: Wanted) -> Result<Answer, Store
         NewContact::Link(link) if link.account == cx.keys.account => return Ok(Answer::Refused(CommandError::Myself)),
         NewContact::Link(link) => (link.keyserver.clone(), Who::Account(link.account)),
     };
-    cx.call(Call::Lookup { keyserver, who }, Pending::AddContact(Box::new(wanted)));
+    let known = log::known(cx, &keyserver)?;
+    cx.call(Call::Lookup { keyserver, who }, Pending::AddContact(Box::new(wanted), known));
     Ok(Answer::Done)
 }
 

@@ -5,11 +5,12 @@
 //!
 //! Spec: keyserver §7.
 
+use hushwire_log::Alarm;
 use hushwire_proto::account::Chain;
 use hushwire_proto::address::ServerAddress;
 use hushwire_proto::ids::UnixMillis;
 use hushwire_proto::keyserver::{Proven, RefusedReason};
-use hushwire_proto::log::Entry;
+use hushwire_proto::log::{Entry, SignedRoot};
 use rand_core::CryptoRng;
 
 use crate::engine::{Chore, Cx, Pending};
@@ -28,10 +29,22 @@ const UNKNOWN_TRIES: u32 = 3;
 /// Why something that a keyserver said of a handle is not taken: a sentence for a person.
 pub(crate) type Disbelief = String;
 
-/// Checks that the root of a proof follows from those we have seen, and keeps it.
-pub(crate) fn root<R: CryptoRng>(
+/// The newest root that was known when something was asked. Answers come in any order: one that was given before another
+/// may come after it, with a root that is older than the newest by then and no older than this.
+#[derive(Debug)]
+pub(crate) struct Known(Option<Box<SignedRoot>>);
+
+/// What is known now, for an answer to what is asked now.
+pub(crate) fn known<R: CryptoRng>(cx: &Cx<'_, R>, keyserver: &ServerAddress) -> Result<Known, StoreError> {
+    let Some(server) = keyserver.fingerprint() else { return Ok(Known(None)) };
+    Ok(Known(roots::newest(cx.db, server)?.map(Box::new)))
+}
+
+/// Checks that the root of a proof follows from those we have seen, and keeps it if it is the newest.
+fn root<R: CryptoRng>(
     cx: &mut Cx<'_, R>,
     keyserver: &ServerAddress,
+    known: &Known,
     proven: &Proven,
 ) -> Result<Result<(), Disbelief>, StoreError> {
     let Some(server) = keyserver.fingerprint() else {
@@ -44,6 +57,9 @@ pub(crate) fn root<R: CryptoRng>(
             roots::keep(cx.db, server, &proven.root)?;
             Ok(Ok(()))
         }
+        Err(Alarm::SetBack { .. }) if hushwire_log::watch(server, known.0.as_deref(), &proven.root).is_ok() => {
+            Ok(Ok(()))
+        }
         Err(alarm) => Ok(Err(lie(cx, keyserver, &alarm.to_string()))),
     }
 }
@@ -52,6 +68,7 @@ pub(crate) fn root<R: CryptoRng>(
 pub(crate) fn handle<R: CryptoRng>(
     cx: &mut Cx<'_, R>,
     keyserver: &ServerAddress,
+    known: &Known,
     name: &str,
     chain: &Chain,
     proven: Option<&Proven>,
@@ -59,7 +76,7 @@ pub(crate) fn handle<R: CryptoRng>(
     let Some(proven) = proven else {
         return Ok(Err(lie(cx, keyserver, "it names somebody without the proof that its log says so")));
     };
-    if let Err(reason) = root(cx, keyserver, proven)? {
+    if let Err(reason) = root(cx, keyserver, known, proven)? {
         return Ok(Err(reason));
     }
     match hushwire_log::present(&proven.root, name, &proven.proof) {
@@ -73,10 +90,11 @@ pub(crate) fn handle<R: CryptoRng>(
 pub(crate) fn nobody<R: CryptoRng>(
     cx: &mut Cx<'_, R>,
     keyserver: &ServerAddress,
+    known: &Known,
     name: &str,
     proven: &Proven,
 ) -> Result<Result<(), Disbelief>, StoreError> {
-    if let Err(reason) = root(cx, keyserver, proven)? {
+    if let Err(reason) = root(cx, keyserver, known, proven)? {
         return Ok(Err(reason));
     }
     match hushwire_log::absent(&proven.root, name, &proven.proof) {
@@ -94,15 +112,20 @@ pub(crate) fn outstanding<R: CryptoRng>(cx: &mut Cx<'_, R>) -> Result<Option<Uni
         return Ok(Some(next));
     }
     let mut wake = None;
-    if due(cx, Chore::Watch, &mut wake, |pending| matches!(pending, Pending::Watch)) {
+    if due(cx, Chore::Watch, &mut wake, |pending| matches!(pending, Pending::Watch(_))) {
         let keyserver = cx.keys.keyserver.clone();
-        cx.call(Call::GetHistory { keyserver, handle_name }, Pending::Watch);
+        let known = known(cx, &keyserver)?;
+        cx.call(Call::GetHistory { keyserver, handle_name }, Pending::Watch(known));
     }
     Ok(wake)
 }
 
 /// The keyserver told what its log says of us.
-pub(crate) fn watched<R: CryptoRng>(cx: &mut Cx<'_, R>, reply: Result<Reply, CallFailed>) -> Result<(), StoreError> {
+pub(crate) fn watched<R: CryptoRng>(
+    cx: &mut Cx<'_, R>,
+    known: &Known,
+    reply: Result<Reply, CallFailed>,
+) -> Result<(), StoreError> {
     let keyserver = cx.keys.keyserver.clone();
     let Some(name) = me::handle_name(cx.db)? else { return Ok(()) };
     let proven = match reply {
@@ -123,7 +146,7 @@ pub(crate) fn watched<R: CryptoRng>(cx: &mut Cx<'_, R>, reply: Result<Reply, Cal
     done(cx, Chore::Watch);
     cx.flight.log_watched = true;
     roots::set_watched_at(cx.db, cx.now)?;
-    if root(cx, &keyserver, &proven)?.is_err() {
+    if root(cx, &keyserver, known, &proven)?.is_err() {
         return Ok(());
     }
     let said = match hushwire_log::history(&proven.root, &name, &proven.proof) {

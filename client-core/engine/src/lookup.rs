@@ -34,11 +34,12 @@ impl Wanted {
 pub(crate) fn found<R: CryptoRng>(
     cx: &mut Cx<'_, R>,
     wanted: Wanted,
+    known: &log::Known,
     reply: Result<Reply, CallFailed>,
 ) -> Result<(), StoreError> {
     let outcome = match reply {
-        Ok(Reply::Found(found)) => keep(cx, &wanted, found)?,
-        Ok(Reply::Absent(proven)) => Err((absent(cx, &wanted, &proven)?, false)),
+        Ok(Reply::Found(found)) => keep(cx, &wanted, known, found)?,
+        Ok(Reply::Absent(proven)) => Err((absent(cx, &wanted, known, &proven)?, false)),
         Ok(_) => Err((CallFailed::OutOfProtocol.to_string(), false)),
         Err(CallFailed::Keyserver(refused)) if refused.reason == RefusedReason::Unknown => Err((
             match wanted.who {
@@ -64,10 +65,15 @@ const NOBODY: &str =
     "the keyserver knows nobody of that name; check the spelling and the server, or ask for a contact link";
 
 /// Why there is no contact: nobody has that handle, or the keyserver does not prove it.
-fn absent<R: CryptoRng>(cx: &mut Cx<'_, R>, wanted: &Wanted, proven: &Proven) -> Result<String, StoreError> {
+fn absent<R: CryptoRng>(
+    cx: &mut Cx<'_, R>,
+    wanted: &Wanted,
+    known: &log::Known,
+    proven: &Proven,
+) -> Result<String, StoreError> {
     Ok(match &wanted.who {
         NewContact::Link(_) => CallFailed::OutOfProtocol.to_string(),
-        NewContact::Handle(handle, keyserver) => match log::nobody(cx, keyserver, handle.name(), proven)? {
+        NewContact::Handle(handle, keyserver) => match log::nobody(cx, keyserver, known, handle.name(), proven)? {
             Ok(()) => NOBODY.to_owned(),
             Err(reason) => reason,
         },
@@ -76,12 +82,13 @@ fn absent<R: CryptoRng>(cx: &mut Cx<'_, R>, wanted: &Wanted, proven: &Proven) ->
 
 /// Asks for newer device lists of a contact, unless that is under way.
 pub(crate) fn refresh<R: CryptoRng>(cx: &mut Cx<'_, R>, contact: ContactId) -> Result<(), StoreError> {
-    if cx.flight.calls.values().any(|pending| matches!(pending, Pending::Refresh(id) if *id == contact)) {
+    if cx.flight.calls.values().any(|pending| matches!(pending, Pending::Refresh(id, _) if *id == contact)) {
         return Ok(());
     }
     if let Some(known) = contacts::get(cx.db, contact)? {
         let keyserver = keyserver_of(cx, contact)?;
-        cx.call(Call::Lookup { keyserver, who: Who::Account(known.account) }, Pending::Refresh(contact));
+        let (who, known) = (Who::Account(known.account), log::known(cx, &keyserver)?);
+        cx.call(Call::Lookup { keyserver, who }, Pending::Refresh(contact, known));
     }
     Ok(())
 }
@@ -90,13 +97,14 @@ pub(crate) fn refresh<R: CryptoRng>(cx: &mut Cx<'_, R>, contact: ContactId) -> R
 pub(crate) fn refreshed<R: CryptoRng>(
     cx: &mut Cx<'_, R>,
     contact: ContactId,
+    known: &log::Known,
     reply: Result<Reply, CallFailed>,
 ) -> Result<(), StoreError> {
     let Ok(Reply::Found(found)) = reply else { return Ok(()) };
     let Ok(chain) = verify_links(found.links) else { return Ok(()) };
     let keyserver = keyserver_of(cx, contact)?;
     if let Some(name) = &must_prove(cx, &chain, found.handle_name, &keyserver)?
-        && log::handle(cx, &keyserver, name, &chain, found.proven.as_ref())?.is_err()
+        && log::handle(cx, &keyserver, known, name, &chain, found.proven.as_ref())?.is_err()
     {
         return Ok(()); // told
     }
@@ -147,6 +155,7 @@ pub(crate) fn keyserver_of<R: CryptoRng>(cx: &Cx<'_, R>, contact: ContactId) -> 
 fn keep<R: CryptoRng>(
     cx: &mut Cx<'_, R>,
     wanted: &Wanted,
+    known: &log::Known,
     found: Found,
 ) -> Result<Result<Contact, (String, bool)>, StoreError> {
     let refuse = |reason: &str| Ok(Err((reason.to_owned(), false)));
@@ -166,7 +175,7 @@ fn keep<R: CryptoRng>(
     };
     let must_prove = must_prove(cx, &chain, found.handle_name.clone(), asked)?;
     if let Some(name) = &must_prove
-        && let Err(reason) = log::handle(cx, asked, name, &chain, found.proven.as_ref())?
+        && let Err(reason) = log::handle(cx, asked, known, name, &chain, found.proven.as_ref())?
     {
         return Ok(Err((reason, false)));
     }

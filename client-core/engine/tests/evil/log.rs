@@ -121,6 +121,33 @@ fn a_log_that_was_set_back_or_that_is_another_for_others_is_told_and_nothing_of_
 }
 
 #[test]
+fn an_answer_that_a_later_one_overtook_is_no_lie() {
+    let mut world = World::seeded(66);
+    let (mut alice, bob) = (world.person("alice"), world.person("bob"));
+    let links = world.accounts[&bob.account()].links.clone();
+    let who = |name: &str| NewContact::Handle(Handle::new(name, server(4432)).unwrap(), server(4432));
+    for name in ["bob", "nobody"] {
+        world.command(&mut alice, Command::AddContact { who: who(name), name: None });
+    }
+    let mut asked = Vec::new();
+    while let Some(place) = alice.calls.iter().position(|(_, call)| matches!(call, Call::Lookup { .. })) {
+        asked.push(alice.calls.remove(place).unwrap().0);
+    }
+    let [of_bob, of_nobody] = asked[..] else { panic!("two questions, not {asked:?}") };
+    let first = found(&world, &bob, Some(world.log.says("bob", &links)));
+    let entry = Entry { account: bob.account(), head: LinkHash([5; 32]), version: 0 };
+    world.log.publish("somebody", entry);
+    let later = world.log.absence("nobody");
+    assert!(later.root.epoch > first.proven.as_ref().unwrap().root.epoch);
+    world.input(&mut alice, Input::Replied { call: of_nobody, reply: Ok(Reply::Absent(later)) });
+    world.input(&mut alice, Input::Replied { call: of_bob, reply: Ok(Reply::Found(first.clone())) });
+    assert_eq!((told(&alice), added(&alice)), (vec![], 1));
+    // Asked from here on, the same answer is one of a log that was set back.
+    answer(&mut world, &mut alice, |_| Ok(Reply::Found(first)));
+    assert!(told(&alice).iter().any(|what| what.contains("set back")), "{:?}", told(&alice));
+}
+
+#[test]
 fn whoever_says_something_of_our_handle_that_we_have_not_signed_is_found_out_within_a_day() {
     let mut world = World::seeded(64);
     let mut alice = world.person("alice");
