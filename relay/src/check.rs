@@ -8,7 +8,7 @@ use std::{
     time::Instant,
 };
 
-use hushwire_proto::net::tls::ServerIdentity;
+use hushwire_proto::net::{quic::SOCKET_BYTES, tls::ServerIdentity};
 use rustix::process::{Resource, getrlimit};
 use serde::Serialize;
 
@@ -56,6 +56,7 @@ pub fn run(config: &Config) -> Vec<Finding> {
             },
         ),
         ("open files", open_files()),
+        ("udp buffers", udp_buffers(&["rmem_max", "wmem_max"].map(|name| (name, kernel_setting(name))))),
     ]
     .into_iter()
     .map(|(what, found)| match found {
@@ -145,5 +146,44 @@ fn open_files() -> Found {
         )),
         Some(limit) => Ok(format!("at most {limit}")),
         None => Ok("without a limit".to_owned()),
+    }
+}
+
+/// A setting of the kernel's network, if it has one of that name.
+fn kernel_setting(name: &str) -> Option<usize> {
+    fs::read_to_string(Path::new("/proc/sys/net/core").join(name)).ok()?.trim().parse().ok()
+}
+
+/// Too small ones are a warning: the relay runs with them, and drops packets when many come at once.
+fn udp_buffers(most: &[(&str, Option<usize>)]) -> Found {
+    let (mib, wanted) = (1024 * 1024, SOCKET_BYTES);
+    let small = most.iter().filter_map(|(name, most)| most.filter(|most| *most < wanted).map(|most| (name, most)));
+    let small: Vec<_> = small.collect();
+    if small.is_empty() {
+        return Ok(format!("{} MiB each way, or the system does not say", wanted / mib));
+    }
+    let found: Vec<_> = small.iter().map(|(name, most)| format!("{name} is {} KiB", most / 1024)).collect();
+    let lines: Vec<_> = small.iter().map(|(name, _)| format!("net.core.{name}={wanted}")).collect();
+    Ok(format!(
+        "warning: {}, {} MiB are asked for: under load packets are dropped; sysctl -w {}, and the same lines in \
+         /etc/sysctl.d",
+        found.join(", "),
+        wanted / mib,
+        lines.join(" ")
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::udp_buffers;
+
+    #[test]
+    fn udp_buffers_that_are_too_small_are_told_with_the_line_that_widens_them() {
+        let says = udp_buffers(&[("rmem_max", Some(212_992)), ("wmem_max", Some(8 << 20))]).unwrap();
+        assert!(says.starts_with("warning: rmem_max is 208 KiB, 8 MiB are asked for"), "{says}");
+        assert!(says.contains("sysctl -w net.core.rmem_max=8388608, and"), "{says}");
+        let fine = udp_buffers(&[("rmem_max", Some(8 << 20)), ("wmem_max", None)]).unwrap();
+        assert!(!fine.contains("warning"), "{fine}");
     }
 }

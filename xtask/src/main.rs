@@ -59,10 +59,9 @@ cargo xtask COMMAND
   bench latency [ARGS] measure what a relay adds to the time of a message; ARGS go to the measuring program
   bench crypto [ARGS]  measure hushwire-crypto beside the official Signal library, in the same run: --rounds N, --json;
                        needs node and npm
-  bench relay [--peers DIR] [ARGS]
-                       measure the relay under load beside a bare QUIC server with a synced log, and their ratio; ARGS go
-                       to `hushload compare`: --work thr1,thr16,lat2000,offline,idle, --seconds N, --part N, --json;
-                       --peers: the same loads for other servers, by the harness in that directory
+  bench relay [ARGS]   measure the relay under load beside a bare QUIC server with a synced log, and their ratio; ARGS go
+                       to `hushload compare`: --work thr1,thr16,lat2000,offline,idle,idle20k,fanon,fanoff, --seconds N,
+                       --part N, --json, --save FILE; --peers DIR: the same loads for other servers, by the harness there
   help                 this text
 
 Everything but this program itself is built in $HUSHWIRE_TARGET_DIR, else $CARGO_TARGET_DIR, else

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use hushwire_load::Failure;
+use hushwire_load::cores::Cores;
 use hushwire_load::mode::compare::Work;
 
 /// Load on a relay, and a ledger of what it promised. Starts the relay that was built beside it, unless told otherwise.
@@ -36,6 +37,24 @@ pub(crate) struct Common {
     /// For programs: one line for each table
     #[arg(long, global = true)]
     pub(crate) json: bool,
+    /// Add those lines to this file as well
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) save: Option<PathBuf>,
+    /// Cores of the server that is started, as `taskset -c` reads them: 0, 0-3
+    #[arg(long, global = true, value_name = "LIST")]
+    pub(crate) server_cores: Option<String>,
+    /// Per cent of one core that it gets; needs root
+    #[arg(long, global = true, value_name = "PERCENT", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) server_share: Option<u32>,
+    /// Cores of this program
+    #[arg(long, global = true, value_name = "LIST")]
+    pub(crate) own_cores: Option<String>,
+}
+
+impl Common {
+    pub(crate) fn cores(&self) -> Cores {
+        Cores { server: self.server_cores.clone(), own: self.own_cores.clone(), share: self.server_share }
+    }
 }
 
 #[derive(Subcommand)]
@@ -84,10 +103,10 @@ pub(crate) enum Loaded {
         #[arg(long, default_value_t = 10)]
         seconds: u64,
     },
-    /// One envelope to many devices
+    /// One envelope to many devices, by one request and by one for each
     Fanout {
         /// How many devices
-        #[arg(long, default_value_t = 1000)]
+        #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=5000))]
         members: u32,
         /// How many envelopes, one after another
         #[arg(long, default_value_t = 20)]
@@ -96,26 +115,35 @@ pub(crate) enum Loaded {
         #[arg(long)]
         away: bool,
     },
-    /// The time of a message, and memory, with 1, 10, 100, … connections, mailboxes, and envelopes in one mailbox
-    Growth {
-        /// Up to so many
-        #[arg(long, default_value_t = 10_000)]
-        most: u32,
-    },
-    /// Two, five and ten times what can be sustained
-    Overload {
-        /// How many pairs
-        #[arg(long, default_value_t = 500)]
-        pairs: u32,
-        /// Seconds of each rate
-        #[arg(long, default_value_t = 10)]
-        seconds: u64,
-    },
 }
 
 /// Runs that end in a verdict.
 #[derive(Subcommand)]
 pub(crate) enum Judged {
+    /// Two, five and ten times what can be sustained, and one mailbox that gets nearly all
+    Overload {
+        /// How many pairs: half of the connections
+        #[arg(long, default_value_t = 2500, value_parser = clap::value_parser!(u32).range(1..))]
+        pairs: u32,
+        /// Seconds of each rate
+        #[arg(long, default_value_t = 10)]
+        seconds: u64,
+    },
+    /// A long time at seven tenths of what can be sustained, with everybody coming and going
+    Soak {
+        /// How long
+        #[arg(long, default_value_t = 60)]
+        minutes: u64,
+        /// How many pairs
+        #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..))]
+        pairs: u32,
+        /// Messages in a second, instead of measuring what can be sustained
+        #[arg(long)]
+        rate: Option<f64>,
+        /// Where the table and the pictures go
+        #[arg(long, default_value = "audits/load/soak")]
+        out: PathBuf,
+    },
     /// A relay is killed again and again, and must keep what it promised
     Faults {
         /// Each a sender and a device
@@ -140,7 +168,7 @@ pub(crate) enum Judged {
 pub(crate) enum Many {
     /// The relay and the yardstick in one run, and their ratio
     Compare {
-        /// thr1, thr16, lat2000, offline, idle; all of them if absent
+        /// thr1, thr16, lat2000, offline, idle, idle20k, fanon, fanoff; all of them if absent
         #[arg(long, value_delimiter = ',')]
         work: Vec<String>,
         /// Seconds that are measured where time counts
@@ -149,6 +177,16 @@ pub(crate) enum Many {
         /// One of so many messages and connections where they count
         #[arg(long, default_value_t = 1)]
         part: u32,
+        /// A harness that drives other servers through the same loads
+        #[arg(long, value_name = "DIR")]
+        peers: Option<PathBuf>,
+    },
+    /// The time of a message, rates and memory with 1 to 10,000 connections, up to a million mailboxes, and up to ten
+    /// million envelopes that wait
+    Growth {
+        /// In little
+        #[arg(long)]
+        quick: bool,
     },
 }
 

@@ -11,10 +11,15 @@
 //! | [`mode`] | one file for each kind of load |
 //! | [`target`], [`server`] | the server that is driven: started here, or anywhere |
 //! | [`mod@line`], [`tongue`] | one connection; what it says to a relay, and to the yardstick |
+//! | [`cores`] | which cores both have, and how much of them |
+//! | [`judgement`], [`graph`] | what must hold of what was found; curves over time |
 //! | [`usage`], [`times`], [`report`] | what a server used, how long things took, how that is shown |
 //! | [`ledger`] | what was promised and what came, on disk, and the invariants it must keep |
 //! | `bin/floor-sync.rs` | the yardstick: QUIC and a synced log, and none of a relay's duties |
 
+pub mod cores;
+pub mod graph;
+pub mod judgement;
 pub mod ledger;
 pub mod line;
 pub mod mode;

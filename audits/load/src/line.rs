@@ -12,7 +12,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::timeout;
 
 use crate::target::{Kind, Target};
-use crate::tongue::{Deposit, Event, Mailbox, Tongue, floor, relay};
+use crate::tongue::{Event, Mailbox, Said, Tongue, floor, relay};
 use crate::{Failure, said};
 
 /// How long a handshake or an answer may take while connections are set up: a machine that is busy with others of them.
@@ -25,7 +25,25 @@ const OUTPUT_BYTES: usize = 256 * 1024;
 const READ_PIECES: usize = 32;
 
 /// Says deposits; the line closes when it and all its clones are dropped.
-pub type Mouth = UnboundedSender<Deposit>;
+#[derive(Clone, Debug)]
+pub struct Mouth(UnboundedSender<Said>);
+
+impl Mouth {
+    /// One, and what a line that [runs](Line::run) takes from.
+    #[must_use]
+    pub fn new() -> (Self, UnboundedReceiver<Said>) {
+        let (mouth, deposits) = unbounded_channel();
+        (Self(mouth), deposits)
+    }
+
+    /// Goes out once the connection takes it.
+    ///
+    /// # Errors
+    /// The connection was lost.
+    pub fn send(&self, what: impl Into<Said>) -> Result<(), Failure> {
+        self.0.send(what.into()).map_err(|_| "the connection was lost".to_owned())
+    }
+}
 
 /// A connection that is set up.
 #[derive(Debug)]
@@ -58,18 +76,28 @@ impl Line {
     /// # Errors
     /// Why there is none.
     pub async fn owner(target: &Target, mailbox: &Mailbox) -> Result<Self, Failure> {
+        Self::owner_of(target, std::slice::from_ref(mailbox)).await
+    }
+
+    /// A connection that owns some mailboxes, at most eight, and has made their tokens known.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub async fn owner_of(target: &Target, mailboxes: &[Mailbox]) -> Result<Self, Failure> {
         let mut line = Self::sender(target).await?;
         if target.kind() == Kind::Relay {
-            line.tongue = Tongue::Relay(relay::Relay::of(mailbox.door.mailbox));
             let mut binding = [0; 32];
             line.quic
                 .export_keying_material(&mut binding, EXPORTER_LABEL, b"")
                 .map_err(|_| "the TLS session is gone")?;
-            let proof = prove_mailbox(SessionBinding(binding), &mailbox.key);
-            let id = mailbox.door.mailbox;
-            line.expect(&Request::Open { mailbox: id, proof }, &Answer::Opened).await?;
-            let tokens = vec![(mailbox.door.token.hash(), TokenClass::Contact)];
-            line.expect(&Request::Grant { mailbox: id, tokens }, &Answer::Granted).await?;
+            for mailbox in mailboxes {
+                let id = mailbox.door.mailbox;
+                line.tongue = Tongue::Relay(relay::Relay::of(id));
+                let proof = prove_mailbox(SessionBinding(binding), &mailbox.key);
+                line.expect(&Request::Open { mailbox: id, proof }, &Answer::Opened).await?;
+                let tokens = vec![(mailbox.door.token.hash(), TokenClass::Contact)];
+                line.expect(&Request::Grant { mailbox: id, tokens }, &Answer::Granted).await?;
+            }
         }
         Ok(line)
     }
@@ -105,7 +133,7 @@ impl Line {
         self,
         on: impl FnMut(Event) + Send + 'static,
     ) -> (Mouth, tokio::task::JoinHandle<Result<(), Failure>>) {
-        let (mouth, deposits) = unbounded_channel();
+        let (mouth, deposits) = Mouth::new();
         (mouth, tokio::spawn(self.run(deposits, on)))
     }
 
@@ -115,7 +143,7 @@ impl Line {
     /// Why the connection was lost.
     pub async fn run(
         mut self,
-        mut deposits: UnboundedReceiver<Deposit>,
+        mut deposits: UnboundedReceiver<Said>,
         mut on: impl FnMut(Event),
     ) -> Result<(), Failure> {
         let mut output = BytesMut::new();
@@ -129,9 +157,9 @@ impl Line {
                 read = read(&mut self.receive, &mut self.input) => read?,
                 deposit = deposits.recv(), if output.len() < OUTPUT_BYTES => {
                     let Some(deposit) = deposit else { break };
-                    self.tongue.deposit(deposit, &mut output)?;
+                    self.tongue.say(deposit, &mut output)?;
                     while output.len() < OUTPUT_BYTES && let Ok(deposit) = deposits.try_recv() {
-                        self.tongue.deposit(deposit, &mut output)?;
+                        self.tongue.say(deposit, &mut output)?;
                     }
                 }
             }

@@ -3,6 +3,8 @@
 
 mod args;
 
+use std::fs::File;
+use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -12,7 +14,8 @@ use clap::Parser;
 use hushwire_load::ledger::{self, Verdict};
 use hushwire_load::mode::compare::{self, Size};
 use hushwire_load::mode::pairs::{Pace, Plan};
-use hushwire_load::mode::{fanout, faults, growth, idle, offline, overload, pairs};
+use hushwire_load::judgement::{self, Judgement};
+use hushwire_load::mode::{fanout, faults, growth, idle, offline, overload, pairs, soak};
 use hushwire_load::report::{Case, Report};
 use hushwire_load::server::Server;
 use hushwire_load::target::{Kind, Target};
@@ -34,36 +37,79 @@ fn main() -> ExitCode {
 #[tokio::main]
 async fn run(cli: &Cli) -> Result<(), Failure> {
     let common = &cli.common;
+    common.cores().take()?;
     let temporary = tempfile::tempdir().map_err(said)?;
     let dir = common.dir.clone().unwrap_or_else(|| temporary.path().to_owned());
     match &cli.load {
-        Load::One(load) => show(common, &one(common, &dir, load).await?),
-        Load::Judged(judged) => show(common, &judge(common, &dir, judged).await?),
-        Load::Many(Many::Compare { work, seconds, part }) => {
+        Load::One(load) => show(common, &one(common, &dir, load).await?)?,
+        Load::Judged(judged) => judge(common, &dir, judged).await?,
+        Load::Many(Many::Compare { work, seconds, part, peers }) => {
             let size = Size { measured: Duration::from_secs(*seconds), part: *part, bytes: common.bytes };
+            let mut loads = Vec::new();
             for (name, work) in args::works(work)? {
-                show(common, &compare::run(&dir, name, work, size).await?);
+                let report = compare::run(&dir, name, work, size, peers.as_deref()).await?;
+                show(common, &report)?;
+                loads.push((work, report));
+            }
+            let summary = compare::summary(&loads);
+            save(common, &summary.json())?;
+            if !common.json {
+                println!("{}", summary.columns());
+            }
+        }
+        Load::Many(Many::Growth { quick }) => {
+            let size = if *quick { growth::Size::QUICK } else { growth::Size::WHOLE };
+            for report in growth::run(&dir, size, common.bytes).await? {
+                show(common, &report)?;
             }
         }
     }
     Ok(())
 }
 
-fn show(common: &Common, report: &Report) {
-    if common.json { println!("{}", report.json()) } else { println!("{}", report.text()) }
+fn show(common: &Common, report: &Report) -> Result<(), Failure> {
+    save(common, &report.json())?;
+    if !common.json {
+        println!("{}", report.text());
+    }
+    Ok(())
+}
+
+/// Shows what must hold, and fails if something does not.
+fn show_judged(common: &Common, judged: &[Judgement]) -> Result<(), Failure> {
+    for one in judged {
+        save(common, &one.json())?;
+    }
+    if !common.json {
+        println!("{}", judgement::text(judged));
+    }
+    judgement::all_hold(judged)
+}
+
+/// What is for programs: to where it was asked for.
+fn save(common: &Common, value: &serde_json::Value) -> Result<(), Failure> {
+    if common.json {
+        println!("{value}");
+    }
+    let Some(path) = &common.save else { return Ok(()) };
+    let mut file = File::options().create(true).append(true).open(path).map_err(said)?;
+    writeln!(file, "{value}").map_err(said)
+}
+
+/// The server that was asked for, and the process if it was started here.
+fn server(common: &Common, dir: &Path) -> Result<(Option<Server>, Target), Failure> {
+    if let Some(address) = &common.relay {
+        return Ok((None, Target::new(Kind::Relay, address, common.pid)?));
+    }
+    let kind = if common.floor { Kind::Floor } else { Kind::Relay };
+    let server = Server::start_on(&common.cores(), kind, dir)?;
+    let target = Target::of(&server)?;
+    Ok((Some(server), target))
 }
 
 /// Drives one server.
 async fn one(common: &Common, dir: &Path, load: &Loaded) -> Result<Report, Failure> {
-    let kind = if common.floor { Kind::Floor } else { Kind::Relay };
-    let (_server, target) = match &common.relay {
-        Some(address) => (None, Target::new(Kind::Relay, address, common.pid)?),
-        None => {
-            let server = Server::start(kind, dir)?;
-            let target = Target::of(&server)?;
-            (Some(server), target)
-        }
-    };
+    let (_server, target) = server(common, dir)?;
     let bytes = common.bytes;
     Ok(match *load {
         Loaded::Pairs { pairs, window, rate, seconds } => {
@@ -80,24 +126,41 @@ async fn one(common: &Common, dir: &Path, load: &Loaded) -> Result<Report, Failu
             Report::new(format!("{connections} idle connections"), vec![case])
         }
         Loaded::Fanout { members, messages, away } => {
-            let case = fanout::run(&target, members, messages, bytes, !away).await?;
-            Report::new(format!("{messages} envelopes, each to {members} devices"), vec![case])
-        }
-        Loaded::Growth { most } => Report::new("what grows", growth::run(&target, most, bytes).await?),
-        Loaded::Overload { pairs, seconds } => {
-            Report::new(format!("overload, {pairs} pairs"), overload::run(&target, pairs, bytes, seconds).await?)
+            let plan = fanout::Plan { members, messages, bytes, are_there: !away, pairwise: false };
+            let there = if away { "not there" } else { "there" };
+            let title = format!("{messages} envelopes, each to {members} devices that are {there}");
+            Report::new(title, fanout::both(&target, plan).await?)
         }
     })
 }
 
-/// Kills a relay, or reads what an earlier run has left, and judges.
-async fn judge(common: &Common, dir: &Path, judged: &Judged) -> Result<Report, Failure> {
+/// Measures, or reads what an earlier run has left, and judges.
+async fn judge(common: &Common, dir: &Path, judged: &Judged) -> Result<(), Failure> {
+    let bytes = common.bytes;
     match judged {
+        Judged::Overload { pairs, seconds } => {
+            let (_server, target) = server(common, dir)?;
+            let plan = overload::Plan { pairs: *pairs, seconds: *seconds, bytes };
+            let (cases, judged) = overload::run(&target, plan).await?;
+            show(common, &Report::new(format!("overload, {pairs} senders and as many devices"), cases))?;
+            show_judged(common, &judged)
+        }
+        Judged::Soak { minutes, pairs, rate, out } => {
+            let (Some(server), _) = server(common, dir)? else {
+                return Err("a soak starts its own server".to_owned());
+            };
+            let lasts = Duration::from_secs(60 * minutes);
+            let plan = soak::Plan { lasts, pairs: *pairs, rate: *rate, bytes, out };
+            let (case, judged) = soak::run(&server, plan).await?;
+            show(common, &Report::new("soak", vec![case]))?;
+            show_judged(common, &judged)
+        }
         Judged::Faults { clients, stored, kills } => {
             let plan = faults::Plan { clients: *clients, stored: *stored, kills: *kills, bytes: common.bytes };
             let outcome = faults::run(dir, plan).await?;
             let case = verdict(&outcome.verdict, &outcome.missed, outcome.case)?;
-            Ok(Report::new(format!("{clients} clients of a relay that is killed: every invariant holds"), vec![case]))
+            let title = format!("{clients} clients of a relay that is killed: every invariant holds");
+            show(common, &Report::new(title, vec![case]))
         }
         Judged::Check { ledger } => {
             let entries = ledger::read(ledger)?;
@@ -106,7 +169,7 @@ async fn judge(common: &Common, dir: &Path, judged: &Judged) -> Result<Report, F
                 [("stored", found.stored), ("given", found.given), ("shown", found.shown), ("kills", found.kills)];
             let case =
                 figures.into_iter().fold(Case::new("ledger"), |case, (name, count)| case.with(name, count as f64));
-            Ok(Report::new("every invariant holds", vec![verdict(&found, &missed, case)?]))
+            show(common, &Report::new("every invariant holds", vec![verdict(&found, &missed, case)?]))
         }
     }
 }

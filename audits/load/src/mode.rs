@@ -1,13 +1,18 @@
 //! Kinds of load, one file each.
 
+pub mod capacity;
 pub mod compare;
+pub mod crowd;
 pub mod fanout;
 pub mod faults;
 pub mod growth;
 pub mod idle;
+pub mod mailboxes;
 pub mod offline;
 pub mod overload;
 pub mod pairs;
+pub mod peers;
+pub mod soak;
 
 use std::time::Duration;
 
@@ -22,7 +27,7 @@ use crate::times::now;
 const POOL_BYTES: usize = 4 * 1024 * 1024;
 
 /// How long what is under way may take to arrive once nothing more is sent.
-const TAIL_PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const TAIL_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Bodies of envelopes: when they were to be sent, and random bytes.
 #[derive(Debug)]
@@ -101,8 +106,8 @@ where
 }
 
 /// Until `is_done`, or it has taken too long.
-pub async fn until(is_done: impl Fn() -> bool) {
-    let end = Instant::now() + TAIL_PATIENCE;
+pub async fn until(patience: Duration, is_done: impl Fn() -> bool) {
+    let end = Instant::now() + patience;
     while !is_done() && Instant::now() < end {
         sleep(Duration::from_millis(5)).await;
     }

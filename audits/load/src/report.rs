@@ -24,6 +24,12 @@ impl Case {
         Self { name: name.into(), figures: Vec::new() }
     }
 
+    /// What was measured.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Under another name.
     #[must_use]
     pub fn named(self, name: impl Into<String>) -> Self {
@@ -92,26 +98,38 @@ impl Report {
         Self { title: title.into(), cases }
     }
 
+    /// What it says.
+    #[must_use]
+    pub fn cases(&self) -> &[Case] {
+        &self.cases
+    }
+
+    /// Each figure in a line, whatever the number of cases.
+    #[must_use]
+    pub fn columns(&self) -> String {
+        let names = self.figure_names();
+        let mut out = format!("{}\n", self.title);
+        let width = names.iter().map(|name| name.len()).max().unwrap_or_default();
+        line(&mut out, "", width, self.cases.iter().map(|case| case.name.clone()));
+        for name in &names {
+            line(&mut out, name, width, self.cases.iter().map(|case| shown(case.figure(name))));
+        }
+        out
+    }
+
     /// For people.
     #[must_use]
     pub fn text(&self) -> String {
+        if self.cases.len() <= COLUMNS_MAX {
+            return self.columns();
+        }
         let names = self.figure_names();
         let mut out = format!("{}\n", self.title);
-        if self.cases.len() <= COLUMNS_MAX {
-            let width = names.iter().map(|name| name.len()).max().unwrap_or_default();
-            let heads = self.cases.iter().map(|case| case.name.clone()).collect::<Vec<_>>();
-            line(&mut out, "", width, heads.iter());
-            for name in &names {
-                let values = self.cases.iter().map(|case| shown(case.figure(name))).collect::<Vec<_>>();
-                line(&mut out, name, width, values.iter());
-            }
-        } else {
-            let width = self.cases.iter().map(|case| case.name.len()).max().unwrap_or_default();
-            line(&mut out, "", width, names.iter());
-            for case in &self.cases {
-                let values = names.iter().map(|name| format!("{:>1$}", shown(case.figure(name)), name.len()));
-                line(&mut out, &case.name, width, values.collect::<Vec<_>>().iter());
-            }
+        let width = self.cases.iter().map(|case| case.name.len()).max().unwrap_or_default();
+        line(&mut out, "", width, names.iter().cloned());
+        for case in &self.cases {
+            let values = names.iter().map(|name| format!("{:>1$}", shown(case.figure(name)), name.len()));
+            line(&mut out, &case.name, width, values);
         }
         out
     }
@@ -139,7 +157,7 @@ impl Report {
     }
 }
 
-fn line<'a>(out: &mut String, head: &str, width: usize, cells: impl Iterator<Item = &'a String>) {
+fn line(out: &mut String, head: &str, width: usize, cells: impl Iterator<Item = String>) {
     let cells: String = cells.map(|cell| format!("  {cell:>12}")).collect();
     let _ = writeln!(out, "  {head:width$}{cells}");
 }

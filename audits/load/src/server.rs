@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use rand::RngExt;
 
+use crate::cores::{Cores, Group};
 use crate::target::Kind;
 use crate::{Failure, said};
 
@@ -21,7 +22,7 @@ const START_PATIENCE: Duration = Duration::from_secs(60);
 const PORTS: std::ops::Range<u16> = 20_000..30_000;
 
 /// What a relay is allowed that is to take any load: every connection comes from one address here.
-const UNBOUNDED: &str = "\nconnections_max = 50000\nconnections_per_address_max = 50000\nmailboxes_max = 1000000\n\
+const UNBOUNDED: &str = "\nconnections_max = 50000\nconnections_per_address_max = 50000\nmailboxes_max = 2000000\n\
     requests_per_second_per_address = 1000000\nin_flight_mib_per_address = 32\n";
 
 /// A server that runs. Killed when dropped.
@@ -31,6 +32,8 @@ pub struct Server {
     dir: PathBuf,
     child: Child,
     address: String,
+    /// Goes after the process.
+    group: Option<Group>,
 }
 
 impl Server {
@@ -39,6 +42,14 @@ impl Server {
     /// # Errors
     /// Why it does not run, with the end of its log.
     pub fn start(kind: Kind, dir: &Path) -> Result<Self, Failure> {
+        Self::start_on(&Cores::default(), kind, dir)
+    }
+
+    /// The same, with these cores.
+    ///
+    /// # Errors
+    /// As above, or it cannot be bound to them.
+    pub fn start_on(cores: &Cores, kind: Kind, dir: &Path) -> Result<Self, Failure> {
         fs::create_dir_all(dir).map_err(said)?;
         let mut command = match kind {
             Kind::Relay => {
@@ -47,12 +58,12 @@ impl Server {
                 if !config.exists() {
                     configure(&binary, dir, &config)?;
                 }
-                let mut command = Command::new(binary);
+                let mut command = cores.command(&binary);
                 command.args(["run", "--config"]).arg(config);
                 command
             }
             Kind::Floor => {
-                let mut command = Command::new(beside_us("floor-sync")?);
+                let mut command = cores.command(&beside_us("floor-sync")?);
                 command.arg(dir);
                 command
             }
@@ -60,6 +71,7 @@ impl Server {
         let log = log_of(dir);
         let errors = File::options().create(true).append(true).open(&log).map_err(said)?;
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(errors).spawn().map_err(said)?;
+        let bound = cores.bound(child.id());
         let (heard, hears) = mpsc::channel();
         if let Some(output) = child.stdout.take() {
             // Read to its end, so that it can go on talking.
@@ -68,7 +80,8 @@ impl Server {
             });
         }
         let line = hears.recv_timeout(START_PATIENCE);
-        let mut server = Self { kind, dir: dir.to_owned(), child, address: String::new() };
+        let mut server = Self { kind, dir: dir.to_owned(), child, address: String::new(), group: None };
+        server.group = bound?;
         server.address = line.map_err(|_| server.failure("did not say where it is"))?.trim().to_owned();
         Ok(server)
     }
@@ -114,6 +127,7 @@ impl Server {
     fn end(&mut self) {
         let _ = self.child.kill(); // it may have ended already
         let _ = self.child.wait();
+        self.group = None;
     }
 }
 

@@ -1,7 +1,7 @@
 //! The server that is driven, and the sockets from which it is driven.
 //!
 //! Many connections share a few sockets here, unlike a client's: what is measured is the server, and sockets would take
-//! the generator's time. To a relay each socket is one network address; its limit for one address is raised.
+//! the generator's time. To a relay on the loopback each socket is one network address; its limits for one are raised.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
@@ -68,7 +68,7 @@ impl Target {
             Kind::Floor => floor::ALPN,
         };
         let (config, _) = quic::client_config(fingerprint, alpn).map_err(said)?;
-        let sockets = (0..SOCKETS).map(|_| endpoint(remote)).collect::<Result<_, _>>()?;
+        let sockets = (0..SOCKETS).map(|index| endpoint(remote, index)).collect::<Result<_, _>>()?;
         Ok(Self { kind, remote, config, sockets, next: Arc::default(), process })
     }
 
@@ -99,8 +99,11 @@ impl Target {
     }
 }
 
-fn endpoint(remote: SocketAddr) -> Result<Endpoint, Failure> {
+/// On the loopback each socket has an address of its own, as every subscriber has one: 127.0.0.2 and on.
+fn endpoint(remote: SocketAddr, index: usize) -> Result<Endpoint, Failure> {
+    let last = u8::try_from(index + 2).map_err(said)?;
     let any: SocketAddr = match remote {
+        SocketAddr::V4(remote) if remote.ip().is_loopback() => (Ipv4Addr::new(127, 0, 0, last), 0).into(),
         SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
         SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
     };

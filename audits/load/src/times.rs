@@ -44,6 +44,11 @@ impl Times {
         self.lock().saturating_record(nanos);
     }
 
+    /// None were.
+    pub fn clear(&self) {
+        self.lock().reset();
+    }
+
     /// How many were added.
     pub fn count(&self) -> u64 {
         self.lock().len()

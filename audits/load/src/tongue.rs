@@ -57,6 +57,38 @@ pub struct Deposit {
     pub body: Bytes,
 }
 
+/// To be said to many mailboxes at once.
+#[derive(Clone, Debug)]
+pub struct Many {
+    /// Whose mailboxes, in order.
+    pub to: Arc<[Arc<Door>]>,
+    /// As for a [`Deposit`].
+    pub number: u64,
+    /// An envelope, for all of them.
+    pub body: Bytes,
+}
+
+/// One request of a sender.
+#[derive(Clone, Debug)]
+pub enum Said {
+    /// To one mailbox.
+    One(Deposit),
+    /// To many. Heard as [`Event::Stored`] if all have it, else as [`Event::Refused`].
+    Many(Many),
+}
+
+impl From<Deposit> for Said {
+    fn from(deposit: Deposit) -> Self {
+        Self::One(deposit)
+    }
+}
+
+impl From<Many> for Said {
+    fn from(many: Many) -> Self {
+        Self::Many(many)
+    }
+}
+
 /// What was heard.
 #[derive(Clone, Debug)]
 pub enum Event {
@@ -92,14 +124,16 @@ pub enum Tongue {
 }
 
 impl Tongue {
-    /// Appends a deposit to what is to be written.
+    /// Appends a request to what is to be written.
     ///
     /// # Errors
     /// The body is no envelope.
-    pub fn deposit(&mut self, deposit: Deposit, output: &mut BytesMut) -> Result<(), Failure> {
-        match self {
-            Self::Relay(_) => relay::deposit(deposit, output),
-            Self::Floor(_) => floor::deposit(&deposit, output),
+    pub fn say(&mut self, said: Said, output: &mut BytesMut) -> Result<(), Failure> {
+        match (self, said) {
+            (Self::Relay(_), Said::One(deposit)) => relay::deposit(deposit, output),
+            (Self::Relay(_), Said::Many(many)) => relay::deposit_many(&many, output),
+            (Self::Floor(_), Said::One(deposit)) => floor::deposit(&deposit, output),
+            (Self::Floor(_), Said::Many(many)) => floor::deposit_many(&many, output),
         }
     }
 

@@ -1,6 +1,7 @@
 //! What the kernel says about a process: time on the cores, memory, bytes written. Linux.
 
 use std::fs;
+use std::path::Path;
 use std::time::Instant;
 
 /// Clock ticks in a second, as `/proc` counts them on every Linux of today.
@@ -15,6 +16,10 @@ pub struct Process {
     pub memory_kib: f64,
     /// Bytes it made the file system write.
     pub written: f64,
+    /// Open files and sockets.
+    pub descriptors: f64,
+    /// Threads.
+    pub threads: f64,
 }
 
 impl Process {
@@ -26,9 +31,12 @@ impl Process {
         // The name, in brackets, may have spaces; the 14th and 15th fields are times.
         let fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace();
         let ticks: f64 = fields.skip(11).take(2).filter_map(|field| field.parse::<f64>().ok()).sum();
+        let (status, open) = (read("status"), fs::read_dir(format!("/proc/{pid}/fd")));
         Self {
             cpu: ticks / TICKS_PER_SECOND,
-            memory_kib: number_after(&read("status"), "VmRSS:"),
+            descriptors: open.map_or(0, Iterator::count) as f64,
+            threads: number_after(&status, "Threads:"),
+            memory_kib: number_after(&status, "VmRSS:"),
             written: number_after(&read("io"), "write_bytes:"),
         }
     }
@@ -88,6 +96,18 @@ impl Span {
     }
 }
 
+/// Bytes of the files below a directory. Those that are removed meanwhile do not count.
+#[must_use]
+pub fn disk_bytes(dir: &Path) -> f64 {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    let each = entries.map(|entry| match entry.metadata() {
+        Ok(found) if found.is_dir() => disk_bytes(&entry.path()),
+        Ok(found) => found.len() as f64,
+        Err(_) => 0.0,
+    });
+    each.sum()
+}
+
 /// Seconds that the cores of this machine were not idle, in all.
 fn busy() -> f64 {
     let stat = fs::read_to_string("/proc/stat").unwrap_or_default();
@@ -110,6 +130,8 @@ mod tests {
     fn this_process_has_memory_and_a_process_that_is_not_there_has_nothing() {
         assert!(Process::of(std::process::id()).memory_kib > 100.0);
         assert!(Process::of(u32::MAX).memory_kib < 1.0);
+        let own = Process::of(std::process::id());
+        assert!(own.descriptors > 2.0 && own.threads >= 1.0);
         assert!(busy() > 0.0);
     }
 }

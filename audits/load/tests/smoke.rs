@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hushwire_load::mode::pairs::{Pace, Plan};
-use hushwire_load::mode::{fanout, faults, idle, offline, pairs};
+use hushwire_load::mode::{fanout, faults, idle, mailboxes, offline, pairs, soak};
 use hushwire_load::server::Server;
 use hushwire_load::target::{Kind, Target};
 
@@ -35,7 +35,43 @@ async fn every_load_is_through_at_the_relay_and_at_the_yardstick() {
         assert!(case.figure("drained/s").unwrap() > 0.0, "{case:?}");
         let case = idle::run(&target, 20, Duration::from_millis(100)).await.unwrap();
         assert!(case.figure("connects/s").unwrap() > 0.0, "{case:?}");
-        let case = fanout::run(&target, 10, 2, 1024, true).await.unwrap();
-        assert!(case.figure("last member has it p50 ms").unwrap() > 0.0, "{case:?}");
+        for are_there in [true, false] {
+            let plan = fanout::Plan { members: 100, messages: 2, bytes: 1024, are_there, pairwise: false };
+            for case in fanout::both(&target, plan).await.unwrap().iter().take(2) {
+                assert!(case.figure("stored for all p50 ms").unwrap() > 0.0, "{case:?}");
+                assert_eq!(case.figure("last member has it p50 ms").is_some(), are_there);
+                assert_eq!(case.figure("refused"), Some(0.0), "{case:?}");
+            }
+        }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_request_put_into_many_mailboxes_is_drained_from_each_after_a_kill() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(Kind::Relay, dir.path()).unwrap();
+    let target = Target::of(&server).unwrap();
+    let made = mailboxes::make(&target, 0, 20).await.unwrap();
+    mailboxes::fill(&target, &made, 60, 512).await.unwrap();
+    server.kill();
+    let server = Server::start(Kind::Relay, dir.path()).unwrap();
+    let target = Target::of(&server).unwrap();
+    for mailbox in &made {
+        assert_eq!(offline::drain(&target, mailbox, 60).await, Ok(60));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_soak_in_little_loses_nothing_and_leaves_a_table_and_pictures() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(Kind::Relay, &dir.path().join("relay")).unwrap();
+    let out = dir.path().join("out");
+    let lasts = Duration::from_secs(6);
+    let plan = soak::Plan { lasts, pairs: 8, rate: Some(100.0), bytes: 1024, out: &out };
+    let (case, judged) = soak::run(&server, plan).await.unwrap();
+    assert_eq!(case.figure("stored"), case.figure("shown"));
+    assert!(case.figure("stored").unwrap() > 100.0, "{case:?}");
+    assert!(judged.iter().any(|one| one.what() == "stored and never given" && one.holds()), "{judged:?}");
+    assert!(std::fs::read_to_string(out.join("soak.csv")).unwrap().lines().count() > 1);
+    assert!(out.join("memory.svg").exists() && out.join("latency.svg").exists());
 }

@@ -39,7 +39,7 @@ const SEND_WINDOW_BYTES: u64 = 1024 * 1024;
 
 /// Bytes of packets that a server's socket may hold until they are read, if the system allows so many. The usual 208 KiB
 /// are under a hundred packets of all connections together; each further one is dropped, and its sender waits for seconds.
-const SOCKET_BYTES: usize = 8 * 1024 * 1024;
+pub const SOCKET_BYTES: usize = 8 * 1024 * 1024;
 
 /// First packets that wait for the accept loop, which never blocks. Further ones are refused.
 const INCOMING_MAX: usize = 1024;

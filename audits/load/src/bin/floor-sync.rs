@@ -14,6 +14,7 @@ use std::io::{self, Seek, Write};
 use std::net::{Ipv4Addr, UdpSocket};
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc as line};
 use std::time::Duration;
 
@@ -30,6 +31,12 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 /// The log is written round and round in a file that has its size from the beginning, so that a sync writes no journal.
 const LOG_BYTES: u64 = 64 * 1024 * 1024;
+
+/// What else a log must say, of an entry, of each mailbox it is for, and of each number that is forgotten. Nobody reads
+/// it, so that it is zeros.
+const ENTRY_BYTES: usize = 24;
+const MEMBER_BYTES: usize = 12;
+const FORGOTTEN_BYTES: u64 = 8;
 
 /// Envelopes that share a sync at most.
 const BATCH_MAX: usize = 4096;
@@ -49,7 +56,9 @@ fn main() -> ExitCode {
 
 #[tokio::main]
 async fn run(dir: &Path) -> Result<(), Failure> {
-    let hub = Arc::new(Hub { boxes: Mutex::default(), log: open_log(&dir.join("log"))? });
+    let forgotten = Arc::new(AtomicU64::new(0));
+    let log = open_log(&dir.join("log"), forgotten.clone())?;
+    let hub = Arc::new(Hub { forgotten, boxes: Mutex::default(), log });
     let identity = ServerIdentity::self_signed(&["localhost".to_owned()]).map_err(said)?;
     let port = free_port()?;
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).map_err(said)?;
@@ -88,6 +97,8 @@ fn config(identity: &ServerIdentity) -> Result<ServerConfig, Failure> {
 type Out = UnboundedSender<Bytes>;
 
 struct Hub {
+    /// Numbers that were forgotten since the last write.
+    forgotten: Arc<AtomicU64>,
     boxes: Mutex<HashMap<u32, Arc<Mutex<Mailbox>>>>,
     log: line::Sender<Entry>,
 }
@@ -102,7 +113,7 @@ struct Mailbox {
 /// An envelope on its way to the disk, and where it goes from there.
 struct Entry {
     body: Bytes,
-    to: Arc<Mutex<Mailbox>>,
+    to: Vec<Arc<Mutex<Mailbox>>>,
     answer: Bytes,
     back: Out,
 }
@@ -130,10 +141,17 @@ impl Hub {
                         mine = Some(mailbox);
                     }
                     Word::Deposit(index, body) => {
-                        let (to, back) = (self.mailbox(index), out.clone());
-                        self.log.send(Entry { body, to, answer: framed(id, &Word::Done), back }).ok()?;
+                        let to = vec![self.mailbox(index)];
+                        self.log.send(Entry { body, to, answer: framed(id, &Word::Done), back: out.clone() }).ok()?;
                     }
-                    Word::Forget(seq) => lock(mine.as_ref()?).forget(seq),
+                    Word::DepositMany(indices, body) => {
+                        let to = indices.into_iter().map(|index| self.mailbox(index)).collect();
+                        self.log.send(Entry { body, to, answer: framed(id, &Word::Done), back: out.clone() }).ok()?;
+                    }
+                    Word::Forget(seq) => {
+                        lock(mine.as_ref()?).forget(seq);
+                        self.forgotten.fetch_add(1, Relaxed);
+                    }
                     Word::Done | Word::Deliver(..) => return None,
                 }
             }
@@ -165,7 +183,7 @@ impl Mailbox {
 }
 
 /// Takes all that waits, writes it, syncs once, then answers and passes on.
-fn open_log(path: &Path) -> Result<line::Sender<Entry>, Failure> {
+fn open_log(path: &Path, forgotten: Arc<AtomicU64>) -> Result<line::Sender<Entry>, Failure> {
     let mut file = File::create(path).map_err(said)?;
     // Page by page (4 KiB): the system writes back as much at once as came at once.
     for _ in 0..LOG_BYTES >> 12 {
@@ -178,13 +196,18 @@ fn open_log(path: &Path) -> Result<line::Sender<Entry>, Failure> {
         while let Ok(first) = waiting.recv() {
             let batch: Vec<_> = std::iter::once(first).chain(waiting.try_iter().take(BATCH_MAX)).collect();
             buffer.clear();
-            batch.iter().for_each(|entry| buffer.extend_from_slice(&entry.body));
+            let gone = forgotten.swap(0, Relaxed).saturating_mul(FORGOTTEN_BYTES);
+            buffer.resize(usize::try_from(gone).unwrap_or_default(), 0);
+            for entry in &batch {
+                buffer.extend_from_slice(&entry.body);
+                buffer.resize(buffer.len() + ENTRY_BYTES + MEMBER_BYTES * entry.to.len(), 0);
+            }
             if let Err(error) = append(&mut file, &buffer) {
                 eprintln!("floor-sync: {error}");
                 std::process::exit(1);
             }
             for Entry { body, to, answer, back } in batch {
-                lock(&to).arrived(body);
+                to.iter().for_each(|to| lock(to).arrived(body.clone()));
                 let _ = back.send(answer); // or nobody waits any more
             }
         }

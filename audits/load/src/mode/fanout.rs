@@ -1,9 +1,10 @@
-//! One envelope to many devices.
+//! One envelope to many devices: by one request, or by one for each of them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
@@ -13,7 +14,7 @@ use crate::line::{Line, Mouth};
 use crate::report::Case;
 use crate::target::Target;
 use crate::times::Times;
-use crate::tongue::{Deposit, Event, Mailbox};
+use crate::tongue::{Deposit, Event, Mailbox, Many};
 use crate::usage::Span;
 
 /// Devices that connect at the same time.
@@ -25,11 +26,39 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// How long one may take to reach everybody.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Measures: so many envelopes, each to so many devices, which are there or not.
+/// What is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    /// How many devices, at most as many as one request may name.
+    pub members: u32,
+    /// How many envelopes, one after another.
+    pub messages: u64,
+    /// Bytes of an envelope.
+    pub bytes: usize,
+    /// Whether the devices are there.
+    pub are_there: bool,
+    /// Whether there is a request for each device instead of one for all.
+    pub pairwise: bool,
+}
+
+/// One request for all, and one for each, in the same run.
 ///
 /// # Errors
 /// Somebody could not connect, or an envelope did not reach everybody.
-pub async fn run(target: &Target, members: u32, messages: u64, bytes: usize, are_there: bool) -> Result<Case, Failure> {
+pub async fn both(target: &Target, plan: Plan) -> Result<Vec<Case>, Failure> {
+    let together = run(target, Plan { pairwise: false, ..plan }).await?;
+    let pairwise = run(target, Plan { pairwise: true, ..plan }).await?;
+    let ratio = together.over(&pairwise).named("ratio");
+    Ok(vec![together.named("one request"), pairwise.named("one for each"), ratio])
+}
+
+/// Measures.
+///
+/// # Errors
+/// Somebody could not connect, or an envelope did not reach everybody.
+pub async fn run(target: &Target, plan: Plan) -> Result<Case, Failure> {
+    let Plan { members, messages, bytes, are_there, pairwise } = plan;
+    let answers = if pairwise { members } else { 1 };
     let mailboxes: Arc<Vec<_>> = Arc::new((0..members).map(Mailbox::new).collect());
     let (stored, delivered) = (Arc::new(Reached::default()), Arc::new(Reached::default()));
     let lines = all(members, CONNECTING, |index| {
@@ -58,17 +87,24 @@ pub async fn run(target: &Target, members: u32, messages: u64, bytes: usize, are
     let (mouth, running) = Line::sender(target).await?.start({
         let (stored, refused) = (stored.clone(), refused.clone());
         move |event| match event {
-            Event::Stored(_) => stored.one_more(members),
+            Event::Stored(_) => stored.one_more(answers),
             Event::Refused(..) => _ = refused.fetch_add(1, Relaxed),
             _ => {}
         }
     });
     let (bodies, mut number) = (Bodies::new(bytes), 0);
+    let doors: Arc<[_]> = mailboxes.iter().map(|mailbox| mailbox.door.clone()).collect();
     let (accepted, last) = (Times::default(), Times::default());
     let span = Span::begin(target.process());
     for _ in 0..messages {
         let at = moment_after(number);
-        number = to_everybody(&mailboxes, &mouth, &bodies, at)?;
+        let body = bodies.body(at);
+        number = if pairwise {
+            to_each(&mailboxes, &mouth, &body, at)?
+        } else {
+            mouth.send(Many { to: doors.clone(), number: at, body })?;
+            at
+        };
         stored.everybody().await.map_err(|()| "an envelope was not stored for everybody")?;
         accepted.since(at);
         if are_there {
@@ -88,15 +124,12 @@ pub async fn run(target: &Target, members: u32, messages: u64, bytes: usize, are
     Ok(case.with("refused", refused.load(Relaxed) as f64).with_use(&used, copies, "copy"))
 }
 
-/// One envelope for all: a deposit for each, since a relay takes no more than one mailbox in a request. Returns the last
-/// number it used.
-fn to_everybody(mailboxes: &[Mailbox], mouth: &Mouth, bodies: &Bodies, at: u64) -> Result<u64, Failure> {
-    let body = bodies.body(at);
+/// A deposit for each. Returns the last number it used.
+fn to_each(mailboxes: &[Mailbox], mouth: &Mouth, body: &Bytes, at: u64) -> Result<u64, Failure> {
     let mut number = at;
     for mailbox in mailboxes {
         number += 1;
-        let deposit = Deposit { to: mailbox.door.clone(), number, id: deposit_id(), body: body.clone() };
-        mouth.send(deposit).map_err(|_| "the sender's connection was lost")?;
+        mouth.send(Deposit { to: mailbox.door.clone(), number, id: deposit_id(), body: body.clone() })?;
     }
     Ok(number)
 }

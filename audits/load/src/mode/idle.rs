@@ -46,14 +46,6 @@ pub async fn run(target: &Target, connections: u32, held: Duration) -> Result<Ca
     Ok(case.with_times("connecting", &times).with_use(&connecting, u64::from(connections), "connect"))
 }
 
-/// So many devices, connected and silent.
-///
-/// # Errors
-/// One could not connect.
-pub async fn connect(target: &Target, connections: u32) -> Result<Vec<Line>, Failure> {
-    timed(target, connections, &Arc::default()).await
-}
-
 async fn timed(target: &Target, connections: u32, times: &Arc<Times>) -> Result<Vec<Line>, Failure> {
     let lines = all(connections, CONNECTING, |index| {
         let (target, times) = (target.clone(), times.clone());

@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use tokio::sync::Semaphore;
 
-use super::{Bodies, all, deposit_id, moment_after};
+use super::{Bodies, all, deposit_id, mailboxes, moment_after};
 use crate::line::Line;
 use crate::report::Case;
-use crate::target::{Kind, Target};
+use crate::target::Target;
 use crate::times::Times;
 use crate::tongue::{Deposit, Event, Mailbox};
 use crate::usage::Span;
@@ -26,15 +26,8 @@ const DRAINING: usize = 64;
 /// # Errors
 /// Somebody could not connect, or something was refused or did not come.
 pub async fn run(target: &Target, mailboxes: u32, messages: u64, bytes: usize) -> Result<Case, Failure> {
-    let mailboxes: Arc<Vec<_>> = Arc::new((0..mailboxes).map(Mailbox::new).collect());
+    let mailboxes = Arc::new(mailboxes::make(target, 0, mailboxes).await?);
     let count = u32::try_from(mailboxes.len()).map_err(said)?;
-    if target.kind() == Kind::Relay {
-        let granted = all(count, DRAINING, |index| {
-            let (target, mailbox) = (target.clone(), of(&mailboxes, index));
-            async move { Line::owner(&target, &mailbox?).await }
-        });
-        drop(granted.await?); // each has left again
-    }
     let before = Span::begin(target.process()).end().memory_kib.unwrap_or_default();
     let span = Span::begin(target.process());
     let stored = fill(target, &mailboxes, messages, bytes).await?;
@@ -108,7 +101,7 @@ async fn deposit(
         room.acquire().await.map_err(|_| "a deposit was refused")?.forget();
         at = moment_after(at);
         let deposit = Deposit { to: mailbox.door.clone(), number: at, id: deposit_id(), body: bodies.body(at) };
-        mouth.send(deposit).map_err(|_| "a sender's connection was lost")?;
+        mouth.send(deposit)?;
     }
     let all = u32::try_from(WINDOW).map_err(said)?;
     let _all_answered = room.acquire_many(all).await.map_err(|_| "a deposit was refused")?;
@@ -116,7 +109,11 @@ async fn deposit(
     running.await.map_err(said)?
 }
 
-async fn drain(target: &Target, mailbox: &Mailbox, due: u64) -> Result<u64, Failure> {
+/// A device comes, takes so many envelopes, acknowledges them and leaves. Returns how many it took.
+///
+/// # Errors
+/// Its connection was lost.
+pub async fn drain(target: &Target, mailbox: &Mailbox, due: u64) -> Result<u64, Failure> {
     if due == 0 {
         return Ok(0);
     }

@@ -3,7 +3,7 @@
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use hushwire_proto::frame::{self, Frame, RequestId};
 
-use super::{Deposit, Event};
+use super::{Deposit, Event, Many};
 use crate::{Failure, said};
 
 /// The application protocol.
@@ -16,6 +16,8 @@ pub enum Word {
     Own(u32),
     /// An envelope for the mailbox of this index.
     Deposit(u32, Bytes),
+    /// One envelope for the mailboxes of these indices.
+    DepositMany(Vec<u32>, Bytes),
     /// This number of the connection's mailbox may be forgotten. Has no answer.
     Forget(u64),
     /// The deposit is durable, or the mailbox is owned.
@@ -38,6 +40,13 @@ impl Word {
                 out.reserve(5 + body.len());
                 out.put_u8(1);
                 out.put_u32(*mailbox);
+                out.put_slice(body);
+            }
+            Self::DepositMany(mailboxes, body) => {
+                out.reserve(5 + 4 * mailboxes.len() + body.len());
+                out.put_u8(5);
+                out.put_u32(u32::try_from(mailboxes.len()).unwrap_or(u32::MAX));
+                mailboxes.iter().for_each(|mailbox| out.put_u32(*mailbox));
                 out.put_slice(body);
             }
             Self::Forget(seq) => {
@@ -64,6 +73,11 @@ impl Word {
             2 => Self::Forget(payload.try_get_u64().ok()?),
             3 => Self::Done,
             4 => Self::Deliver(payload.try_get_u64().ok()?, payload),
+            5 => {
+                let count = payload.try_get_u32().ok()?;
+                let mailboxes = (0..count).map(|_| payload.try_get_u32()).collect::<Result<_, _>>().ok()?;
+                Self::DepositMany(mailboxes, payload)
+            }
             _ => return None,
         })
     }
@@ -97,6 +111,11 @@ pub(super) fn deposit(deposit: &Deposit, output: &mut BytesMut) -> Result<(), Fa
     put(deposit.number, &Word::Deposit(deposit.to.index, deposit.body.clone()), output)
 }
 
+pub(super) fn deposit_many(many: &Many, output: &mut BytesMut) -> Result<(), Failure> {
+    let mailboxes = many.to.iter().map(|door| door.index).collect();
+    put(many.number, &Word::DepositMany(mailboxes, many.body.clone()), output)
+}
+
 fn put(number: u64, word: &Word, output: &mut BytesMut) -> Result<(), Failure> {
     frame::encode(&Frame { id: RequestId(number), payload: word.encode() }, output).map_err(said)
 }
@@ -108,8 +127,9 @@ mod tests {
     #[test]
     fn every_word_is_read_back_as_itself() {
         let body = Bytes::from_static(b"body");
-        for word in [Word::Own(7), Word::Deposit(7, body.clone()), Word::Forget(9), Word::Done, Word::Deliver(9, body)]
-        {
+        let many = Word::DepositMany(vec![1, 7], body.clone());
+        let one = Word::Deposit(7, body.clone());
+        for word in [Word::Own(7), one, many, Word::Forget(9), Word::Done, Word::Deliver(9, body)] {
             assert_eq!(Word::parse(word.encode()), Some(word));
         }
         assert_eq!(Word::parse(Bytes::from_static(&[2, 0])), None);

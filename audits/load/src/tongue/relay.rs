@@ -1,14 +1,17 @@
 //! A relay's protocol. Spec: relay.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bytes::BytesMut;
 use hushwire_proto::envelope::Envelope;
 use hushwire_proto::frame::{self, Frame, RequestId};
 use hushwire_proto::ids::{DepositId, MailboxId, Seq};
-use hushwire_proto::relay::{self, Answer, Deliveries, Push, Request};
+use hushwire_proto::relay::{
+    self, Answer, Deliveries, DepositMany, Outcome, Push, Refused, RefusedReason, Request, StoredMany,
+};
 
-use super::{Deposit, Event};
+use super::{Deposit, Event, Many};
 use crate::{Failure, said};
 
 /// Acknowledgements have numbers from here on, so that no deposit has one.
@@ -43,6 +46,10 @@ impl Relay {
         let number = frame.id.0;
         match (Answer::parse(&frame.payload).map_err(said)?, self.acknowledging.remove(&number)) {
             (Answer::Stored, None) => on(Event::Stored(number)),
+            (Answer::StoredMany(many), None) => on(match refused_by_some(&many) {
+                None => Event::Stored(number),
+                Some(refused) => Event::Refused(number, refused),
+            }),
             (Answer::Refused(refused), None) => on(Event::Refused(number, refused)),
             (Answer::Acknowledged, Some((through, count))) => on(Event::Acknowledged { through, count }),
             (answer, _) => return Err(format!("an answer that belongs to no request: {answer:?}")),
@@ -73,6 +80,28 @@ impl Relay {
         self.acknowledging.insert(number, (through.0, count));
         put(number, &Request::Acknowledge { mailbox, through: Seq(through.0) }, output)
     }
+}
+
+/// `None` if every mailbox has it.
+fn refused_by_some(many: &StoredMany) -> Option<Refused> {
+    let reason = many.outcomes.iter().find_map(|outcome| match outcome {
+        Outcome::Stored => None,
+        Outcome::Full => Some(RefusedReason::MailboxFull),
+        Outcome::NoSuchDoor => Some(RefusedReason::NoSuchDoor),
+        Outcome::Later => Some(RefusedReason::Overloaded),
+    })?;
+    Some(Refused { reason, detail: "not stored for all".to_owned(), retry_after_ms: many.retry_after_ms })
+}
+
+pub(super) fn deposit_many(many: &Many, output: &mut BytesMut) -> Result<(), Failure> {
+    let envelope = Envelope::new(many.body.clone()).map_err(said)?;
+    let door = |door: &Arc<super::Door>| relay::Door {
+        mailbox: door.mailbox,
+        token: door.token.clone(),
+        id: DepositId(rand::random()),
+    };
+    let doors = many.to.iter().map(door).collect();
+    put(many.number, &Request::DepositMany(DepositMany { envelope, doors }), output)
 }
 
 pub(super) fn deposit(deposit: Deposit, output: &mut BytesMut) -> Result<(), Failure> {

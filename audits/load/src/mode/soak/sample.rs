@@ -1,0 +1,157 @@
+//! What a relay was like, every few seconds of a soak: as a table for programs, as pictures, and as a verdict.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::Path;
+
+use crate::graph;
+use crate::judgement::{Bound, Judgement};
+use crate::{Failure, said};
+
+/// How much higher the last third may be than the middle one.
+const FLAT: f64 = 1.1;
+
+/// Columns of the table, in the order of [`Sample::values`].
+const COLUMNS: [&str; 14] = [
+    "seconds", "memory_mib", "descriptors", "threads", "disk_mib", "cpu_percent", "stored_p50_ms", "stored_p99_ms",
+    "sent_per_s", "stored_per_s", "shown_per_s", "waiting", "connects_per_s", "refused",
+];
+
+/// One moment, or what happened since the one before.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Sample {
+    pub(super) seconds: f64,
+    pub(super) memory_mib: f64,
+    pub(super) descriptors: f64,
+    pub(super) threads: f64,
+    pub(super) disk_mib: f64,
+    pub(super) cpu_percent: f64,
+    pub(super) stored_p50_ms: f64,
+    pub(super) stored_p99_ms: f64,
+    pub(super) sent: f64,
+    pub(super) stored: f64,
+    pub(super) shown: f64,
+    pub(super) waiting: f64,
+    pub(super) connects: f64,
+    pub(super) refused: f64,
+}
+
+impl Sample {
+    fn values(&self) -> [f64; COLUMNS.len()] {
+        [
+            self.seconds,
+            self.memory_mib,
+            self.descriptors,
+            self.threads,
+            self.disk_mib,
+            self.cpu_percent,
+            self.stored_p50_ms,
+            self.stored_p99_ms,
+            self.sent,
+            self.stored,
+            self.shown,
+            self.waiting,
+            self.connects,
+            self.refused,
+        ]
+    }
+}
+
+/// The table, which grows line by line so that a run that breaks off has left something.
+pub(super) struct Table {
+    file: File,
+    pub(super) samples: Vec<Sample>,
+}
+
+impl Table {
+    pub(super) fn create(dir: &Path) -> Result<Self, Failure> {
+        fs::create_dir_all(dir).map_err(said)?;
+        let mut file = File::create(dir.join("soak.csv")).map_err(said)?;
+        writeln!(file, "{}", COLUMNS.join(",")).map_err(said)?;
+        Ok(Self { file, samples: Vec::new() })
+    }
+
+    pub(super) fn add(&mut self, sample: Sample) -> Result<(), Failure> {
+        let values = sample.values().map(|value| format!("{value:.2}"));
+        writeln!(self.file, "{}", values.join(",")).map_err(said)?;
+        self.samples.push(sample);
+        Ok(())
+    }
+
+    /// Draws what was measured into `dir`.
+    pub(super) fn draw(&self, dir: &Path) -> Result<(), Failure> {
+        let of = |value: fn(&Sample) -> f64| self.samples.iter().map(value).collect::<Vec<_>>();
+        let minutes = of(|sample| sample.seconds / 60.0);
+        let pictures: [(&str, &str, Vec<graph::Curve<'_>>); 5] = [
+            ("memory.svg", "resident memory of the relay, MiB", vec![("memory", of(|s| s.memory_mib))]),
+            (
+                "descriptors.svg",
+                "open descriptors and threads of the relay",
+                vec![("descriptors", of(|s| s.descriptors)), ("threads", of(|s| s.threads))],
+            ),
+            (
+                "latency.svg",
+                "time until a message is stored, ms",
+                vec![("p50", of(|s| s.stored_p50_ms)), ("p99", of(|s| s.stored_p99_ms))],
+            ),
+            (
+                "rates.svg",
+                "messages in a second",
+                vec![("sent", of(|s| s.sent)), ("stored", of(|s| s.stored)), ("shown", of(|s| s.shown))],
+            ),
+            ("disk.svg", "files of the relay, MiB", vec![("disk", of(|s| s.disk_mib))]),
+        ];
+        for (file, title, curves) in pictures {
+            fs::write(dir.join(file), graph::svg(title, &minutes, &curves)).map_err(said)?;
+        }
+        Ok(())
+    }
+
+    /// Whether memory, descriptors, threads and times were as low in the last third as in the middle one.
+    pub(super) fn judge(&self) -> Vec<Judgement> {
+        let third = self.samples.len() / 3;
+        let middle = self.samples.get(third..2 * third).unwrap_or_default();
+        let last = self.samples.get(2 * third..).unwrap_or_default();
+        let figures: [(&str, fn(&Sample) -> f64, f64); 4] = [
+            ("memory MiB", |sample| sample.memory_mib, 0.0),
+            ("descriptors", |sample| sample.descriptors, 4.0),
+            ("threads", |sample| sample.threads, 1.0),
+            ("stored p99 ms", |sample| sample.stored_p99_ms, 1.0),
+        ];
+        let judge = |(name, value, slack): (&str, fn(&Sample) -> f64, f64)| {
+            let of = |samples: &[Sample]| median(samples.iter().map(value).collect());
+            let bound = of(middle) * FLAT + slack;
+            Judgement::new(format!("{name}, last third (middle and a tenth)"), of(last), Bound::AtMost(bound))
+        };
+        figures.into_iter().map(judge).collect()
+    }
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judged(memory: impl Fn(f64) -> f64) -> Vec<bool> {
+        let dir = tempfile::tempdir().unwrap();
+        let mut table = Table::create(dir.path()).unwrap();
+        for seconds in 0..90 {
+            let seconds = f64::from(seconds);
+            table.add(Sample { seconds, memory_mib: memory(seconds), ..Sample::default() }).unwrap();
+        }
+        table.draw(dir.path()).unwrap();
+        assert_eq!(fs::read_to_string(dir.path().join("soak.csv")).unwrap().lines().count(), 91);
+        assert!(fs::read_to_string(dir.path().join("memory.svg")).unwrap().contains("polyline"));
+        table.judge().iter().map(Judgement::holds).collect()
+    }
+
+    #[test]
+    fn memory_that_goes_on_growing_is_told_from_memory_that_has_grown() {
+        assert_eq!(judged(|seconds| 100.0 + seconds.min(20.0)), [true; 4]);
+        assert_eq!(judged(|seconds| 100.0 + seconds * 2.0), [false, true, true, true]);
+    }
+}
