@@ -15,8 +15,8 @@ use crate::cores::{Cores, Group};
 use crate::target::Kind;
 use crate::{Failure, said};
 
-/// How long a server may take to say where it is: one that has a million envelopes to look at, on a busy machine.
-const START_PATIENCE: Duration = Duration::from_secs(60);
+/// How long a server may take to say where it is: one with ten million envelopes, killed, on a busy machine.
+const START_PATIENCE: Duration = Duration::from_secs(300);
 
 /// Ports that are tried. Below those that the system gives to clients, so that no client has taken one.
 const PORTS: std::ops::Range<u16> = 20_000..30_000;

@@ -6,8 +6,8 @@ use super::crowd::{Crowd, Period};
 use crate::Failure;
 use crate::target::Target;
 
-/// A rate is sustained if the slowest of a hundred answers takes no longer.
-const PATIENCE_MS: f64 = 100.0;
+/// A rate is sustained if the slowest of a hundred answers takes no longer: half of what is allowed beyond it.
+const PATIENCE_MS: f64 = 250.0;
 
 /// And nearly all of what was offered is stored.
 const SUSTAINED: f64 = 0.95;
