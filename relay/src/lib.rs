@@ -10,7 +10,7 @@
 //! | `connection.rs`, `flow.rs`, `drains.rs` | what is known of a connection, of a drain, of all drains |
 //! | [`queue`] | the promise, its engines and the suite that judges them |
 //! | [`quota`], [`clock`], [`disk`] | arithmetic, time and room, as values |
-//! | [`rates`] | what one network address may take |
+//! | [`rates`], `patience.rs` | what one network address may take; how many deposits may wait |
 //! | [`metrics`], `admin.rs` | what is counted, and who may ask |
 //! | [`check`], [`du`] | what an operator asks of the program |
 //! | [`config`] | the file an operator writes |
@@ -28,6 +28,7 @@ pub mod du;
 mod flow;
 mod handle;
 pub mod metrics;
+mod patience;
 pub mod queue;
 pub mod quota;
 pub mod rates;

@@ -158,6 +158,7 @@ pub fn start<Q: Queue>(parts: Parts<Q>) -> Result<Running, StartError> {
         time,
         drains: Drains::default(),
         addresses: Addresses::new(operation.rates),
+        patience: Arc::default(),
         _in_use: using,
     });
     beside.push(tokio::spawn(sweep(relay.clone(), sweep_every)));

@@ -14,6 +14,7 @@ use crate::{
     connection::Connection,
     drains::Drains,
     handle::{Reply, handle, refused},
+    patience::Patience,
     queue::Queue,
     rates::Addresses,
 };
@@ -27,6 +28,7 @@ pub(crate) struct Relay<Q> {
     pub(crate) time: RelayTime,
     pub(crate) drains: Drains,
     pub(crate) addresses: Addresses,
+    pub(crate) patience: Arc<Patience>,
     /// Gone when the last user of the queue is. After the queue in this list, so dropped after it.
     pub(crate) _in_use: mpsc::Sender<Infallible>,
 }

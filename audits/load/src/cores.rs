@@ -64,7 +64,9 @@ impl Cores {
             let write = |name: &str, value: String| fs::write(group.0.join(name), value);
             let bounded = fs::create_dir(&group.0).and_then(|()| match file {
                 "cpu.max" => write(file, format!("{quota} {PERIOD_MICROS}")),
-                _ => write("cpu.cfs_period_us", PERIOD_MICROS.to_string()).and_then(|()| write(file, quota.to_string())),
+                _ => {
+                    write("cpu.cfs_period_us", PERIOD_MICROS.to_string()).and_then(|()| write(file, quota.to_string()))
+                }
             });
             match bounded.and_then(|()| write("cgroup.procs", process.to_string())) {
                 Ok(()) => return Ok(Some(group)),

@@ -11,10 +11,10 @@ use std::time::Duration;
 
 use args::{Cli, Common, Judged, Load, Loaded, Many};
 use clap::Parser;
+use hushwire_load::judgement::{self, Judgement};
 use hushwire_load::ledger::{self, Verdict};
 use hushwire_load::mode::compare::{self, Size};
 use hushwire_load::mode::pairs::{Pace, Plan};
-use hushwire_load::judgement::{self, Judgement};
 use hushwire_load::mode::{fanout, faults, growth, idle, offline, overload, pairs, soak};
 use hushwire_load::report::{Case, Report};
 use hushwire_load::server::Server;
@@ -48,14 +48,10 @@ async fn run(cli: &Cli) -> Result<(), Failure> {
             let mut loads = Vec::new();
             for (name, work) in args::works(work)? {
                 let report = compare::run(&dir, name, work, size, peers.as_deref()).await?;
-                show(common, &report)?;
+                show_as(common, &report, Report::columns)?;
                 loads.push((work, report));
             }
-            let summary = compare::summary(&loads);
-            save(common, &summary.json())?;
-            if !common.json {
-                println!("{}", summary.columns());
-            }
+            show_as(common, &compare::summary(&loads), Report::columns)?;
         }
         Load::Many(Many::Growth { quick }) => {
             let size = if *quick { growth::Size::QUICK } else { growth::Size::WHOLE };
@@ -68,9 +64,13 @@ async fn run(cli: &Cli) -> Result<(), Failure> {
 }
 
 fn show(common: &Common, report: &Report) -> Result<(), Failure> {
+    show_as(common, report, Report::text)
+}
+
+fn show_as(common: &Common, report: &Report, text: fn(&Report) -> String) -> Result<(), Failure> {
     save(common, &report.json())?;
     if !common.json {
-        println!("{}", report.text());
+        println!("{}", text(report));
     }
     Ok(())
 }

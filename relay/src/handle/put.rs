@@ -7,7 +7,7 @@ use hushwire_proto::relay::{Answer, Deposit, RefusedReason};
 use super::{Later, later, no_space, now, refused, refused_for, storage, too_much_in_work};
 use crate::{
     connection::Connection,
-    queue::{AppendError, Put, Queue},
+    queue::{AppendError, Put, Queue, StorageError},
     service::Relay,
 };
 
@@ -23,6 +23,8 @@ pub(super) fn deposit<Q: Queue>(relay: &Relay<Q>, connection: &Connection, depos
     }
     let Deposit { mailbox, token, id, envelope } = deposit;
     let Some(held) = connection.address().hold(envelope.len()) else { return now(too_much_in_work()) };
+    let Some(turn) = relay.patience.take_turn() else { return now(storage(StorageError::Busy)) };
+    let held = (held, turn);
     let put = Put { mailbox, token: token.hash(), id, envelope };
     let (queue, stored) = (relay.queue.clone(), relay.queue.append(put, relay.time.now()));
     later(async move {

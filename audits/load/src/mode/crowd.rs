@@ -149,7 +149,8 @@ impl Crowd {
             crowd.pairs.push(pair);
         }
         let first_of_others = usize::try_from(guests.hot.max(1)).unwrap_or(1);
-        let hosts: Vec<_> = crowd.pairs.iter().take(1).chain(crowd.pairs.iter().skip(first_of_others)).cloned().collect();
+        let hosts: Vec<_> =
+            crowd.pairs.iter().take(1).chain(crowd.pairs.iter().skip(first_of_others)).cloned().collect();
         for (pair, owner) in hosts.iter().zip(owners) {
             let (device, nothing) = Mouth::new();
             crowd.attend(pair, owner, nothing);
@@ -158,7 +159,12 @@ impl Crowd {
         Ok(crowd)
     }
 
-    fn attend(&mut self, pair: &Arc<Pair>, line: Line, deposits: tokio::sync::mpsc::UnboundedReceiver<crate::tongue::Said>) {
+    fn attend(
+        &mut self,
+        pair: &Arc<Pair>,
+        line: Line,
+        deposits: tokio::sync::mpsc::UnboundedReceiver<crate::tongue::Said>,
+    ) {
         let (meter, pair) = (pair.meter.clone(), Arc::downgrade(pair));
         self.lines.push(tokio::spawn(async move {
             let heard = |event| {

@@ -70,12 +70,7 @@ pub async fn run(target: &Target, plan: Plan) -> Result<(Vec<Case>, Vec<Judgemen
     let most = pairs::run(target, closed).await?.figure("stored/s").unwrap_or_default();
     let capacity = sustained(&crowd, target, most, measured).await?;
     let (mut cases, mut judged) = (Vec::new(), Vec::new());
-    let open = |factor: f64, settle| Period {
-        warm_up: SECOND,
-        measured,
-        rate: Some(whole(capacity * factor)),
-        settle,
-    };
+    let open = |factor: f64, settle| Period { warm_up: SECOND, measured, rate: Some(whole(capacity * factor)), settle };
     let mut at_capacity = f64::NAN;
     for factor in [1.0].into_iter().chain(FACTORS) {
         let refused = crowd.usual.refused.load(Relaxed);
@@ -86,10 +81,11 @@ pub async fn run(target: &Target, plan: Plan) -> Result<(Vec<Case>, Vec<Judgemen
         let (refused, held_back) =
             (crowd.usual.refused.load(Relaxed) - refused, crowd.usual.held_back.load(Relaxed) - held_back);
         let name = format!("{factor} C");
-        cases.push(row(&name, capacity * factor, goodput, &came, &crowd.usual).with("refused", refused as f64).with(
-            "held back %",
-            100.0 * held_back as f64 / (capacity * factor * (seconds + 1) as f64),
-        ));
+        cases.push(
+            row(&name, capacity * factor, goodput, &came, &crowd.usual)
+                .with("refused", refused as f64)
+                .with("held back %", 100.0 * held_back as f64 / (capacity * factor * (seconds + 1) as f64)),
+        );
         if factor > 1.0 {
             let p99 = |times: &crate::times::Times| times.quantile(0.99);
             judged.push(Judgement::new(format!("{name}: goodput, of C"), goodput, Bound::AtLeast(GOODPUT)));
@@ -166,9 +162,9 @@ fn row(name: &str, offered: f64, goodput: f64, came: &Came, meter: &Meter) -> Ca
         .with("generator cpu %", 100.0 * came.used.own_cpu / came.used.seconds)
         .with("others' cpu %", came.used.others);
     match (came.used.server_cpu, came.used.memory_kib) {
-        (Some(cpu), Some(memory)) => case
-            .with("server cpu %", 100.0 * cpu / came.used.seconds)
-            .with("server memory MiB", memory / 1024.0),
+        (Some(cpu), Some(memory)) => {
+            case.with("server cpu %", 100.0 * cpu / came.used.seconds).with("server memory MiB", memory / 1024.0)
+        }
         _ => case,
     }
 }

@@ -26,7 +26,12 @@ const PAIRS: &[Figure] = &[
     ("server cpu us/message", "/use/server_us_per_msg"),
     ("server written B/message", "/use/server_write_bytes_per_msg"),
 ];
-const RATE: &[Figure] = &[("messages/s", "/delivered_per_s")];
+const RATE: &[Figure] = &[
+    ("messages/s", "/delivered_per_s"),
+    ("delivered p50 ms", "/e2e_ms/p50"),
+    ("delivered p99 ms", "/e2e_ms/p99"),
+    ("server cpu us/message", "/use/server_us_per_msg"),
+];
 const OFFLINE: &[Figure] = &[("enqueued/s", "/enqueue_per_s"), ("drained/s", "/drain_per_s")];
 const IDLE: &[Figure] = &[("connects/s", "/connects_per_s"), ("memory KiB/connection", "/rss_kib_per_conn")];
 const FANOUT: &[Figure] = &[
@@ -50,6 +55,16 @@ impl Work {
             Self::FanOff => "fanoff",
         }
     }
+
+    fn figures(self) -> &'static [Figure] {
+        match self {
+            Self::Thr1 | Self::Thr16 => PAIRS,
+            Self::Lat2000 => RATE,
+            Self::Offline => OFFLINE,
+            Self::Idle | Self::Idle20k => IDLE,
+            Self::FanOn | Self::FanOff => FANOUT,
+        }
+    }
 }
 
 /// Runs the harness in `dir` for one load and reads what it found. A server that failed has no figures.
@@ -60,28 +75,40 @@ pub fn run(dir: &Path, work: Work, out: &Path) -> Result<Vec<Case>, Failure> {
     let _ = fs::remove_file(out); // of an earlier load
     let out = std::path::absolute(out).map_err(said)?;
     let mut harness = Command::new("python3");
-    harness.current_dir(dir).args(["run.py", "--reps", "1", "--patience", "20", "--retry-noisy", "0", "--peers", PEERS]);
+    harness.current_dir(dir).args([
+        "run.py",
+        "--reps",
+        "1",
+        "--patience",
+        "20",
+        "--retry-noisy",
+        "0",
+        "--peers",
+        PEERS,
+    ]);
     let done = harness.args(["--work", work.theirs(), "--out"]).arg(&out).output().map_err(said)?;
     if !done.status.success() {
         return Err(format!("the harness failed: {}", String::from_utf8_lossy(&done.stderr)));
     }
-    Ok(read(&fs::read_to_string(&out).map_err(said)?))
+    Ok(read(work, &fs::read_to_string(&out).map_err(said)?))
 }
 
-fn read(lines: &str) -> Vec<Case> {
+fn read(work: Work, lines: &str) -> Vec<Case> {
     let lines = lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    lines.filter_map(|line| case(&line)).collect()
+    lines.filter_map(|line| case(work, &line)).collect()
 }
 
-fn case(line: &Value) -> Option<Case> {
+fn case(work: Work, line: &Value) -> Option<Case> {
     let label = line.get("label")?.as_str()?;
     // The harness has a yardstick of its own, which is not ours.
     let name = if label == "floor-sync" { "harness' floor" } else { label };
-    let figures = [PAIRS, RATE, OFFLINE, IDLE, FANOUT].into_iter().flatten();
-    Some(figures.fold(Case::new(name), |case, (name, at)| match line.pointer(at).and_then(Value::as_f64) {
-        Some(value) => case.with(name, value),
-        None => case,
-    }))
+    Some(work.figures().iter().fold(
+        Case::new(name),
+        |case, (name, at)| match line.pointer(at).and_then(Value::as_f64) {
+            Some(value) => case.with(name, value),
+            None => case,
+        },
+    ))
 }
 
 #[cfg(test)]
@@ -91,13 +118,15 @@ mod tests {
     #[test]
     fn what_the_harness_says_stands_under_our_names() {
         let lines = "{\"label\": \"redis-always\", \"msgs_per_s\": 5.0, \"e2e_ms\": {\"p50\": 0.5, \"p99\": 2},\
-            \"use\": {\"server_us_per_msg\": 20.5}}\nnoise\n{\"label\": \"ejabberd\", \"error\": \"did not come up\"}\n\
-            {\"label\": \"floor-sync\", \"delivered_per_s\": 1999.0, \"last_recipient_ms\": {\"p50\": 25.0}}\n";
-        let cases = read(lines);
+            \"accept_ms\": {\"p50\": 1}, \"use\": {\"server_us_per_msg\": 20.5}}\nnoise\n\
+            {\"label\": \"ejabberd\", \"error\": \"did not come up\"}\n{\"label\": \"floor-sync\", \"msgs_per_s\": 7}\n";
+        let cases = read(Work::Thr1, lines);
         let of = |index: usize, name| cases.get(index).and_then(|case: &Case| case.figure(name));
         assert_eq!(cases.len(), 3);
         assert_eq!((of(0, "messages/s"), of(0, "delivered p99 ms")), (Some(5.0), Some(2.0)));
         assert_eq!((of(0, "server cpu us/message"), of(1, "messages/s")), (Some(20.5), None));
-        assert_eq!((of(2, "messages/s"), of(2, "last member has it p50 ms")), (Some(1999.0), Some(25.0)));
+        assert_eq!((of(2, "messages/s"), cases.get(2).map(Case::name)), (Some(7.0), Some("harness' floor")));
+        let fanout = read(Work::FanOn, "{\"label\": \"x\", \"last_recipient_ms\": {\"p50\": 25.0}}");
+        assert_eq!(fanout.first().and_then(|case| case.figure("last member has it p50 ms")), Some(25.0));
     }
 }

@@ -13,9 +13,24 @@ const FLAT: f64 = 1.1;
 
 /// Columns of the table, in the order of [`Sample::values`].
 const COLUMNS: [&str; 14] = [
-    "seconds", "memory_mib", "descriptors", "threads", "disk_mib", "cpu_percent", "stored_p50_ms", "stored_p99_ms",
-    "sent_per_s", "stored_per_s", "shown_per_s", "waiting", "connects_per_s", "refused",
+    "seconds",
+    "memory_mib",
+    "descriptors",
+    "threads",
+    "disk_mib",
+    "cpu_percent",
+    "stored_p50_ms",
+    "stored_p99_ms",
+    "sent_per_s",
+    "stored_per_s",
+    "shown_per_s",
+    "waiting",
+    "connects_per_s",
+    "refused",
 ];
+
+/// What is judged: its name, where it stands, and how much of it is noise.
+type Figure = (&'static str, fn(&Sample) -> f64, f64);
 
 /// One moment, or what happened since the one before.
 #[derive(Clone, Copy, Debug, Default)]
@@ -82,7 +97,8 @@ impl Table {
     pub(super) fn draw(&self, dir: &Path) -> Result<(), Failure> {
         let of = |value: fn(&Sample) -> f64| self.samples.iter().map(value).collect::<Vec<_>>();
         let minutes = of(|sample| sample.seconds / 60.0);
-        let pictures: [(&str, &str, Vec<graph::Curve<'_>>); 5] = [
+        type Picture<'a> = (&'a str, &'a str, Vec<graph::Curve<'a>>);
+        let pictures: [Picture<'_>; 5] = [
             ("memory.svg", "resident memory of the relay, MiB", vec![("memory", of(|s| s.memory_mib))]),
             (
                 "descriptors.svg",
@@ -112,13 +128,13 @@ impl Table {
         let third = self.samples.len() / 3;
         let middle = self.samples.get(third..2 * third).unwrap_or_default();
         let last = self.samples.get(2 * third..).unwrap_or_default();
-        let figures: [(&str, fn(&Sample) -> f64, f64); 4] = [
+        let figures: [Figure; 4] = [
             ("memory MiB", |sample| sample.memory_mib, 0.0),
             ("descriptors", |sample| sample.descriptors, 4.0),
             ("threads", |sample| sample.threads, 1.0),
             ("stored p99 ms", |sample| sample.stored_p99_ms, 1.0),
         ];
-        let judge = |(name, value, slack): (&str, fn(&Sample) -> f64, f64)| {
+        let judge = |(name, value, slack): Figure| {
             let of = |samples: &[Sample]| median(samples.iter().map(value).collect());
             let bound = of(middle) * FLAT + slack;
             Judgement::new(format!("{name}, last third (middle and a tenth)"), of(last), Bound::AtMost(bound))
