@@ -22,6 +22,9 @@ const GOODPUT: f64 = 0.8;
 const ADMITTED_P99_MS: f64 = 500.0;
 const REFUSED_P99_MS: f64 = 50.0;
 
+/// Of what was to be offered: with more the generator was at its end, and not the server.
+const HELD_BACK_PERCENT: f64 = 10.0;
+
 /// What a server may grow by from C to ten times C: buffers of connections that are all full at once.
 const GROWTH_MIB: f64 = 256.0;
 
@@ -81,11 +84,9 @@ pub async fn run(target: &Target, plan: Plan) -> Result<(Vec<Case>, Vec<Judgemen
         let (refused, held_back) =
             (crowd.usual.refused.load(Relaxed) - refused, crowd.usual.held_back.load(Relaxed) - held_back);
         let name = format!("{factor} C");
-        cases.push(
-            row(&name, capacity * factor, goodput, &came, &crowd.usual)
-                .with("refused", refused as f64)
-                .with("held back %", 100.0 * held_back as f64 / (capacity * factor * (seconds + 1) as f64)),
-        );
+        let held_back = 100.0 * held_back as f64 / (capacity * factor * (seconds + 1) as f64);
+        let case = row(&name, capacity * factor, goodput, &came, &crowd.usual);
+        cases.push(case.with("refused", refused as f64).with("held back %", held_back));
         if factor > 1.0 {
             let p99 = |times: &crate::times::Times| times.quantile(0.99);
             judged.push(Judgement::new(format!("{name}: goodput, of C"), goodput, Bound::AtLeast(GOODPUT)));
@@ -93,6 +94,7 @@ pub async fn run(target: &Target, plan: Plan) -> Result<(Vec<Case>, Vec<Judgemen
             judged.push(Judgement::new(format!("{name}: stored p99 ms"), admitted, Bound::AtMost(ADMITTED_P99_MS)));
             let told = p99(&crowd.usual.refused_times);
             judged.push(Judgement::new(format!("{name}: refused p99 ms"), told, Bound::AtMost(REFUSED_P99_MS)));
+            judged.push(Judgement::new(format!("{name}: not offered, %"), held_back, Bound::AtMost(HELD_BACK_PERCENT)));
             let grown = memory - at_capacity;
             judged.push(Judgement::new(format!("{name}: grown by MiB"), grown, Bound::AtMost(GROWTH_MIB)));
         } else {
