@@ -5,12 +5,13 @@ mod args;
 
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use args::{Cli, Common, Judged, Load, Loaded, Many};
-use clap::Parser;
-use hushwire_load::ledger::{self, Verdict};
+use args::{Cli, Common, Faults, Judged, Load, Loaded, Many};
+use clap::{Parser, ValueEnum};
+use hushwire_load::ledger;
 use hushwire_load::mode::compare::{self, Size};
+use hushwire_load::mode::faults::Fault;
 use hushwire_load::mode::pairs::{Pace, Plan};
 use hushwire_load::mode::{fanout, faults, growth, idle, offline, overload, pairs};
 use hushwire_load::report::{Case, Report};
@@ -38,7 +39,8 @@ async fn run(cli: &Cli) -> Result<(), Failure> {
     let dir = common.dir.clone().unwrap_or_else(|| temporary.path().to_owned());
     match &cli.load {
         Load::One(load) => show(common, &one(common, &dir, load).await?),
-        Load::Judged(judged) => show(common, &judge(common, &dir, judged).await?),
+        Load::Judged(Judged::Faults(asked)) => happen(common, &dir, asked).await?,
+        Load::Judged(Judged::Check { ledger }) => show(common, &judge(ledger)?),
         Load::Many(Many::Compare { work, seconds, part }) => {
             let size = Size { measured: Duration::from_secs(*seconds), part: *part, bytes: common.bytes };
             for (name, work) in args::works(work)? {
@@ -90,35 +92,32 @@ async fn one(common: &Common, dir: &Path, load: &Loaded) -> Result<Report, Failu
     })
 }
 
-/// Kills a relay, or reads what an earlier run has left, and judges.
-async fn judge(common: &Common, dir: &Path, judged: &Judged) -> Result<Report, Failure> {
-    match judged {
-        Judged::Faults { clients, stored, kills } => {
-            let plan = faults::Plan { clients: *clients, stored: *stored, kills: *kills, bytes: common.bytes };
-            let outcome = faults::run(dir, plan).await?;
-            let case = verdict(&outcome.verdict, &outcome.missed, outcome.case)?;
-            Ok(Report::new(format!("{clients} clients of a relay that is killed: every invariant holds"), vec![case]))
+/// Lets faults happen, one after the other, all of them whatever the others show.
+async fn happen(common: &Common, dir: &Path, asked: &Faults) -> Result<(), Failure> {
+    let faults = if asked.faults.is_empty() { Fault::value_variants() } else { &asked.faults };
+    let sizes = asked.sizes(common.bytes);
+    let mut broken = 0;
+    for fault in faults {
+        let name = fault.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
+        let began = Instant::now();
+        eprintln!("{name} …");
+        match faults::run(&dir.join(&name), *fault, sizes).await {
+            Ok(report) => show(common, &report),
+            Err(failure) => {
+                broken += 1;
+                eprintln!("hushload: {name}: {failure}");
+            }
         }
-        Judged::Check { ledger } => {
-            let entries = ledger::read(ledger)?;
-            let (found, missed) = (ledger::check(&entries), ledger::control(&entries));
-            let figures =
-                [("stored", found.stored), ("given", found.given), ("shown", found.shown), ("kills", found.kills)];
-            let case =
-                figures.into_iter().fold(Case::new("ledger"), |case, (name, count)| case.with(name, count as f64));
-            Ok(Report::new("every invariant holds", vec![verdict(&found, &missed, case)?]))
-        }
+        eprintln!("{name}: {} s", began.elapsed().as_secs());
     }
+    if broken == 0 { Ok(()) } else { Err(format!("{broken} of {} kinds of faults did not end well", faults.len())) }
 }
 
-/// The case, if nothing was broken and the checker would have found it.
-fn verdict(found: &Verdict, missed: &[String], case: Case) -> Result<Case, Failure> {
-    let broken =
-        found.broken.iter().map(|(what, (count, first))| format!("\n    {what}: {count} times; first: {first}"));
-    let broken: String = broken.chain(missed.iter().map(|missed| format!("\n    control: {missed}"))).collect();
-    if broken.is_empty() {
-        Ok(case)
-    } else {
-        Err(format!("promises were not kept:{broken}\n{}", Report::new("", vec![case]).text()))
-    }
+/// Reads what an earlier run has left, and judges.
+fn judge(path: &Path) -> Result<Report, Failure> {
+    let entries = ledger::read(path)?;
+    let (found, missed) = (ledger::check(&entries), ledger::control(&entries));
+    let figures = [("stored", found.stored), ("given", found.given), ("shown", found.shown), ("kills", found.kills)];
+    let case = figures.into_iter().fold(Case::new("ledger"), |case, (name, count)| case.with(name, count as f64));
+    Ok(Report::new("every invariant holds", vec![faults::judged(&found, &missed, case)?]))
 }

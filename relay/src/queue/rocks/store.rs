@@ -21,6 +21,7 @@ use super::{
     keys::{self, Body, BodyId, DepositRow, EnvelopeHead, MailboxRow, SCHEMA},
 };
 use crate::{
+    fail_points::{Step, reach},
     queue::{Page, StorageError, Usage},
     quota::Rules,
 };
@@ -178,6 +179,7 @@ impl Store {
         match self.db.get(keys::SCHEMA_KEY).map_err(failed)? {
             Some(found) if found == SCHEMA.to_be_bytes() => Ok(()),
             old if old.as_ref().is_none_or(|old| *old == keys::SCHEMA_BEFORE.to_be_bytes()) => {
+                reach(Step::Migrating);
                 let mut batch = WriteBatch::default();
                 batch.put(keys::SCHEMA_KEY, SCHEMA.to_be_bytes());
                 self.db.write_opt(batch, &synced()).map_err(failed)
