@@ -123,6 +123,20 @@ pub enum OpenError {
         /// The file that says so.
         path: PathBuf,
     },
+    /// Some of what was written is not there, though later writes are.
+    #[error(
+        "{}: {written} batches were written and {found} are there: the database is damaged, and envelopes are lost. \
+         Restore a backup, or move the directory away to begin with an empty one",
+        path.display()
+    )]
+    NotWhole {
+        /// Which directory.
+        path: PathBuf,
+        /// How many are there.
+        found: u64,
+        /// How many there must be.
+        written: u64,
+    },
     /// Nothing was ever stored there.
     #[error("{}: no queue is here yet; the first start of the relay makes it", path.display())]
     NotMade {
@@ -174,7 +188,7 @@ impl RocksQueue {
         }
         let commit = move |store: &Store, batch: WriteBatch| {
             reach(Step::Writing);
-            store.commit(batch).map_err(|error| error.to_string())?;
+            store.commit(batch)?;
             reach(Step::Synced);
             mark.set(store.position()).map_err(|error| error.to_string())
         };

@@ -139,7 +139,7 @@ pub async fn run(dir: &Path, fault: Fault, sizes: Sizes) -> Result<Report, Failu
             return judged(&Verdict::default(), &wrong, case).map(|case| Report::new(title(fault), vec![case]));
         }
         Fault::Slow => {
-            let size = Size::of(if full { 256 } else { 64 }, 64 * 1024);
+            let size = Size::of(if full { 256 } else { 192 }, 64 * 1024);
             vec![slow::run(dir, size, if full { 60 } else { 5 }).await?]
         }
         Fault::Clock => vec![clock::run(dir, size, full).await?],

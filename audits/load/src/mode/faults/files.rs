@@ -1,6 +1,6 @@
 //! Few open files: connections of clients need none, and whoever asks for the rest is refused.
 
-use std::net::{Ipv4Addr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::Path;
 use std::time::Duration;
 
@@ -16,6 +16,9 @@ const FILES: u32 = 256;
 /// Connections to the admin port that are tried: more than it may have files.
 const HELD: usize = 400;
 
+/// Whoever is not answered for so long waits behind others.
+const ANSWERS: Duration = Duration::from_millis(200);
+
 /// How long they are held, while files of the database come and go.
 const HOLD: Duration = Duration::from_secs(10);
 
@@ -29,7 +32,8 @@ pub async fn run(dir: &Path, size: Size) -> Result<Outcome, Failure> {
     let around = Around { open_files: Some(FILES), settings, ..Around::default() };
     let mut storm = Storm::begin(dir, &dir.join("relay"), &around, size).await?;
     storm.until_stored(1000).await?;
-    let held: Vec<_> = (0..HELD).filter_map(|_| TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok()).collect();
+    let admin = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let held: Vec<_> = (0..HELD).map_while(|_| TcpStream::connect_timeout(&admin, ANSWERS).ok()).collect();
     sleep(HOLD).await;
     let more = storm.stored() + 1000;
     storm.until_stored(more).await?;

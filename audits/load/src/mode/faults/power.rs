@@ -39,7 +39,7 @@ pub async fn run(dir: &Path, plan: Plan) -> Result<Outcome, Failure> {
     let shim = Shim::build(dir)?;
     let lost = control(&dir.join("control"), &shim, plan).await?;
     let mut disk = Disk::make(dir, DISK_MIB)?;
-    let around = Around { log: Some(dir.join("relay.log")), ..Around::default() };
+    let around = around(dir);
     let mut storm = Storm::begin(dir, &disk.at().join("relay"), &around, plan.size).await?;
     disk.settle()?; // its certificate and configuration; the queue syncs itself
     for _ in 0..plan.cuts {
@@ -57,10 +57,16 @@ pub async fn run(dir: &Path, plan: Plan) -> Result<Outcome, Failure> {
         .must(lost > 0, || "with syncs that do nothing, nothing was lost: the cuts cut nothing".to_owned()))
 }
 
+/// A relay that takes what it is given on so small a disk, and whose log stays.
+fn around(dir: &Path) -> Around {
+    let settings = "disk_reserve_mib = 16\n".to_owned();
+    Around { settings, log: Some(dir.join("relay.log")), ..Around::default() }
+}
+
 /// How many acknowledged envelopes one cut takes when syncs do nothing.
 async fn control(dir: &Path, shim: &Shim, plan: Plan) -> Result<usize, Failure> {
     let mut disk = Disk::make(dir, DISK_MIB)?;
-    let around = Around { log: Some(dir.join("relay.log")), ..Around::default() };
+    let around = around(dir);
     let unsynced = shim.around(&around, "HUSHWIRE_SHIM_SYNC", "off");
     // Nobody fetches: what is lost is not with its device already.
     let size = Size { devices: false, ..plan.size };

@@ -25,9 +25,12 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// # Errors
 /// What is missing here, or the relay ends.
 pub async fn run(dir: &Path, size: Size, seconds: u32) -> Result<Outcome, Failure> {
-    let around = Shim::build(dir)?.around(&Around::default(), "HUSHWIRE_SHIM_SYNC", &format!("slow:{SYNC_MS}"));
+    let around = Around::default();
+    let slow = Shim::build(dir)?.around(&around, "HUSHWIRE_SHIM_SYNC", &format!("slow:{SYNC_MS}"));
     let size = Size { one_by_one: true, ..size };
-    let storm = Storm::begin(dir, &dir.join("relay"), &around, size).await?;
+    let mut storm = Storm::begin(dir, &dir.join("relay"), &around, size).await?;
+    storm.kill().await;
+    storm.restart(&slow).await?;
     let memory = |storm: &Storm| storm.pid().map_or(0.0, |pid| Process::of(pid).memory_kib / 1024.0);
     let before = memory(&storm);
     let mut most = before;
