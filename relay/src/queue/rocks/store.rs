@@ -135,7 +135,7 @@ impl Family {
 pub(super) struct Store {
     pub(super) db: DB,
     /// Batches that were ever written.
-    batches: AtomicU64,
+    pub(super) batches: AtomicU64,
 }
 
 impl Store {

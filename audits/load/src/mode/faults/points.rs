@@ -13,7 +13,7 @@ use crate::server::{Around, Server, Started, beside_us};
 use crate::{Failure, said};
 
 /// The relay that ends where it is told to.
-const PROGRAM: &str = "hushwire-relay-fail-points";
+pub const PROGRAM: &str = "hushwire-relay-fail-points";
 
 /// SIGABRT: how it ends there, and nowhere else.
 const ABORTED: i32 = 6;
