@@ -14,6 +14,7 @@
 //! | [`metrics`], `admin.rs` | what is counted, and who may ask |
 //! | [`check`], [`du`] | what an operator asks of the program |
 //! | [`config`] | the file an operator writes |
+//! | `fail_points.rs` | where a build for tests can be made to end |
 //!
 //! Spec: relay.
 
@@ -25,6 +26,10 @@ mod connection;
 pub mod disk;
 mod drains;
 pub mod du;
+#[cfg(feature = "fail-points")]
+pub mod fail_points;
+#[cfg(not(feature = "fail-points"))]
+mod fail_points;
 mod flow;
 mod handle;
 pub mod metrics;

@@ -42,7 +42,7 @@ const READERS_MAX: usize = 16;
 
 /// An envelope is kept at most so much longer than the configuration says, and the hour that an engine may add. The
 /// relay's time is kept as often: so much of it a crash may lose.
-const SWEEP_EVERY: Duration = Duration::from_secs(60);
+const SWEEP_EVERY: Duration = Duration::from_millis(if cfg!(feature = "fail-points") { 100 } else { 60_000 });
 
 /// Who may write to the log, whatever RUST_LOG says: what the network's libraries would has addresses in it.
 const OURS: &str = "hushwire_";
@@ -103,7 +103,7 @@ struct WithConfig {
     config: PathBuf,
 }
 
-fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     let Cli { command, run } = Cli::parse();
     let done = match command.or(run.map(Command::Run)) {
         Some(Command::Init { dir, host }) => init(&dir, &host),

@@ -29,6 +29,7 @@ use crate::{
     clock::{Clock, RelayTime},
     disk::Disk,
     drains::Drains,
+    fail_points::{Step, reach},
     queue::Queue,
     rates::{Addresses, Rates},
     service::Relay,
@@ -245,8 +246,10 @@ async fn sweep<Q: Queue>(relay: Arc<Relay<Q>>, every: Duration) {
         ticks.tick().await;
         let mut envelopes = 0_u64;
         loop {
+            reach(Step::Expiring);
             match relay.queue.expire(relay.time.now()).await {
                 Ok(swept) => {
+                    reach(Step::Expired);
                     envelopes = envelopes.saturating_add(swept.envelopes);
                     if !swept.more {
                         break;

@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use hushwire_load::Failure;
 use hushwire_load::cores::Cores;
 use hushwire_load::mode::compare::Work;
+use hushwire_load::mode::faults::{Fault, Sizes};
 
 /// Load on a relay, and a ledger of what it promised. Starts the relay that was built beside it, unless told otherwise.
 #[derive(Parser)]
@@ -144,23 +145,55 @@ pub(crate) enum Judged {
         #[arg(long, default_value = "audits/load/soak")]
         out: PathBuf,
     },
-    /// A relay is killed again and again, and must keep what it promised
-    Faults {
-        /// Each a sender and a device
-        #[arg(long, default_value_t = 64)]
-        clients: u32,
-        /// Deposits that are to be answered stored
-        #[arg(long, default_value_t = 50_000)]
-        stored: u64,
-        /// Kills that there must have been as well
-        #[arg(long, default_value_t = 20)]
-        kills: u64,
-    },
+    /// Everything happens to a relay that can happen to a machine, and it must keep what it promised
+    Faults(Faults),
     /// Judge the ledger that a run of `faults --dir DIR` left
     Check {
         /// The file
         ledger: PathBuf,
     },
+}
+
+/// What happens, and how much of it.
+#[derive(Args)]
+pub(crate) struct Faults {
+    /// One or more; all of them if absent
+    #[arg(value_enum)]
+    pub(crate) faults: Vec<Fault>,
+    /// Some seconds of each, instead of what must be shown
+    #[arg(long)]
+    quick: bool,
+    /// Each a sender and a device
+    #[arg(long)]
+    clients: Option<u32>,
+    /// kill: deposits that are to be answered stored
+    #[arg(long)]
+    stored: Option<u64>,
+    /// kill: kills that there must have been as well
+    #[arg(long)]
+    kills: Option<u64>,
+    /// power: cuts
+    #[arg(long)]
+    cuts: Option<u32>,
+    /// corrupt: damages
+    #[arg(long)]
+    placements: Option<u32>,
+}
+
+impl Faults {
+    /// How much.
+    pub(crate) fn sizes(&self, bytes: usize) -> Sizes {
+        let usual = if self.quick { Sizes::QUICK } else { Sizes::FULL };
+        Sizes {
+            bytes,
+            clients: self.clients.unwrap_or(usual.clients),
+            stored: self.stored.unwrap_or(usual.stored),
+            kills: self.kills.unwrap_or(usual.kills),
+            cuts: self.cuts.unwrap_or(usual.cuts),
+            placements: self.placements.unwrap_or(usual.placements),
+            ..usual
+        }
+    }
 }
 
 /// Loads on several servers.

@@ -7,13 +7,14 @@ use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use args::{Cli, Common, Judged, Load, Loaded, Many};
-use clap::Parser;
+use args::{Cli, Common, Faults, Judged, Load, Loaded, Many};
+use clap::{Parser, ValueEnum};
 use hushwire_load::judgement::{self, Judgement};
-use hushwire_load::ledger::{self, Verdict};
+use hushwire_load::ledger;
 use hushwire_load::mode::compare::{self, Size};
+use hushwire_load::mode::faults::Fault;
 use hushwire_load::mode::pairs::{Pace, Plan};
 use hushwire_load::mode::{fanout, faults, growth, idle, offline, overload, pairs, soak};
 use hushwire_load::report::{Case, Report};
@@ -155,33 +156,37 @@ async fn judge(common: &Common, dir: &Path, judged: &Judged) -> Result<(), Failu
             show(common, &Report::new("soak", vec![case]))?;
             show_judged(common, &judged)
         }
-        Judged::Faults { clients, stored, kills } => {
-            let plan = faults::Plan { clients: *clients, stored: *stored, kills: *kills, bytes: common.bytes };
-            let outcome = faults::run(dir, plan).await?;
-            let case = verdict(&outcome.verdict, &outcome.missed, outcome.case)?;
-            let title = format!("{clients} clients of a relay that is killed: every invariant holds");
-            show(common, &Report::new(title, vec![case]))
-        }
-        Judged::Check { ledger } => {
-            let entries = ledger::read(ledger)?;
-            let (found, missed) = (ledger::check(&entries), ledger::control(&entries));
-            let figures =
-                [("stored", found.stored), ("given", found.given), ("shown", found.shown), ("kills", found.kills)];
-            let case =
-                figures.into_iter().fold(Case::new("ledger"), |case, (name, count)| case.with(name, count as f64));
-            show(common, &Report::new("every invariant holds", vec![verdict(&found, &missed, case)?]))
-        }
+        Judged::Faults(asked) => happen(common, dir, asked).await,
+        Judged::Check { ledger } => show(common, &reread(ledger)?),
     }
 }
 
-/// The case, if nothing was broken and the checker would have found it.
-fn verdict(found: &Verdict, missed: &[String], case: Case) -> Result<Case, Failure> {
-    let broken =
-        found.broken.iter().map(|(what, (count, first))| format!("\n    {what}: {count} times; first: {first}"));
-    let broken: String = broken.chain(missed.iter().map(|missed| format!("\n    control: {missed}"))).collect();
-    if broken.is_empty() {
-        Ok(case)
-    } else {
-        Err(format!("promises were not kept:{broken}\n{}", Report::new("", vec![case]).text()))
+/// Lets faults happen, one after the other, all of them whatever the others show.
+async fn happen(common: &Common, dir: &Path, asked: &Faults) -> Result<(), Failure> {
+    let faults = if asked.faults.is_empty() { Fault::value_variants() } else { &asked.faults };
+    let sizes = asked.sizes(common.bytes);
+    let mut broken = 0;
+    for fault in faults {
+        let name = fault.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
+        let began = Instant::now();
+        eprintln!("{name} …");
+        match faults::run(&dir.join(&name), *fault, sizes).await {
+            Ok(report) => show(common, &report)?,
+            Err(failure) => {
+                broken += 1;
+                eprintln!("hushload: {name}: {failure}");
+            }
+        }
+        eprintln!("{name}: {} s", began.elapsed().as_secs());
     }
+    if broken == 0 { Ok(()) } else { Err(format!("{broken} of {} kinds of faults did not end well", faults.len())) }
+}
+
+/// Reads what an earlier run has left, and judges.
+fn reread(path: &Path) -> Result<Report, Failure> {
+    let entries = ledger::read(path)?;
+    let (found, missed) = (ledger::check(&entries), ledger::control(&entries));
+    let figures = [("stored", found.stored), ("given", found.given), ("shown", found.shown), ("kills", found.kills)];
+    let case = figures.into_iter().fold(Case::new("ledger"), |case, (name, count)| case.with(name, count as f64));
+    Ok(Report::new("every invariant holds", vec![faults::judged(&found, &missed, case)?]))
 }

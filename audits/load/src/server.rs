@@ -1,10 +1,11 @@
 //! A relay or the yardstick as a process in a directory of its own, on a port of the loopback.
 
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
@@ -17,6 +18,9 @@ use crate::{Failure, said};
 
 /// How long a server may take to say where it is: one with ten million envelopes, killed, on a busy machine.
 const START_PATIENCE: Duration = Duration::from_secs(300);
+
+/// Where a server logs to, unless it is told otherwise.
+const LOG: &str = "server.log";
 
 /// Ports that are tried. Below those that the system gives to clients, so that no client has taken one.
 const PORTS: std::ops::Range<u16> = 20_000..30_000;
@@ -34,6 +38,55 @@ pub struct Server {
     address: String,
     /// Goes after the process.
     group: Option<Group>,
+    log: PathBuf,
+    /// Where in the log it began.
+    log_from: u64,
+}
+
+/// What a relay is started with beside its files.
+#[derive(Clone, Debug, Default)]
+pub struct Around {
+    /// Where it may run.
+    pub cores: Cores,
+    /// Another program than `hushwire-relay`.
+    pub program: Option<&'static str>,
+    /// For its environment.
+    pub env: Vec<(&'static str, OsString)>,
+    /// Lines for its configuration, where it is made.
+    pub settings: String,
+    /// How many files it may have open.
+    pub open_files: Option<u32>,
+    /// Where it logs to, if not among its files.
+    pub log: Option<PathBuf>,
+}
+
+/// What became of a start.
+#[derive(Debug)]
+pub enum Started {
+    /// It serves.
+    Serves(Server),
+    /// It ended without having served.
+    Ended {
+        /// How.
+        status: ExitStatus,
+        /// What it said.
+        log: String,
+        /// The same as one sentence.
+        failure: Failure,
+    },
+}
+
+impl Started {
+    /// The server.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn serving(self) -> Result<Server, Failure> {
+        match self {
+            Self::Serves(server) => Ok(server),
+            Self::Ended { failure, .. } => Err(failure),
+        }
+    }
 }
 
 impl Server {
@@ -50,26 +103,46 @@ impl Server {
     /// # Errors
     /// As above, or it cannot be bound to them.
     pub fn start_on(cores: &Cores, kind: Kind, dir: &Path) -> Result<Self, Failure> {
-        fs::create_dir_all(dir).map_err(said)?;
-        let mut command = match kind {
-            Kind::Relay => {
-                let binary = beside_us("hushwire-relay")?;
-                let config = dir.join("relay.toml");
-                if !config.exists() {
-                    configure(&binary, dir, &config)?;
-                }
-                let mut command = cores.command(&binary);
-                command.args(["run", "--config"]).arg(config);
-                command
-            }
+        match kind {
+            Kind::Relay => Self::start_relay(dir, &Around { cores: cores.clone(), ..Around::default() })?.serving(),
             Kind::Floor => {
                 let mut command = cores.command(&beside_us("floor-sync")?);
                 command.arg(dir);
-                command
+                Self::run(cores, kind, dir, command, &dir.join(LOG))?.serving()
             }
-        };
-        let log = log_of(dir);
-        let errors = File::options().create(true).append(true).open(&log).map_err(said)?;
+        }
+    }
+
+    /// Starts a relay in these surroundings, which may be such that it ends at once.
+    ///
+    /// # Errors
+    /// It cannot be started at all, or neither serves nor ends.
+    pub fn start_relay(dir: &Path, around: &Around) -> Result<Started, Failure> {
+        fs::create_dir_all(dir).map_err(said)?;
+        let binary = beside_us(around.program.unwrap_or("hushwire-relay"))?;
+        let config = dir.join("relay.toml");
+        if !config.exists() {
+            configure(&beside_us("hushwire-relay")?, dir, &config, &around.settings)?;
+        }
+        let mut command = around.cores.command(&binary);
+        if let Some(files) = around.open_files {
+            command = Command::new("sh");
+            command.args(["-c", &format!("ulimit -n {files}; exec \"$0\" \"$@\"")]).arg(&binary);
+        }
+        command.args(["run", "--config"]).arg(config).envs(around.env.iter().cloned());
+        Self::run(&around.cores, Kind::Relay, dir, command, around.log.as_deref().unwrap_or(&dir.join(LOG)))
+    }
+
+    fn run(
+        cores: &Cores,
+        kind: Kind,
+        dir: &Path,
+        mut command: Command,
+        log: &Path,
+    ) -> Result<Started, Failure> {
+        fs::create_dir_all(dir).map_err(said)?;
+        let errors = File::options().create(true).append(true).open(log).map_err(said)?;
+        let log_from = errors.metadata().map_err(said)?.len();
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(errors).spawn().map_err(said)?;
         let bound = cores.bound(child.id());
         let (heard, hears) = mpsc::channel();
@@ -80,10 +153,36 @@ impl Server {
             });
         }
         let line = hears.recv_timeout(START_PATIENCE);
-        let mut server = Self { kind, dir: dir.to_owned(), child, address: String::new(), group: None };
+        let (address, log) = (String::new(), log.to_owned());
+        let mut server = Self { kind, dir: dir.to_owned(), child, address, group: None, log, log_from };
         server.group = bound?;
-        server.address = line.map_err(|_| server.failure("did not say where it is"))?.trim().to_owned();
-        Ok(server)
+        match line {
+            Ok(line) => {
+                line.trim().clone_into(&mut server.address);
+                Ok(Started::Serves(server))
+            }
+            Err(mpsc::RecvTimeoutError::Disconnected) => {
+                let status = server.child.wait().map_err(said)?;
+                Ok(Started::Ended { status, log: server.log(), failure: server.failure("ended as it started") })
+            }
+            Err(mpsc::RecvTimeoutError::Timeout) => Err(server.failure("did not say where it is")),
+        }
+    }
+
+    /// How it ended, if it has.
+    ///
+    /// # Errors
+    /// The system does not say.
+    pub fn ended(&mut self) -> Result<Option<ExitStatus>, Failure> {
+        self.child.try_wait().map_err(said)
+    }
+
+    /// What it said since it was started.
+    #[must_use]
+    pub fn log(&self) -> String {
+        let bytes = fs::read(&self.log).unwrap_or_default();
+        let from = usize::try_from(self.log_from).unwrap_or(usize::MAX);
+        String::from_utf8_lossy(bytes.get(from..).unwrap_or_default()).into_owned()
     }
 
     /// SIGKILL. Gone when this returns; its files stay.
@@ -118,7 +217,7 @@ impl Server {
     /// A sentence about it, with the end of its log.
     #[must_use]
     pub fn failure(&self, what: &str) -> Failure {
-        let log = fs::read_to_string(log_of(&self.dir)).unwrap_or_default();
+        let log = self.log();
         let mut end: Vec<_> = log.lines().rev().take(10).collect();
         end.reverse();
         format!("{} {what}. Its log ends:\n    {}", self.kind.name(), end.join("\n    "))
@@ -137,7 +236,7 @@ impl Drop for Server {
     }
 }
 
-fn configure(binary: &Path, dir: &Path, config: &Path) -> Result<(), Failure> {
+fn configure(binary: &Path, dir: &Path, config: &Path, settings: &str) -> Result<(), Failure> {
     let made = Command::new(binary).args(["init", "--host", "127.0.0.1", "--dir"]).arg(dir).output().map_err(said)?;
     if !made.status.success() {
         return Err(format!("relay init failed: {}", String::from_utf8_lossy(&made.stderr)));
@@ -145,7 +244,7 @@ fn configure(binary: &Path, dir: &Path, config: &Path) -> Result<(), Failure> {
     let text = fs::read_to_string(config).map_err(said)?;
     let listen = format!("listen = \"127.0.0.1:{}\"", free_port()?);
     let lines = text.lines().map(|line| if line.starts_with("listen = ") { listen.as_str() } else { line });
-    let text = lines.collect::<Vec<_>>().join("\n") + UNBOUNDED;
+    let text = lines.collect::<Vec<_>>().join("\n") + UNBOUNDED + settings;
     fs::write(config, text).map_err(said)
 }
 
@@ -159,18 +258,21 @@ pub fn free_port() -> Result<u16, Failure> {
     free.ok_or_else(|| "no free port was found".to_owned())
 }
 
-fn log_of(dir: &Path) -> PathBuf {
-    dir.join("server.log")
-}
-
 /// The program of that name as Cargo built it, beside the program or test that runs.
-fn beside_us(name: &str) -> Result<PathBuf, Failure> {
+///
+/// # Errors
+/// It is not there.
+pub fn beside_us(name: &str) -> Result<PathBuf, Failure> {
     let us = std::env::current_exe().map_err(said)?;
     let dir = us.parent().map(|dir| if dir.ends_with("deps") { dir.parent().unwrap_or(dir) } else { dir });
     let found = dir.map(|dir| dir.join(name)).unwrap_or_default();
     if found.is_file() {
         Ok(found)
     } else {
-        Err(format!("{} is not there; build every program first: cargo build --workspace", found.display()))
+        Err(format!(
+            "{} is not there; build every program first: cargo build --workspace{}",
+            found.display(),
+            if name.ends_with("fail-points") { " --features hushwire-relay/fail-points" } else { "" }
+        ))
     }
 }

@@ -2,16 +2,18 @@
 
 use std::time::Duration;
 
+use hushwire_load::mode::faults::kill;
+use hushwire_load::mode::faults::storm::Size;
 use hushwire_load::mode::pairs::{Pace, Plan};
-use hushwire_load::mode::{fanout, faults, idle, mailboxes, offline, pairs, soak};
+use hushwire_load::mode::{fanout, idle, mailboxes, offline, pairs, soak};
 use hushwire_load::server::Server;
 use hushwire_load::target::{Kind, Target};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_relay_that_is_killed_keeps_every_invariant_and_the_checker_would_have_told() {
     let dir = tempfile::tempdir().unwrap();
-    let plan = faults::Plan { clients: 8, stored: 300, kills: 3, bytes: 512 };
-    let outcome = faults::run(dir.path(), plan).await.unwrap();
+    let plan = kill::Plan { size: Size::of(8, 512), stored: 300, kills: 3 };
+    let outcome = kill::run(dir.path(), plan).await.unwrap();
     let verdict = outcome.verdict;
     assert!(verdict.broken.is_empty(), "{:?}", verdict.broken);
     assert!(verdict.stored >= 300 && verdict.kills >= 3, "{verdict:?}");

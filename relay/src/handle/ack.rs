@@ -8,6 +8,7 @@ use hushwire_proto::{
 use super::{Later, later, not_open, now, refused, storage};
 use crate::{
     connection::Connection,
+    fail_points::{Step, reach},
     queue::{Queue, RemoveError},
     service::Relay,
 };
@@ -25,10 +26,12 @@ pub(super) fn acknowledge<Q: Queue>(
     if !flow.has_given(through) {
         return now(refused(RefusedReason::BadRequest, "this was not given out on this connection"));
     }
+    reach(Step::Acknowledging);
     let removed = relay.queue.remove(owned.id(), through);
     later(async move {
         match removed.await {
             Ok(()) => {
+                reach(Step::Acknowledged);
                 flow.acknowledged(through);
                 Answer::Acknowledged
             }

@@ -15,6 +15,7 @@ use super::{Later, Reply, not_open, refused, storage};
 use crate::{
     connection::Connection,
     drains::Place,
+    fail_points::{Step, reach},
     flow::Flow,
     queue::{Arrivals, Queue},
     service::Relay,
@@ -114,6 +115,9 @@ impl<Q: Queue> Drain<Q> {
         self.cursor = deliveries.last().map_or(self.cursor, |newest| self.cursor.max(newest.seq));
         self.told = self.told.max(expired_through);
         let push = Push::Deliveries(Deliveries { mailbox: self.mailbox, expired_through, deliveries });
-        self.out.send(Frame { id: RequestId::PUSH, payload: push.encode() }).await
+        reach(Step::Pushing);
+        let sent = self.out.send(Frame { id: RequestId::PUSH, payload: push.encode() }).await;
+        reach(Step::Pushed);
+        sent
     }
 }

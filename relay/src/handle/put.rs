@@ -7,6 +7,7 @@ use hushwire_proto::relay::{Answer, Deposit, RefusedReason};
 use super::{Later, later, no_space, now, refused, refused_for, storage, too_much_in_work};
 use crate::{
     connection::Connection,
+    fail_points::{Step, reach},
     queue::{AppendError, Put, Queue, StorageError},
     service::Relay,
 };
@@ -21,6 +22,7 @@ pub(super) fn deposit<Q: Queue>(relay: &Relay<Q>, connection: &Connection, depos
     if connection.deposits().is_err() {
         return now(refused(RefusedReason::OwnerMayNotDeposit, IS_OWNER));
     }
+    reach(Step::Received);
     let Deposit { mailbox, token, id, envelope } = deposit;
     let Some(held) = connection.address().hold(envelope.len()) else { return now(too_much_in_work()) };
     let Some(turn) = relay.patience.take_turn() else { return now(storage(StorageError::Busy)) };
@@ -30,6 +32,7 @@ pub(super) fn deposit<Q: Queue>(relay: &Relay<Q>, connection: &Connection, depos
     later(async move {
         let stored = stored.await;
         drop(held);
+        reach(Step::Answering);
         let answer = match stored {
             Ok(_) => Answer::Stored, // which number is its owner's business
             Err(error @ AppendError::NoSuchDoor) => refused(RefusedReason::NoSuchDoor, error.to_string()),

@@ -48,7 +48,11 @@ use super::{
     arrivals::Hub,
     many::{COPIED_MAX, append_each},
 };
-use crate::{metrics::Metrics, quota::Rules};
+use crate::{
+    fail_points::{Step, reach},
+    metrics::Metrics,
+    quota::Rules,
+};
 
 /// Bytes of envelopes that may wait to be written. A second of a slow disk; beyond, deposits are told to come back.
 const DEPOSITS_WAITING_BYTES: usize = 32 * 1024 * 1024;
@@ -119,6 +123,20 @@ pub enum OpenError {
         /// The file that says so.
         path: PathBuf,
     },
+    /// Some of what was written is not there, though later writes are.
+    #[error(
+        "{}: {written} batches were written and {found} are there: the database is damaged, and envelopes are lost. \
+         Restore a backup, or move the directory away to begin with an empty one",
+        path.display()
+    )]
+    NotWhole {
+        /// Which directory.
+        path: PathBuf,
+        /// How many are there.
+        found: u64,
+        /// How many there must be.
+        written: u64,
+    },
     /// Nothing was ever stored there.
     #[error("{}: no queue is here yet; the first start of the relay makes it", path.display())]
     NotMade {
@@ -162,18 +180,22 @@ impl RocksQueue {
         let system = |cause| OpenError::System { path: data_dir.to_owned(), cause };
         std::fs::create_dir_all(data_dir).map_err(system)?;
         let store = Store::open(&data_dir.join(DATABASE_DIR))?;
+        reach(Step::Opened);
         let (mut mark, marked) = Mark::open(data_dir).map_err(system)?;
         let found = store.position();
         if let Some(marked) = marked.filter(|marked| found < *marked) {
             return Err(OpenError::Behind { found, marked, path: mark.path().to_owned() });
         }
         let commit = move |store: &Store, batch: WriteBatch| {
-            store.commit(batch).map_err(|error| error.to_string())?;
+            reach(Step::Writing);
+            store.commit(batch)?;
+            reach(Step::Synced);
             mark.set(store.position()).map_err(|error| error.to_string())
         };
         let queue = Self::start(store, rules, commit)?;
         let usage = queue.0.store.usage(&rules)?;
         queue.0.metrics.holds(usage.holding());
+        reach(Step::Ready);
         Ok(queue)
     }
 
@@ -261,6 +283,7 @@ impl RocksQueue {
             Ok(place) => {
                 let waiting = Waiting { job: job(reply), place };
                 let taken = self.0.line.as_ref().is_some_and(|line| line.send(waiting).is_ok());
+                reach(Step::Waiting);
                 if taken { Ok(()) } else { Err(StorageError::Failed) }
             }
         };
@@ -374,10 +397,12 @@ impl Queue for RocksQueue {
                 return;
             }
             let began = std::time::Instant::now();
+            reach(Step::Flushing);
             let flushed = store.clone();
             let _ = tokio::task::spawn_blocking(move || flushed.flush()).await;
             for part in 0..tidy::PARTS {
                 let store = store.clone(); // a relay that stops waits for one part at most
+                reach(Step::Compacting);
                 let _ = tokio::task::spawn_blocking(move || store.compact(part)).await;
             }
             tracing::info!(seconds = began.elapsed().as_secs(), "gave back the room of what is gone");

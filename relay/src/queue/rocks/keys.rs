@@ -5,6 +5,7 @@
 //! |---|---|---|
 //! | `default` | `schema`, `mailboxes`, `time` | `BE32` version; `BE64` how many mailboxes; `BE64` the relay's time |
 //! | `mailboxes` | mailbox | [`MailboxRow`] |
+//! | `mailboxes` | `last-batch`, `batches` | `BE64`: the number of the last batch; how many there are, one added by each |
 //! | `tokens` | mailbox ‖ token hash | class: 1 request, 2 contact |
 //! | `envelopes` | mailbox ‖ `BE64(seq)` | [`EnvelopeHead`] ‖ sealed bytes, or ‖ [`BodyId`] if many have it |
 //! | `bodies` | [`BodyId`] | sealed bytes |
@@ -20,6 +21,8 @@ use hushwire_proto::{
     relay::TokenClass,
 };
 
+use rocksdb::MergeOperands;
+
 use crate::quota::Used;
 
 /// The version of everything below.
@@ -31,6 +34,8 @@ pub(super) const SCHEMA_BEFORE: u32 = 1;
 pub(super) const SCHEMA_KEY: &[u8] = b"schema";
 pub(super) const MAILBOXES_KEY: &[u8] = b"mailboxes";
 pub(super) const TIME_KEY: &[u8] = b"time";
+pub(super) const LAST_BATCH_KEY: &[u8] = b"last-batch";
+pub(super) const BATCHES_KEY: &[u8] = b"batches";
 
 const HOUR_MILLIS: u64 = 3_600_000;
 
@@ -165,6 +170,20 @@ impl DepositRow {
         let row = Self { seq: Seq(rest.u64()?), first: UnixMillis(rest.u64()?) };
         rest.0.is_empty().then_some(row)
     }
+}
+
+/// Whether this row stands among the mailboxes and is none.
+pub(super) fn is_count(key: &[u8]) -> bool {
+    [LAST_BATCH_KEY, BATCHES_KEY].contains(&key)
+}
+
+/// `BE64` + `BE64` + …: what [`BATCHES_KEY`] is, of what each batch adds. `None` if one of them is damaged.
+pub(super) fn sum(_: &[u8], known: Option<&[u8]>, added: &MergeOperands) -> Option<Vec<u8>> {
+    let mut sum = 0_u64;
+    for number in known.into_iter().chain(added) {
+        sum = sum.checked_add(number.try_into().ok().map(u64::from_be_bytes)?)?;
+    }
+    Some(sum.to_be_bytes().to_vec())
 }
 
 pub(super) fn class_to_byte(class: TokenClass) -> u8 {

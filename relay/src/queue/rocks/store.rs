@@ -3,7 +3,10 @@
 //! Sized for small machines: some 100 MiB of memory whatever the number of mailboxes. Envelopes are ciphertext, so
 //! they are not compressed; everything else is.
 
-use std::path::Path;
+use std::{
+    path::Path,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+};
 
 use hushwire_proto::{
     envelope::Envelope,
@@ -21,6 +24,7 @@ use super::{
     keys::{self, Body, BodyId, DepositRow, EnvelopeHead, MailboxRow, SCHEMA},
 };
 use crate::{
+    fail_points::{Step, reach},
     queue::{Page, StorageError, Usage},
     quota::Rules,
 };
@@ -97,6 +101,9 @@ impl Family {
         let mut options = Options::default();
         options.set_compression_type(DBCompressionType::Lz4);
         options.set_level_compaction_dynamic_level_bytes(true);
+        if self == Self::Mailboxes {
+            options.set_merge_operator_associative("sum", keys::sum);
+        }
         options.add_compact_on_deletion_collector_factory(DELETIONS.0, DELETIONS.1, 0.5);
         match self {
             Self::Envelopes | Self::Bodies => {
@@ -127,6 +134,8 @@ impl Family {
 /// The database with its families.
 pub(super) struct Store {
     pub(super) db: DB,
+    /// Batches that were ever written.
+    pub(super) batches: AtomicU64,
 }
 
 impl Store {
@@ -156,8 +165,9 @@ impl Store {
         let families = Family::ALL.map(|family| ColumnFamilyDescriptor::new(family.name(), family.options(&cache)));
         let db = DB::open_cf_descriptors(&options, path, families)
             .map_err(|cause| OpenError::Database { path: path.to_owned(), cause })?;
-        let store = Self { db };
+        let store = Self { db, batches: AtomicU64::new(0) };
         store.check_schema(path)?;
+        store.batches.store(store.check_whole(path)?, Relaxed);
         Ok(store)
     }
 
@@ -170,7 +180,18 @@ impl Store {
         let families = Family::ALL.map(|family| ColumnFamilyDescriptor::new(family.name(), family.options(&cache)));
         let db = DB::open_cf_descriptors_read_only(&options, path, families, false)
             .map_err(|cause| OpenError::Database { path: path.to_owned(), cause })?;
-        Ok(Self { db })
+        let store = Self { db, batches: AtomicU64::new(0) };
+        store.check_whole(path)?;
+        Ok(store)
+    }
+
+    /// How many batches were ever written, if none of them is gone. A log or a manifest of which a part is missing can
+    /// look like a shorter one: RocksDB then opens without it. Rows of mailboxes that went so are noticed here; their
+    /// envelopes, which lie in files of their own, by [`Self::page`].
+    fn check_whole(&self, path: &Path) -> Result<u64, OpenError> {
+        let count = |key| self.row(Family::Mailboxes, key, |bytes| bytes.try_into().ok().map(u64::from_be_bytes));
+        let (written, found) = (count(keys::LAST_BATCH_KEY)?.unwrap_or(0), count(keys::BATCHES_KEY)?.unwrap_or(0));
+        if written == found { Ok(written) } else { Err(OpenError::NotWhole { path: path.to_owned(), found, written }) }
     }
 
     fn check_schema(&self, path: &Path) -> Result<(), OpenError> {
@@ -178,6 +199,7 @@ impl Store {
         match self.db.get(keys::SCHEMA_KEY).map_err(failed)? {
             Some(found) if found == SCHEMA.to_be_bytes() => Ok(()),
             old if old.as_ref().is_none_or(|old| *old == keys::SCHEMA_BEFORE.to_be_bytes()) => {
+                reach(Step::Migrating);
                 let mut batch = WriteBatch::default();
                 batch.put(keys::SCHEMA_KEY, SCHEMA.to_be_bytes());
                 self.db.write_opt(batch, &synced()).map_err(failed)
@@ -190,8 +212,12 @@ impl Store {
     }
 
     /// Writes all of it or nothing, and returns once it is on the disk.
-    pub(super) fn commit(&self, batch: WriteBatch) -> Result<(), rocksdb::Error> {
-        self.db.write_opt(batch, &synced())
+    pub(super) fn commit(&self, mut batch: WriteBatch) -> Result<(), String> {
+        let family = self.family(Family::Mailboxes).map_err(|error| error.to_string())?;
+        let number = self.batches.fetch_add(1, Relaxed).saturating_add(1); // by the one who writes
+        batch.put_cf(family, keys::LAST_BATCH_KEY, number.to_be_bytes());
+        batch.merge_cf(family, keys::BATCHES_KEY, 1_u64.to_be_bytes());
+        self.db.write_opt(batch, &synced()).map_err(|error| error.to_string())
     }
 
     /// Grows with every write.
@@ -249,10 +275,14 @@ impl Store {
         let Some(row) = self.mailbox(of)? else { return Ok(Page::default()) }; // before the envelopes: see Page::last
         let mut page = Page { envelopes: Vec::new(), expired_through: row.expired_through, last: row.last };
         let from = Seq(after.max(row.removed_through).0.saturating_add(1));
-        let mut left = bytes;
+        let (mut left, mut next, mut at_end) = (bytes, from, true);
         // What many have may go while this is read: then all of it is read as it was.
         let view = (row.shared >= from).then(|| self.db.snapshot());
         self.each_envelope(of, from, view.as_ref(), |seq, head, body| {
+            if next < seq {
+                self.must_be_gone(of, row.last.min(Seq(seq.0.saturating_sub(1))), next)?;
+            }
+            at_end = false; // unless it is given out
             let shared;
             let sealed = match body {
                 Body::Own(sealed) => sealed,
@@ -270,15 +300,31 @@ impl Store {
             left = rest;
             let envelope = Envelope::new(sealed.to_vec().into()).map_err(|_| damaged(Family::Envelopes))?;
             page.envelopes.push(Delivery { seq, stored_at: head.stored_at, envelope });
+            (next, at_end) = (Seq(seq.0.saturating_add(1)), true);
             Ok(true)
         })?;
+        if at_end {
+            self.must_be_gone(of, row.last, next)?;
+        }
         Ok(page)
+    }
+
+    /// Numbers have no gaps: what is not there from `from` through `through` must have been removed since its mailbox was
+    /// read, or it is lost.
+    fn must_be_gone(&self, of: &MailboxId, through: Seq, from: Seq) -> Result<(), StorageError> {
+        if from > through || self.mailbox(of)?.is_some_and(|row| row.removed_through >= through) {
+            return Ok(());
+        }
+        Err(damaged(Family::Envelopes))
     }
 
     /// Counts what is there, mailbox by mailbox.
     pub(super) fn usage(&self, rules: &Rules) -> Result<Usage, StorageError> {
         let mut usage = Usage { disk_bytes: files(self.db.path()), ..Usage::default() };
-        self.scan(Family::Mailboxes, &[], None, None, |_, value| {
+        self.scan(Family::Mailboxes, &[], None, None, |key, value| {
+            if keys::is_count(key) {
+                return Ok(true);
+            }
             let row = MailboxRow::parse(value).ok_or_else(|| damaged(Family::Mailboxes))?;
             usage.count(row.envelopes(), row.used(), row.tokens.into(), rules);
             Ok(true)

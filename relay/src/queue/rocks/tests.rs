@@ -107,6 +107,39 @@ async fn damage_in_the_middle_of_the_log_refuses_to_start() {
 }
 
 #[tokio::test]
+async fn a_database_in_which_an_earlier_batch_is_missing_does_not_open() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(filled(dir.path(), 20).await);
+    let store = Store::open(&dir.path().join(DATABASE_DIR)).unwrap();
+    let family = store.family(Family::Mailboxes).unwrap();
+    let written = store.batches.load(Relaxed);
+    // What a log without one of its records leaves: the last number, and one batch less.
+    store.db.put_cf(family, keys::BATCHES_KEY, (written - 1).to_be_bytes()).unwrap();
+    drop(store);
+    let opened = RocksQueue::open(dir.path(), Rules::default());
+    assert!(
+        matches!(opened, Err(OpenError::NotWhole { found, written: of, .. }) if (found, of) == (written - 1, written))
+    );
+    let seen = RocksQueue::look(dir.path(), &Rules::default());
+    assert!(matches!(seen, Err(OpenError::NotWhole { .. })), "nor says `check` that all is well");
+}
+
+#[tokio::test]
+async fn an_envelope_that_is_missing_is_never_passed_over() {
+    for missing in [1, 3, 5] {
+        let dir = tempfile::tempdir().unwrap();
+        let queue = filled(dir.path(), 5).await;
+        let store = &queue.0.store;
+        store.db.delete_cf(store.family(Family::Envelopes).unwrap(), keys::envelope(&BOB, Seq(missing))).unwrap();
+        assert_eq!(queue.read(BOB, Seq(0), usize::MAX).await, Err(StorageError::Failed), "{missing}");
+        if missing < 5 {
+            let rest = queue.read(BOB, Seq(missing), usize::MAX).await.unwrap();
+            assert_eq!(rest.envelopes.len(), usize::try_from(5 - missing).unwrap(), "what follows it is whole");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_database_of_a_newer_version_is_left_alone() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(&dir.path().join(DATABASE_DIR)).unwrap();

@@ -11,7 +11,7 @@ use crate::queue::StorageError;
 pub(super) const PARTS: u8 = 16;
 
 /// Bytes of files that may be of no use beside as many that are: what comes and goes in some minutes of full load.
-pub(super) const SLACK_BYTES: u64 = 256 * 1024 * 1024;
+pub(super) const SLACK_BYTES: u64 = if cfg!(feature = "fail-points") { 64 * 1024 } else { 256 * 1024 * 1024 };
 
 /// Bytes of files of envelopes.
 const FILES: &str = "rocksdb.total-sst-files-size";

@@ -23,6 +23,7 @@ use super::{
     waiting,
 };
 use crate::{
+    fail_points::{Step, reach},
     metrics::Metrics,
     queue::{AppendError, GrantError, Outcomes, Put, PutMany, RemoveError, StorageError, Swept, arrivals::Hub},
     quota::Rules,
@@ -103,10 +104,13 @@ impl<C: FnMut(&Store, WriteBatch) -> Result<(), String>> Writer<C> {
             }
             next = line.try_recv().ok();
         }
+        reach(Step::Gathered);
         match self.write(batch) {
             Ok(changes) => {
+                reach(Step::Marked);
                 self.count(&changes, answers.len());
                 self.hub.publish(changes.arrived);
+                reach(Step::Published);
                 answers.into_iter().for_each(|answer| answer(Ok(())));
             }
             Err(error) => answers.into_iter().for_each(|answer| answer(Err(error))),
