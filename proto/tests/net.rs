@@ -21,7 +21,7 @@ use hushwire_proto::{
         CloseCode, KEYS_ALPN, RELAY_ALPN,
         call::{CALLS_WAITING_MAX, CallError, ConnectError, Connection, Disconnect},
         quic,
-        serve::{Counts, Drained, Listener, Outbox, Peer, ServeLimits, Service, serve},
+        serve::{Counts, Drained, Listener, Peer, Reply, ServeLimits, Service, serve},
         tls::ServerIdentity,
     },
 };
@@ -70,37 +70,33 @@ impl Service for Echo {
         peer
     }
 
-    fn request(
-        self: &Arc<Self>,
-        peer: &Arc<Peer>,
-        request: Frame,
-        out: Outbox,
-    ) -> impl Future<Output = ()> + Send + 'static {
-        self.begun.lock().unwrap().push(request.payload.clone());
+    fn request(self: &Arc<Self>, peer: &Arc<Peer>, request: Bytes, reply: Reply) {
+        self.begun.lock().unwrap().push(request.clone());
         self.begun_count.send_modify(|count| *count += 1);
         let (echo, peer) = (self.clone(), peer.clone());
-        async move {
-            let text = String::from_utf8_lossy(&request.payload).into_owned();
+        tokio::spawn(async move {
+            let text = String::from_utf8_lossy(&request).into_owned();
             let payload = match text.split_once(' ').unwrap_or((&text, "")) {
                 ("never", _) => std::future::pending().await,
                 ("hold", _) => {
                     let _open = echo.gate.acquire().await.unwrap();
-                    request.payload
+                    request
                 }
+                ("small", _) => return reply.send_small(request),
                 ("export", context) => Bytes::copy_from_slice(&peer.export(b"label", context.as_bytes()).unwrap()),
                 ("push", count) => {
                     for number in 0..count.parse::<u64>().unwrap() {
                         let mut payload = vec![0; PUSH_BYTES];
                         payload[..8].copy_from_slice(&number.to_be_bytes());
-                        out.send(Frame { id: RequestId::PUSH, payload: payload.into() }).await.unwrap();
+                        reply.outbox().send(Frame { id: RequestId::PUSH, payload: payload.into() }).await.unwrap();
                         echo.pushed.fetch_add(1, SeqCst);
                     }
                     Bytes::new()
                 }
-                _ => request.payload,
+                _ => request,
             };
-            let _ = out.send(Frame { id: request.id, payload }).await;
-        }
+            reply.send(payload).await;
+        });
     }
 
     fn disconnected(&self, _peer: &Peer) {

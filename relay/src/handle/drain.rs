@@ -11,7 +11,7 @@ use hushwire_proto::{
     relay::{Answer, Deliveries, Delivery, Push, RefusedReason},
 };
 
-use super::{Later, Reply, not_open, refused, storage};
+use super::{Answering, not_open, refused, storage};
 use crate::{
     connection::Connection,
     drains::Place,
@@ -25,29 +25,30 @@ pub(super) fn drain<Q: Queue>(
     connection: &Connection,
     mailbox: MailboxId,
     after: Seq,
-    out: &Outbox,
-) -> Later {
-    let Some(owned) = connection.owned(mailbox) else { return not_open(mailbox) };
+    answering: Answering,
+) {
+    let Some(owned) = connection.owned(mailbox) else { return answering.say(not_open()) };
     let flow = Arc::new(Flow::new(after));
     connection.drains(owned, flow.clone());
     let turn = relay.drains.turn();
-    let (relay, out) = (relay.clone(), out.clone());
-    Box::pin(async move {
+    let relay = relay.clone();
+    tokio::spawn(async move {
         let page = match relay.queue.read(mailbox, after, 0).await {
             Ok(page) => page,
-            Err(error) => return storage(error).into(),
+            Err(error) => return answering.say(storage(error)),
         };
         if after > page.last {
             let detail = format!("the last number of this mailbox is {}; drain from there or before", page.last.0);
-            return refused(RefusedReason::BadRequest, detail).into();
+            return answering.say(refused(RefusedReason::BadRequest, detail));
         }
         let Some(place) = relay.drains.take_over(mailbox, turn) else {
-            return Answer::Draining.into(); // a newer one has it already
+            return answering.say(Answer::Draining); // a newer one has it already
         };
-        let arrivals = relay.queue.arrivals(mailbox);
+        let (arrivals, out) = (relay.queue.arrivals(mailbox), answering.reply.outbox().clone());
+        answering.say(Answer::Draining);
         let drain = Drain { relay, mailbox, flow, out, arrivals, cursor: after, told: after, at_end: false };
-        Reply { answer: Answer::Draining, then: Some(Box::pin(drain.run(place))) }
-    })
+        drain.run(place).await;
+    });
 }
 
 struct Drain<Q> {
