@@ -16,7 +16,7 @@ use crate::{
     connection::Connection,
     drains::Place,
     flow::Flow,
-    queue::{Arrivals, Queue},
+    queue::{Arrivals, Page, Queue},
     service::Relay,
 };
 
@@ -33,6 +33,7 @@ pub(super) fn drain<Q: Queue>(
     let turn = relay.drains.turn();
     let relay = relay.clone();
     tokio::spawn(async move {
+        let arrivals = relay.queue.arrivals(mailbox); // before looking, so that nothing arrives between
         let page = match relay.queue.read(mailbox, after, 0).await {
             Ok(page) => page,
             Err(error) => return answering.say(storage(error)),
@@ -44,10 +45,10 @@ pub(super) fn drain<Q: Queue>(
         let Some(place) = relay.drains.take_over(mailbox, turn) else {
             return answering.say(Answer::Draining); // a newer one has it already
         };
-        let (arrivals, out) = (relay.queue.arrivals(mailbox), answering.reply.outbox().clone());
+        let out = answering.reply.outbox().clone();
         answering.say(Answer::Draining);
         let drain = Drain { relay, mailbox, flow, out, arrivals, cursor: after, told: after, at_end: false };
-        drain.run(place).await;
+        drain.run(place, page).await;
     });
 }
 
@@ -67,20 +68,28 @@ struct Drain<Q> {
 
 impl<Q: Queue> Drain<Q> {
     /// Until a newer drain takes over, the connection ends, or the queue fails.
-    async fn run(mut self, mut place: Place) {
+    async fn run(mut self, mut place: Place, first: Page) {
         let out = self.out.clone();
         tokio::select! {
             () = place.lost() => {}
             () = out.closed() => {}
-            _ = self.give() => {}
+            _ = self.give(first) => {}
         }
     }
 
-    async fn give(&mut self) -> Result<(), OutboxError> {
+    /// `first` was read without its envelopes. Most devices that come have everything: nothing more is read for them.
+    async fn give(&mut self, first: Page) -> Result<(), OutboxError> {
+        let mut known = Some(first).filter(|page| page.last == self.cursor);
         loop {
-            let room = self.flow.room().await;
-            // Logged where it happened; the client comes again when the relay does.
-            let Ok(page) = self.relay.queue.read(self.mailbox, self.cursor, room).await else { return Ok(()) };
+            let page = match known.take() {
+                Some(page) => page,
+                None => {
+                    let room = self.flow.room().await;
+                    // Logged where it happened; the client comes again when the relay does.
+                    let Ok(page) = self.relay.queue.read(self.mailbox, self.cursor, room).await else { return Ok(()) };
+                    page
+                }
+            };
             if page.envelopes.is_empty() {
                 self.cursor = self.cursor.max(page.last);
                 if !self.at_end || page.expired_through > self.told {

@@ -264,19 +264,24 @@ impl<'a> Batch<'a> {
         }
         let tokens: BTreeMap<TokenHash, TokenClass> = tokens.into_iter().collect();
         let mut row = known.unwrap_or_default();
-        for hash in tokens.keys() {
-            if self.token(&of, hash)?.is_none() {
-                row.tokens = row.tokens.saturating_add(1);
+        let mut new = Vec::new();
+        for (hash, class) in tokens {
+            let had = self.token(&of, &hash)?;
+            row.tokens = row.tokens.saturating_add(had.is_none().into());
+            if had != Some(class) {
+                new.push((hash, class));
             }
         }
         if usize::try_from(row.tokens).unwrap_or(usize::MAX) > TOKENS_PER_MAILBOX_MAX {
             return Err(GrantError::TooManyTokens { limit: TOKENS_PER_MAILBOX_MAX });
         }
-        for (hash, class) in tokens {
+        for (hash, class) in new {
             self.writes.put_cf(family, keys::token(&of, &hash), [keys::class_to_byte(class)]);
             self.known.set_token(of, hash, Some(class));
         }
-        self.known.set_mailbox(of, row);
+        if known != Some(row) {
+            self.known.set_mailbox(of, row); // a device that says again what is known waits for no sync
+        }
         let came = &mut self.changes.counted.came;
         came.mailboxes = came.mailboxes.saturating_add(mailboxes.is_some().into());
         self.mailboxes = mailboxes.or(self.mailboxes);

@@ -177,6 +177,17 @@ async fn what_waits_together_is_synced_together() {
 }
 
 #[tokio::test]
+async fn what_is_granted_already_is_not_written_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let queue = filled(dir.path(), 1).await;
+    let before = queue.0.store.position();
+    queue.grant(BOB, vec![(TOKEN, TokenClass::Contact)]).await.unwrap();
+    assert_eq!(queue.0.store.position(), before);
+    queue.grant(BOB, vec![(TOKEN, TokenClass::Request)]).await.unwrap();
+    assert!(queue.0.store.position() > before, "another class is another right");
+}
+
+#[tokio::test]
 async fn a_line_that_is_full_sends_deposits_away_and_lets_acknowledgements_through() {
     let dir = tempfile::tempdir().unwrap();
     let queue = filled(dir.path(), 2).await;
