@@ -72,12 +72,7 @@ impl Answering {
     }
 }
 
-pub(crate) fn handle<Q: Queue>(
-    relay: &Arc<Relay<Q>>,
-    connection: &Connection,
-    request: Request,
-    answering: Answering,
-) {
+pub(crate) fn handle<Q: Queue>(relay: &Arc<Relay<Q>>, connection: &Connection, request: Request, answering: Answering) {
     let count = match &request {
         // What makes room is never refused for being too much.
         Request::Drain { .. } | Request::Acknowledge { .. } | Request::Revoke { .. } => 0,

@@ -49,7 +49,8 @@ use self::{
 };
 use super::{
     AppendError, Arrivals, GrantError, Outcomes, Page, Put, PutMany, Queue, RemoveError, StorageError, Swept, Usage,
-    answered, arrivals::Hub,
+    answered,
+    arrivals::Hub,
     many::{COPIED_MAX, append_each},
 };
 use crate::{metrics::Metrics, quota::Rules};

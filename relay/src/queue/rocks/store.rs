@@ -177,7 +177,8 @@ impl Store {
         options.set_log_level(LogLevel::Warn);
         let failed = |cause| OpenError::Database { path: path.to_owned(), cause };
         let (mut families, forgotten) = families();
-        let there = if path.join("CURRENT").exists() { DB::list_cf(&options, path).map_err(failed)? } else { Vec::new() };
+        let there =
+            if path.join("CURRENT").exists() { DB::list_cf(&options, path).map_err(failed)? } else { Vec::new() };
         let has_hours = there.iter().any(|family| family == keys::HOURS_OF_DEPOSITS);
         if has_hours {
             families.push(ColumnFamilyDescriptor::new(keys::HOURS_OF_DEPOSITS, Options::default()));
