@@ -8,10 +8,10 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
+use bytes::Bytes;
 use hushwire_proto::auth::{EXPORTER_LABEL, Greeted, SessionBinding, SignedInDevice};
-use hushwire_proto::frame::Frame;
 use hushwire_proto::keyserver::{Answer, Refused, RefusedReason, Request};
-use hushwire_proto::net::serve::{Outbox, Peer, Service};
+use hushwire_proto::net::serve::{Peer, Reply, Service};
 
 use crate::handle::{self, Server};
 use crate::limits::{ASKING, Bucket, lock, neighbourhood};
@@ -71,16 +71,11 @@ impl Service for Server {
         Session::new(&peer, Instant::now())
     }
 
-    fn request(
-        self: &Arc<Self>,
-        session: &Arc<Session>,
-        request: Frame,
-        out: Outbox,
-    ) -> impl Future<Output = ()> + Send + 'static {
-        let parsed = Request::parse(&request.payload);
+    fn request(self: &Arc<Self>, session: &Arc<Session>, payload: Bytes, reply: Reply) {
+        let parsed = Request::parse(&payload);
         let admitted = session.admit(parsed.as_ref().map_or(1, handle::cost), Instant::now());
         let (server, session) = (self.clone(), session.clone());
-        async move {
+        tokio::spawn(async move {
             let answer = match (admitted, parsed) {
                 (Err(refused), _) => Answer::Refused(refused),
                 (Ok(()), Err(bad)) => handle::refuse(RefusedReason::BadRequest, bad.to_string()),
@@ -90,8 +85,8 @@ impl Service for Server {
                     handle::storage_failed()
                 }),
             };
-            let _ = out.send(Frame { id: request.id, payload: answer.encode() }).await; // or nobody listens any more
-        }
+            reply.send(answer.encode()).await;
+        });
     }
 
     fn disconnected(&self, _: &Session) {}

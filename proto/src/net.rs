@@ -9,7 +9,7 @@
 //! | [`tls`] | one TLS 1.3 configuration, server identities, pinned public keys |
 //! | [`quic`] | the limits of the transport |
 //! | [`stream`] | frames in from a stream and out to it |
-//! | [`serve`] | the loop of a server |
+//! | [`serve`], `reply.rs` | the loop of a server, the way back of an answer |
 //! | [`call`] | the client's side of a connection |
 //!
 //! Spec: relay §2.
@@ -19,6 +19,7 @@ pub mod call;
 mod connect;
 mod identity;
 pub mod quic;
+mod reply;
 mod reset;
 pub mod serve;
 pub mod stream;

@@ -21,7 +21,7 @@ use hushwire_proto::{
         CloseCode, KEYS_ALPN, RELAY_ALPN,
         call::{CALLS_WAITING_MAX, CallError, ConnectError, Connection, Disconnect},
         quic,
-        serve::{Counts, Drained, Listener, Outbox, Peer, ServeLimits, Service, serve},
+        serve::{Counts, Drained, Listener, Peer, Reply, ServeLimits, Service, serve},
         tls::ServerIdentity,
     },
 };
@@ -70,37 +70,33 @@ impl Service for Echo {
         peer
     }
 
-    fn request(
-        self: &Arc<Self>,
-        peer: &Arc<Peer>,
-        request: Frame,
-        out: Outbox,
-    ) -> impl Future<Output = ()> + Send + 'static {
-        self.begun.lock().unwrap().push(request.payload.clone());
+    fn request(self: &Arc<Self>, peer: &Arc<Peer>, request: Bytes, reply: Reply) {
+        self.begun.lock().unwrap().push(request.clone());
         self.begun_count.send_modify(|count| *count += 1);
         let (echo, peer) = (self.clone(), peer.clone());
-        async move {
-            let text = String::from_utf8_lossy(&request.payload).into_owned();
+        tokio::spawn(async move {
+            let text = String::from_utf8_lossy(&request).into_owned();
             let payload = match text.split_once(' ').unwrap_or((&text, "")) {
                 ("never", _) => std::future::pending().await,
                 ("hold", _) => {
                     let _open = echo.gate.acquire().await.unwrap();
-                    request.payload
+                    request
                 }
+                ("small", _) => return reply.send_small(request),
                 ("export", context) => Bytes::copy_from_slice(&peer.export(b"label", context.as_bytes()).unwrap()),
                 ("push", count) => {
                     for number in 0..count.parse::<u64>().unwrap() {
                         let mut payload = vec![0; PUSH_BYTES];
                         payload[..8].copy_from_slice(&number.to_be_bytes());
-                        out.send(Frame { id: RequestId::PUSH, payload: payload.into() }).await.unwrap();
+                        reply.outbox().send(Frame { id: RequestId::PUSH, payload: payload.into() }).await.unwrap();
                         echo.pushed.fetch_add(1, SeqCst);
                     }
                     Bytes::new()
                 }
-                _ => request.payload,
+                _ => request,
             };
-            let _ = out.send(Frame { id: request.id, payload }).await;
-        }
+            reply.send(payload).await;
+        });
     }
 
     fn disconnected(&self, _peer: &Peer) {
@@ -242,6 +238,28 @@ async fn pushes_whose_receiver_is_dropped_are_thrown_away() {
     let connection = server.connect().await;
     drop(connection.pushes());
     assert_eq!(connection.call("push 8192".into(), LONG).await, Ok(Bytes::new()));
+}
+
+#[tokio::test]
+async fn small_answers_give_the_places_of_their_requests_back_and_large_ones_are_not_small() {
+    let server = Server::start();
+    let connection = server.connect().await;
+    for _ in 0..3 {
+        let calls: Vec<_> =
+            (0..REQUESTS_IN_FLIGHT_MAX).map(|n| connection.start(format!("small {n}").into()).unwrap()).collect();
+        for (n, call) in calls.into_iter().enumerate() {
+            assert_eq!(call.answer(LONG).await, Ok(Bytes::from(format!("small {n}"))));
+        }
+    }
+    let too_large = format!("small {}", "x".repeat(Reply::SMALL_MAX));
+    let unanswered = connection.call(too_large.into(), Duration::from_millis(100)).await;
+    assert_eq!(unanswered, Err(CallError::TimedOut));
+    let calls: Vec<_> = (0..REQUESTS_IN_FLIGHT_MAX).map(|_| connection.start("hold".into()).unwrap()).collect();
+    server.echo.has_begun(4 * REQUESTS_IN_FLIGHT_MAX + 1).await; // its place is free as well
+    server.echo.gate.add_permits(1);
+    for call in calls {
+        assert!(call.answer(LONG).await.is_ok());
+    }
 }
 
 #[tokio::test]

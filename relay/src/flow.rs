@@ -42,14 +42,21 @@ impl Flow {
     /// Bytes that the next push may carry; waits until that is at least the largest envelope.
     pub(crate) async fn room(&self) -> usize {
         loop {
+            if let Some(room) = self.room_now() {
+                return room;
+            }
             let mut shrunk = pin!(self.shrunk.notified());
-            shrunk.as_mut().enable(); // before looking
-            let room = UNACKED_BYTES_MAX.saturating_sub(self.lock().bytes);
-            if room >= ENVELOPE_BYTES_MAX {
-                return room.min(PUSH_BYTES_MAX);
+            shrunk.as_mut().enable(); // before looking again
+            if let Some(room) = self.room_now() {
+                return room;
             }
             shrunk.await;
         }
+    }
+
+    fn room_now(&self) -> Option<usize> {
+        let room = UNACKED_BYTES_MAX.saturating_sub(self.lock().bytes);
+        (room >= ENVELOPE_BYTES_MAX).then(|| room.min(PUSH_BYTES_MAX))
     }
 
     /// These are about to leave.

@@ -1,7 +1,8 @@
 //! What a request does: one match, one file for each kind.
 //!
 //! A handler decides and takes its place in line before it returns, so that requests act in the order of their
-//! arrival; the [`Later`] that it returns waits for the disk.
+//! arrival. What is asked all the time, deposits and acknowledgements, is answered by the queue once it is durable; only
+//! what is rare has a task that waits.
 //!
 //! Spec: relay §3 to §7.
 
@@ -12,17 +13,17 @@ mod many;
 mod put;
 mod tokens;
 
-use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use hushwire_proto::{
-    ids::MailboxId,
     limits::{ENVELOPE_BYTES_MAX, FANOUT_MAX, REQUESTS_IN_FLIGHT_MAX},
-    net::serve::Outbox,
+    net::serve::Reply,
     relay::{Answer, Limits, Refused, RefusedReason, Request, Welcome},
 };
 
 use crate::{
     connection::Connection,
+    metrics::Metrics,
     queue::{Queue, StorageError},
     service::Relay,
 };
@@ -36,30 +37,42 @@ const SPACE_RETRY: Duration = Duration::from_secs(60);
 /// What this relay calls itself.
 const SOFTWARE: &str = concat!("hushwire-relay ", env!("CARGO_PKG_VERSION"));
 
-/// The answer, and what goes on after it.
-pub(crate) struct Reply {
-    pub(crate) answer: Answer,
-    pub(crate) then: Option<Background>,
+/// Says the one answer to a request, and counts it. Keeps nothing that would keep the queue.
+pub(crate) struct Answering {
+    metrics: Arc<Metrics>,
+    reply: Reply,
 }
 
-/// Runs on without being waited for.
-pub(crate) type Background = Pin<Box<dyn Future<Output = ()> + Send>>;
+impl Answering {
+    pub(crate) fn new(metrics: Arc<Metrics>, reply: Reply) -> Self {
+        Self { metrics, reply }
+    }
 
-/// A reply that waits for something.
-pub(crate) type Later = Pin<Box<dyn Future<Output = Reply> + Send>>;
+    /// At once, from any thread. Not for answers that grow with their request.
+    pub(crate) fn say(self, answer: Answer) {
+        self.count(&answer);
+        self.reply.send_small(answer.encode());
+    }
 
-impl From<Answer> for Reply {
-    fn from(answer: Answer) -> Self {
-        Self { answer, then: None }
+    /// Once there is room for it.
+    async fn say_large(self, answer: Answer) {
+        self.count(&answer);
+        self.reply.send(answer.encode()).await;
+    }
+
+    /// In a task that waits for it.
+    fn later(self, answer: impl Future<Output = Answer> + Send + 'static) {
+        tokio::spawn(async move { self.say(answer.await) });
+    }
+
+    fn count(&self, answer: &Answer) {
+        if let Answer::Refused(refused) = answer {
+            self.metrics.refused.count(refused.reason);
+        }
     }
 }
 
-pub(crate) fn handle<Q: Queue>(
-    relay: &Arc<Relay<Q>>,
-    connection: &Connection,
-    request: Request,
-    out: &Outbox,
-) -> Later {
+pub(crate) fn handle<Q: Queue>(relay: &Arc<Relay<Q>>, connection: &Connection, request: Request, answering: Answering) {
     let count = match &request {
         // What makes room is never refused for being too much.
         Request::Drain { .. } | Request::Acknowledge { .. } | Request::Revoke { .. } => 0,
@@ -69,17 +82,17 @@ pub(crate) fn handle<Q: Queue>(
     if count > 0
         && let Err(wait) = connection.address().ask(count)
     {
-        return now(refused_for(RefusedReason::Overloaded, "more requests than one address may make", wait));
+        return answering.say(refused_for(RefusedReason::Overloaded, "more requests than one address may make", wait));
     }
     match request {
-        Request::Hello => now(Answer::Welcome(welcome(relay))),
-        Request::Open { mailbox, proof } => mailbox::open(connection, mailbox, &proof),
-        Request::Grant { mailbox, tokens } => tokens::grant(relay, connection, mailbox, tokens),
-        Request::Revoke { mailbox, hashes } => tokens::revoke(relay, connection, mailbox, hashes),
-        Request::Deposit(deposit) => put::deposit(relay, connection, deposit),
-        Request::DepositMany(many) => many::deposit(relay, connection, many),
-        Request::Drain { mailbox, after } => drain::drain(relay, connection, mailbox, after, out),
-        Request::Acknowledge { mailbox, through } => ack::acknowledge(relay, connection, mailbox, through),
+        Request::Hello => answering.say(Answer::Welcome(welcome(relay))),
+        Request::Open { mailbox, proof } => answering.say(mailbox::open(connection, mailbox, &proof)),
+        Request::Grant { mailbox, tokens } => tokens::grant(relay, connection, mailbox, tokens, answering),
+        Request::Revoke { mailbox, hashes } => tokens::revoke(relay, connection, mailbox, hashes, answering),
+        Request::Deposit(deposit) => put::deposit(relay, connection, deposit, answering),
+        Request::DepositMany(many) => many::deposit(relay, connection, many, answering),
+        Request::Drain { mailbox, after } => drain::drain(relay, connection, mailbox, after, answering),
+        Request::Acknowledge { mailbox, through } => ack::acknowledge(relay, connection, mailbox, through, answering),
     }
 }
 
@@ -100,14 +113,6 @@ fn welcome<Q: Queue>(relay: &Relay<Q>) -> Welcome {
     }
 }
 
-fn now(answer: Answer) -> Later {
-    Box::pin(std::future::ready(answer.into()))
-}
-
-fn later(answer: impl Future<Output = Answer> + Send + 'static) -> Later {
-    Box::pin(async move { answer.await.into() })
-}
-
 pub(crate) fn refused(reason: RefusedReason, detail: impl Into<String>) -> Answer {
     Answer::Refused(Refused { reason, detail: detail.into(), retry_after_ms: 0 })
 }
@@ -117,8 +122,8 @@ fn refused_for(reason: RefusedReason, detail: impl Into<String>, retry_after: Du
     Answer::Refused(Refused { reason, detail: detail.into(), retry_after_ms })
 }
 
-fn not_open(_: MailboxId) -> Later {
-    now(refused(RefusedReason::NotOpen, "open the mailbox on this connection first"))
+fn not_open() -> Answer {
+    refused(RefusedReason::NotOpen, "open the mailbox on this connection first")
 }
 
 fn too_much_in_work() -> Answer {

@@ -20,6 +20,7 @@ use hushwire_proto::{
     ids::{DepositId, MailboxId, Seq, TokenHash, UnixMillis},
     relay::{Delivery, TokenClass},
 };
+use tokio::sync::oneshot;
 
 pub use self::{
     arrivals::Arrivals,
@@ -49,7 +50,14 @@ pub trait Queue: Clone + Send + Sync + 'static {
 
     /// Puts an envelope at the end; done once durable. The same id within the retry window: the same `Seq`, nothing
     /// new, even if the envelope has been removed since.
-    fn append(&self, put: Put, now: UnixMillis) -> impl Future<Output = Result<Seq, AppendError>> + Send + 'static;
+    fn append(&self, put: Put, now: UnixMillis) -> impl Future<Output = Result<Seq, AppendError>> + Send + 'static {
+        let (then, answer) = answered();
+        self.append_then(put, now, then);
+        answer
+    }
+
+    /// The same, and `then` is told, by the thread that knows: it must not block, nor keep the queue.
+    fn append_then(&self, put: Put, now: UnixMillis, then: impl FnOnce(Result<Seq, AppendError>) + Send + 'static);
 
     /// Puts one envelope at the end of many mailboxes; done once durable. What becomes of it at each door is what
     /// [`Self::append`] there would say.
@@ -70,7 +78,14 @@ pub trait Queue: Clone + Send + Sync + 'static {
     fn arrivals(&self, of: MailboxId) -> Arrivals;
 
     /// Forgets everything up to and including `through`. Again, or what is gone: nothing changes.
-    fn remove(&self, of: MailboxId, through: Seq) -> impl Future<Output = Result<(), RemoveError>> + Send + 'static;
+    fn remove(&self, of: MailboxId, through: Seq) -> impl Future<Output = Result<(), RemoveError>> + Send + 'static {
+        let (then, answer) = answered();
+        self.remove_then(of, through, then);
+        answer
+    }
+
+    /// The same, and `then` is told as by [`Self::append_then`].
+    fn remove_then(&self, of: MailboxId, through: Seq, then: impl FnOnce(Result<(), RemoveError>) + Send + 'static);
 
     /// Lets holders of these tokens append; done once durable. Makes the mailbox. All of them or none.
     fn grant(
@@ -132,8 +147,6 @@ pub struct Page {
 pub struct Swept {
     /// Envelopes that expired.
     pub envelopes: u64,
-    /// Deposit ids forgotten.
-    pub deposits: u64,
     /// There is more to do now.
     pub more: bool,
 }
@@ -200,6 +213,16 @@ pub enum GrantError {
     /// The engine.
     #[error(transparent)]
     Storage(#[from] StorageError),
+}
+
+/// Something to be told the answer, and the future that is told. An engine that is gone has failed.
+fn answered<T: Send + 'static, E: From<StorageError> + Send + 'static>()
+-> (impl FnOnce(Result<T, E>) + Send + 'static, impl Future<Output = Result<T, E>> + Send + 'static) {
+    let (say, said) = oneshot::channel();
+    let then = move |answer| {
+        let _ = say.send(answer); // or nobody waits any more
+    };
+    (then, async move { said.await.unwrap_or_else(|_| Err(StorageError::Failed.into())) })
 }
 
 /// How many of `deliveries` fit into one push and into `bytes`.

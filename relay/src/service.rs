@@ -1,11 +1,11 @@
 //! The relay as a service of `hushwire_proto::net`: frames in, requests to [`crate::handle`], answers out.
 
-use std::{convert::Infallible, future::Future, sync::Arc};
+use std::{convert::Infallible, sync::Arc};
 
+use bytes::Bytes;
 use hushwire_proto::{
-    frame::Frame,
-    net::serve::{Outbox, Peer, Service},
-    relay::{Answer, RefusedReason, Request},
+    net::serve::{Peer, Reply, Service},
+    relay::{RefusedReason, Request},
 };
 use tokio::sync::mpsc;
 
@@ -13,7 +13,7 @@ use crate::{
     clock::RelayTime,
     connection::Connection,
     drains::Drains,
-    handle::{Reply, handle, refused},
+    handle::{Answering, handle, refused},
     patience::Patience,
     queue::Queue,
     rates::Addresses,
@@ -46,28 +46,11 @@ impl<Q: Queue> Service for Relay<Q> {
         self.queue.metrics().pressure() < CONNECTIONS_SHED_AT
     }
 
-    fn request(
-        self: &Arc<Self>,
-        connection: &Arc<Connection>,
-        request: Frame,
-        out: Outbox,
-    ) -> impl Future<Output = ()> + Send + 'static {
-        let Frame { id, payload } = request;
-        let reply = Request::parse(&payload).map(|request| handle(self, connection, request, &out));
-        let relay = self.clone();
-        async move {
-            let Reply { answer, then } = match reply {
-                Ok(reply) => reply.await,
-                Err(bad) => refused(RefusedReason::BadRequest, bad.to_string()).into(),
-            };
-            if let Answer::Refused(refused) = &answer {
-                relay.queue.metrics().refused.count(refused.reason);
-            }
-            drop(relay);
-            let sent = out.send(Frame { id, payload: answer.encode() }).await;
-            if let (Ok(()), Some(then)) = (sent, then) {
-                tokio::spawn(then);
-            }
+    fn request(self: &Arc<Self>, connection: &Arc<Connection>, payload: Bytes, reply: Reply) {
+        let answering = Answering::new(self.queue.metrics().clone(), reply);
+        match Request::parse(&payload) {
+            Ok(request) => handle(self, connection, request, answering),
+            Err(bad) => answering.say(refused(RefusedReason::BadRequest, bad.to_string())),
         }
     }
 

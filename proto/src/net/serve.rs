@@ -1,8 +1,8 @@
 //! The loop of a server: who may connect, frames in, answers out, and how it stops.
 //!
-//! A connection is one task, each of its streams has a reader and a writer, each request runs in a task of its own. A
-//! request begins in the order it arrived ([`Service::request`]) and ends whenever it does. What one peer can make a
-//! server hold is bounded in bytes: unread requests wait in the transport, unsent answers in the [`Outbox`].
+//! A connection is one task, each of its streams has a reader and a writer. A request begins in the order it arrived
+//! ([`Service::request`]) and ends whenever its [`Reply`] does. What one peer can make a server hold is bounded in
+//! bytes: unread requests wait in the transport, unsent answers in the [`Outbox`] or in the place of their request.
 //!
 //! Spec: relay §2.
 
@@ -12,6 +12,7 @@ use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
 };
 
+use bytes::Bytes;
 use quinn::{Endpoint, Incoming};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, watch},
@@ -28,6 +29,7 @@ use super::{
 };
 pub use super::{
     admission::{Counts, ServeLimits, subscriber},
+    reply::Reply,
     stream::{Outbox, OutboxError, Outgoing},
 };
 use crate::{
@@ -39,7 +41,7 @@ use crate::{
 const REQUEST_BYTES_IN_FLIGHT: usize = 1024 * 1024;
 
 /// The least a request counts, so that small ones are bounded in number.
-const REQUEST_BYTES_MIN: usize = REQUEST_BYTES_IN_FLIGHT / REQUESTS_IN_FLIGHT_MAX;
+pub(super) const REQUEST_BYTES_MIN: usize = REQUEST_BYTES_IN_FLIGHT / REQUESTS_IN_FLIGHT_MAX;
 
 /// Bytes of answers and pushes that wait for one stream. Three of the largest ordinary frames.
 const OUTBOX_BYTES: usize = 512 * 1024;
@@ -62,17 +64,11 @@ pub trait Service: Send + Sync + 'static {
         true
     }
 
-    /// A request came. What this does before it returns happens in the order of arrival on the stream, and must not
-    /// block; the returned future is the rest and runs beside the others. Answers go to `out` with the id of the
-    /// request, pushes with [`RequestId::PUSH`]. An `out` that is kept stays good for pushes until the connection ends.
+    /// A request came, in the order of arrival on the stream. Must not block: what takes longer goes on in a task or a
+    /// thread that keeps `reply`, beside the others.
     ///
     /// The payload shares memory with what arrived around it: copy what is kept for long.
-    fn request(
-        self: &Arc<Self>,
-        connection: &Arc<Self::Connection>,
-        request: Frame,
-        out: Outbox,
-    ) -> impl Future<Output = ()> + Send + 'static;
+    fn request(self: &Arc<Self>, connection: &Arc<Self::Connection>, payload: Bytes, reply: Reply);
 
     /// No further request will begin; those that have may still be running. Said once for every [`Self::connected`].
     fn disconnected(&self, connection: &Self::Connection);
@@ -350,13 +346,10 @@ impl<S: Service> Server<S> {
             };
             let bytes = u32::try_from(request.payload.len().max(REQUEST_BYTES_MIN)).unwrap_or(u32::MAX);
             let Ok(permit) = requests.clone().acquire_many_owned(bytes).await else { return Ok(()) };
-            let place = reader.take_place();
+            let Frame { id, payload } = request;
+            let reply = Reply::new(id, out.clone(), permit, reader.take_place());
             self.counts.requests.fetch_add(1, Relaxed);
-            let rest = self.service.request(&state, request, out.clone());
-            tokio::spawn(async move {
-                let _permits = (permit, place); // given back even if the request panics
-                rest.await;
-            });
+            self.service.request(&state, payload, reply);
         }
     }
 

@@ -3,7 +3,7 @@
 //! Owns the queue in front of a stream, which is bounded in bytes, and puts many small frames into one write. This is
 //! all that knows how a stream is read and written: a second transport has its own two halves.
 
-use std::sync::Arc;
+use std::{pin::pin, sync::Arc};
 
 use bytes::{Bytes, BytesMut};
 use quinn::{RecvStream, SendStream};
@@ -49,8 +49,16 @@ pub enum OutboxError {
 /// The way to one stream, bounded in bytes. Clones share it; frames leave in the order they were put in.
 #[derive(Clone, Debug)]
 pub struct Outbox {
-    frames: mpsc::UnboundedSender<Frame>, // bounded by `room`
+    frames: mpsc::UnboundedSender<Queued>, // bounded by `room`, and by the places of requests
     room: Arc<Semaphore>,
+}
+
+/// A frame that waits.
+#[derive(Debug)]
+struct Queued {
+    frame: Frame,
+    /// Of the request that it answers; without one it has taken room.
+    place: Option<OwnedSemaphorePermit>,
 }
 
 impl Outbox {
@@ -69,7 +77,7 @@ impl Outbox {
     /// [`OutboxError::Closed`] or [`OutboxError::TooLarge`].
     pub async fn send(&self, frame: Frame) -> Result<(), OutboxError> {
         let room = self.room.acquire_many(cost(&frame)?).await.map_err(|_| OutboxError::Closed)?;
-        self.frames.send(frame).map_err(|_| OutboxError::Closed)?;
+        self.frames.send(Queued { frame, place: None }).map_err(|_| OutboxError::Closed)?;
         room.forget();
         Ok(())
     }
@@ -83,9 +91,14 @@ impl Outbox {
             true => OutboxError::Closed,
             false => OutboxError::Full,
         })?;
-        self.frames.send(frame).map_err(|_| OutboxError::Closed)?;
+        self.frames.send(Queued { frame, place: None }).map_err(|_| OutboxError::Closed)?;
         room.forget();
         Ok(())
+    }
+
+    /// Puts an answer in line that takes no room, because the place of its request is kept until it has left.
+    pub(super) fn answer(&self, frame: Frame, place: OwnedSemaphorePermit) {
+        let _ = self.frames.send(Queued { frame, place: Some(place) }); // or the stream is gone
     }
 
     /// Whether the stream is gone.
@@ -102,16 +115,16 @@ impl Outbox {
 /// The other end of an [`Outbox`].
 #[derive(Debug)]
 pub struct Outgoing {
-    frames: mpsc::UnboundedReceiver<Frame>,
+    frames: mpsc::UnboundedReceiver<Queued>,
     room: Arc<Semaphore>,
 }
 
 impl Outgoing {
     /// The next frame; `None` once no [`Outbox`] is left.
     pub async fn next(&mut self) -> Option<Frame> {
-        let frame = self.frames.recv().await?;
-        self.room.add_permits(queued_bytes(&frame));
-        Some(frame)
+        let queued = self.frames.recv().await?;
+        self.room.add_permits(queued.room());
+        Some(queued.frame)
     }
 
     /// Writes what comes until no [`Outbox`] is left or `finish` says so, then ends the stream and waits until the
@@ -121,38 +134,34 @@ impl Outgoing {
         mut stream: SendStream,
         mut finish: watch::Receiver<bool>,
     ) -> Result<(), WriteStop> {
-        let mut stopped = std::pin::pin!(stream.stopped());
-        let mut finishing = false;
+        let mut stopped = pin!(stream.stopped());
+        let mut finishing = pin!(async move {
+            let _ = finish.wait_for(|finish| *finish).await; // or nobody is left who could say so
+        });
+        let mut is_finishing = false;
         loop {
             let first = tokio::select! {
                 biased;
-                _ = &mut stopped => return Err(WriteStop::Gone),
-                _ = finish.wait_for(|finish| *finish), if !finishing => {
-                    finishing = true;
-                    self.close();
-                    continue;
-                }
                 first = self.frames.recv() => match first {
                     Some(first) => first,
                     None => break,
                 },
+                _ = &mut stopped => return Err(WriteStop::Gone),
+                () = &mut finishing, if !is_finishing => {
+                    is_finishing = true;
+                    self.close();
+                    continue;
+                }
             };
             // Whoever woke this stream is seldom alone: what else is ready to run now may put in more for the same packet.
             tokio::task::yield_now().await;
-            let mut bytes = BytesMut::new();
-            let mut cost = 0;
-            let mut next = Some(first);
-            while let Some(frame) = next {
-                cost += queued_bytes(&frame);
-                // The outbox took no frame that is too large.
-                let _ = frame::encode(&frame, &mut bytes);
-                next = if bytes.len() < WRITE_BYTES { self.frames.try_recv().ok() } else { None };
-            }
-            match timeout(FRAME_DEADLINE, stream.write_chunk(bytes.freeze())).await {
-                Ok(Ok(())) => self.room.add_permits(cost),
+            let (bytes, room, places) = self.gather(first);
+            match timeout(FRAME_DEADLINE, stream.write_chunk(bytes)).await {
+                Ok(Ok(())) => self.room.add_permits(room),
                 Ok(Err(_)) => return Err(WriteStop::Gone),
                 Err(_) => return Err(WriteStop::TooSlow),
             }
+            drop(places);
         }
         stream.finish().map_err(|_| WriteStop::Gone)?;
         match timeout(FRAME_DEADLINE, stopped).await {
@@ -160,6 +169,25 @@ impl Outgoing {
             Ok(_) => Err(WriteStop::Gone),
             Err(_) => Err(WriteStop::TooSlow),
         }
+    }
+
+    /// What waits, as far as it fits into one write: its bytes, the room it had taken, and the places that it keeps
+    /// until it has left.
+    fn gather(&mut self, first: Queued) -> (Bytes, usize, Option<OwnedSemaphorePermit>) {
+        let mut bytes = BytesMut::new();
+        let (mut room, mut places) = (0, None::<OwnedSemaphorePermit>);
+        let mut next = Some(first);
+        while let Some(queued) = next {
+            room += queued.room();
+            // The outbox took no frame that is too large.
+            let _ = frame::encode(&queued.frame, &mut bytes);
+            match (&mut places, queued.place) {
+                (Some(places), Some(place)) => places.merge(place), // all of one connection
+                (places, place) => *places = places.take().or(place),
+            }
+            next = if bytes.len() < WRITE_BYTES { self.frames.try_recv().ok() } else { None };
+        }
+        (bytes.freeze(), room, places)
     }
 
     /// What waits may still leave; nothing more is taken.
@@ -253,6 +281,13 @@ impl FrameReader {
                 Err(_) => return Err(ReadStop::Gone),
             }
         }
+    }
+}
+
+impl Queued {
+    /// What it has taken of the outbox.
+    fn room(&self) -> usize {
+        if self.place.is_some() { 0 } else { queued_bytes(&self.frame) }
     }
 }
 

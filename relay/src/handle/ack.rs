@@ -5,7 +5,7 @@ use hushwire_proto::{
     relay::{Answer, RefusedReason},
 };
 
-use super::{Later, later, not_open, now, refused, storage};
+use super::{Answering, not_open, refused, storage};
 use crate::{
     connection::Connection,
     fail_points::{Step, reach},
@@ -18,18 +18,18 @@ pub(super) fn acknowledge<Q: Queue>(
     connection: &Connection,
     mailbox: MailboxId,
     through: Seq,
-) -> Later {
-    let Some(owned) = connection.owned(mailbox) else { return not_open(mailbox) };
+    answering: Answering,
+) {
+    let Some(owned) = connection.owned(mailbox) else { return answering.say(not_open()) };
     let Some(flow) = connection.drain(owned) else {
-        return now(refused(RefusedReason::BadRequest, "drain the mailbox on this connection first"));
+        return answering.say(refused(RefusedReason::BadRequest, "drain the mailbox on this connection first"));
     };
     if !flow.has_given(through) {
-        return now(refused(RefusedReason::BadRequest, "this was not given out on this connection"));
+        return answering.say(refused(RefusedReason::BadRequest, "this was not given out on this connection"));
     }
     reach(Step::Acknowledging);
-    let removed = relay.queue.remove(owned.id(), through);
-    later(async move {
-        match removed.await {
+    relay.queue.remove_then(owned.id(), through, move |removed| {
+        answering.say(match removed {
             Ok(()) => {
                 reach(Step::Acknowledged);
                 flow.acknowledged(through);
@@ -37,6 +37,6 @@ pub(super) fn acknowledge<Q: Queue>(
             }
             Err(error @ RemoveError::NotGivenYet { .. }) => refused(RefusedReason::BadRequest, error.to_string()),
             Err(RemoveError::Storage(error)) => storage(error),
-        }
-    })
+        });
+    });
 }

@@ -11,13 +11,13 @@ use hushwire_proto::{
     relay::{Answer, Deliveries, Delivery, Push, RefusedReason},
 };
 
-use super::{Later, Reply, not_open, refused, storage};
+use super::{Answering, not_open, refused, storage};
 use crate::{
     connection::Connection,
     drains::Place,
     fail_points::{Step, reach},
     flow::Flow,
-    queue::{Arrivals, Queue},
+    queue::{Arrivals, Page, Queue},
     service::Relay,
 };
 
@@ -26,29 +26,31 @@ pub(super) fn drain<Q: Queue>(
     connection: &Connection,
     mailbox: MailboxId,
     after: Seq,
-    out: &Outbox,
-) -> Later {
-    let Some(owned) = connection.owned(mailbox) else { return not_open(mailbox) };
+    answering: Answering,
+) {
+    let Some(owned) = connection.owned(mailbox) else { return answering.say(not_open()) };
     let flow = Arc::new(Flow::new(after));
     connection.drains(owned, flow.clone());
     let turn = relay.drains.turn();
-    let (relay, out) = (relay.clone(), out.clone());
-    Box::pin(async move {
+    let relay = relay.clone();
+    tokio::spawn(async move {
+        let arrivals = relay.queue.arrivals(mailbox); // before looking, so that nothing arrives between
         let page = match relay.queue.read(mailbox, after, 0).await {
             Ok(page) => page,
-            Err(error) => return storage(error).into(),
+            Err(error) => return answering.say(storage(error)),
         };
         if after > page.last {
             let detail = format!("the last number of this mailbox is {}; drain from there or before", page.last.0);
-            return refused(RefusedReason::BadRequest, detail).into();
+            return answering.say(refused(RefusedReason::BadRequest, detail));
         }
         let Some(place) = relay.drains.take_over(mailbox, turn) else {
-            return Answer::Draining.into(); // a newer one has it already
+            return answering.say(Answer::Draining); // a newer one has it already
         };
-        let arrivals = relay.queue.arrivals(mailbox);
+        let out = answering.reply.outbox().clone();
+        answering.say(Answer::Draining);
         let drain = Drain { relay, mailbox, flow, out, arrivals, cursor: after, told: after, at_end: false };
-        Reply { answer: Answer::Draining, then: Some(Box::pin(drain.run(place))) }
-    })
+        drain.run(place, page).await;
+    });
 }
 
 struct Drain<Q> {
@@ -67,20 +69,28 @@ struct Drain<Q> {
 
 impl<Q: Queue> Drain<Q> {
     /// Until a newer drain takes over, the connection ends, or the queue fails.
-    async fn run(mut self, mut place: Place) {
+    async fn run(mut self, mut place: Place, first: Page) {
         let out = self.out.clone();
         tokio::select! {
             () = place.lost() => {}
             () = out.closed() => {}
-            _ = self.give() => {}
+            _ = self.give(first) => {}
         }
     }
 
-    async fn give(&mut self) -> Result<(), OutboxError> {
+    /// `first` was read without its envelopes. Most devices that come have everything: nothing more is read for them.
+    async fn give(&mut self, first: Page) -> Result<(), OutboxError> {
+        let mut known = Some(first).filter(|page| page.last == self.cursor);
         loop {
-            let room = self.flow.room().await;
-            // Logged where it happened; the client comes again when the relay does.
-            let Ok(page) = self.relay.queue.read(self.mailbox, self.cursor, room).await else { return Ok(()) };
+            let page = match known.take() {
+                Some(page) => page,
+                None => {
+                    let room = self.flow.room().await;
+                    // Logged where it happened; the client comes again when the relay does.
+                    let Ok(page) = self.relay.queue.read(self.mailbox, self.cursor, room).await else { return Ok(()) };
+                    page
+                }
+            };
             if page.envelopes.is_empty() {
                 self.cursor = self.cursor.max(page.last);
                 if !self.at_end || page.expired_through > self.told {

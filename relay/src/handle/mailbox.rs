@@ -7,12 +7,12 @@ use hushwire_proto::{
     relay::{Answer, RefusedReason},
 };
 
-use super::{Later, now, refused};
+use super::refused;
 use crate::connection::{Connection, OpenRefused};
 
 /// Makes nothing on disk: a mailbox that was never granted a token costs nothing.
-pub(super) fn open(connection: &Connection, mailbox: MailboxId, proof: &SignatureBytes) -> Later {
-    now(match connection.open(mailbox, proof) {
+pub(super) fn open(connection: &Connection, mailbox: MailboxId, proof: &SignatureBytes) -> Answer {
+    match connection.open(mailbox, proof) {
         Ok(()) => Answer::Opened,
         Err(OpenRefused::BadProof) => refused(RefusedReason::BadProof, BadProof.to_string()),
         Err(OpenRefused::Sender) => {
@@ -22,5 +22,5 @@ pub(super) fn open(connection: &Connection, mailbox: MailboxId, proof: &Signatur
             RefusedReason::TooMany,
             format!("a connection has at most {MAILBOXES_PER_CONNECTION_MAX} mailboxes open"),
         ),
-    })
+    }
 }

@@ -7,24 +7,24 @@ use hushwire_proto::{
     relay::{Answer, DepositMany, Door, Outcome, RefusedReason, StoredMany},
 };
 
-use super::{Later, SPACE_RETRY, later, now, put, refused, storage, too_much_in_work};
+use super::{Answering, SPACE_RETRY, put, refused, storage, too_much_in_work};
 use crate::{
     connection::Connection,
     queue::{AppendError, PutDoor, PutMany, Queue, StorageError},
     service::Relay,
 };
 
-pub(super) fn deposit<Q: Queue>(relay: &Relay<Q>, connection: &Connection, deposit: DepositMany) -> Later {
+pub(super) fn deposit<Q: Queue>(relay: &Relay<Q>, connection: &Connection, deposit: DepositMany, answering: Answering) {
     if connection.deposits().is_err() {
-        return now(refused(RefusedReason::OwnerMayNotDeposit, put::IS_OWNER));
+        return answering.say(refused(RefusedReason::OwnerMayNotDeposit, put::IS_OWNER));
     }
     let DepositMany { envelope, doors } = deposit;
     let bytes = envelope.len().saturating_add(doors.len().saturating_mul(FANOUT_ENTRY_BYTES));
-    let Some(held) = connection.address().hold(bytes) else { return now(too_much_in_work()) };
+    let Some(held) = connection.address().hold(bytes) else { return answering.say(too_much_in_work()) };
     let doors = doors.into_iter().map(|Door { mailbox, token, id }| PutDoor { mailbox, token: token.hash(), id });
     let many = PutMany { envelope, doors: doors.collect() };
-    let (queue, stored) = (relay.queue.clone(), relay.queue.append_many(many, relay.time.now()));
-    later(async move {
+    let (metrics, stored) = (relay.queue.metrics().clone(), relay.queue.append_many(many, relay.time.now()));
+    tokio::spawn(async move {
         let mut outcomes = Vec::new();
         let mut retry_after = Duration::ZERO;
         let stored = stored.await;
@@ -36,9 +36,9 @@ pub(super) fn deposit<Q: Queue>(relay: &Relay<Q>, connection: &Connection, depos
                 Err(AppendError::Full(_)) => (Outcome::Full, Err(RefusedReason::MailboxFull)),
                 Err(AppendError::NoSpace) => (Outcome::Later, Err(RefusedReason::StorageFull)),
                 Err(AppendError::Storage(StorageError::Busy)) => (Outcome::Later, Err(RefusedReason::Overloaded)),
-                Err(AppendError::Storage(failed @ StorageError::Failed)) => return storage(failed),
+                Err(AppendError::Storage(failed @ StorageError::Failed)) => return answering.say(storage(failed)),
             };
-            queue.metrics().deposited(counted);
+            metrics.deposited(counted);
             retry_after = match outcome {
                 Outcome::Stored | Outcome::NoSuchDoor => retry_after,
                 Outcome::Full => retry_after.max(put::FULL_RETRY),
@@ -47,6 +47,6 @@ pub(super) fn deposit<Q: Queue>(relay: &Relay<Q>, connection: &Connection, depos
             outcomes.push(outcome);
         }
         let retry_after_ms = u64::try_from(retry_after.as_millis()).unwrap_or(u64::MAX);
-        Answer::StoredMany(StoredMany { outcomes, retry_after_ms })
-    })
+        answering.say_large(Answer::StoredMany(StoredMany { outcomes, retry_after_ms })).await;
+    });
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hushwire_proto::relay::{Answer, Deposit, RefusedReason};
 
-use super::{Later, later, no_space, now, refused, refused_for, storage, too_much_in_work};
+use super::{Answering, no_space, refused, refused_for, storage, too_much_in_work};
 use crate::{
     connection::Connection,
     fail_points::{Step, reach},
@@ -18,19 +18,17 @@ pub(super) const FULL_RETRY: Duration = Duration::from_secs(10 * 60);
 /// Why a connection deposits nothing.
 pub(super) const IS_OWNER: &str = "this connection owns a mailbox; deposit on another one";
 
-pub(super) fn deposit<Q: Queue>(relay: &Relay<Q>, connection: &Connection, deposit: Deposit) -> Later {
+pub(super) fn deposit<Q: Queue>(relay: &Relay<Q>, connection: &Connection, deposit: Deposit, answering: Answering) {
     if connection.deposits().is_err() {
-        return now(refused(RefusedReason::OwnerMayNotDeposit, IS_OWNER));
+        return answering.say(refused(RefusedReason::OwnerMayNotDeposit, IS_OWNER));
     }
     reach(Step::Received);
     let Deposit { mailbox, token, id, envelope } = deposit;
-    let Some(held) = connection.address().hold(envelope.len()) else { return now(too_much_in_work()) };
-    let Some(turn) = relay.patience.take_turn() else { return now(storage(StorageError::Busy)) };
+    let Some(held) = connection.address().hold(envelope.len()) else { return answering.say(too_much_in_work()) };
+    let Some(turn) = relay.patience.take_turn() else { return answering.say(storage(StorageError::Busy)) };
     let held = (held, turn);
     let put = Put { mailbox, token: token.hash(), id, envelope };
-    let (queue, stored) = (relay.queue.clone(), relay.queue.append(put, relay.time.now()));
-    later(async move {
-        let stored = stored.await;
+    relay.queue.append_then(put, relay.time.now(), move |stored| {
         drop(held);
         reach(Step::Answering);
         let answer = match stored {
@@ -40,10 +38,10 @@ pub(super) fn deposit<Q: Queue>(relay: &Relay<Q>, connection: &Connection, depos
             Err(AppendError::NoSpace) => no_space(),
             Err(AppendError::Storage(error)) => storage(error),
         };
-        queue.metrics().deposited(match &answer {
+        answering.metrics.deposited(match &answer {
             Answer::Refused(refused) => Err(refused.reason),
             _ => Ok(()),
         });
-        answer
-    })
+        answering.say(answer);
+    });
 }

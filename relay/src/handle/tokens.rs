@@ -5,7 +5,7 @@ use hushwire_proto::{
     relay::{Answer, RefusedReason, TokenClass},
 };
 
-use super::{Later, later, no_space, not_open, refused, storage};
+use super::{Answering, no_space, not_open, refused, storage};
 use crate::{
     connection::Connection,
     queue::{GrantError, Queue},
@@ -17,10 +17,11 @@ pub(super) fn grant<Q: Queue>(
     connection: &Connection,
     mailbox: MailboxId,
     tokens: Vec<(TokenHash, TokenClass)>,
-) -> Later {
-    let Some(owned) = connection.owned(mailbox) else { return not_open(mailbox) };
+    answering: Answering,
+) {
+    let Some(owned) = connection.owned(mailbox) else { return answering.say(not_open()) };
     let granted = relay.queue.grant(owned.id(), tokens);
-    later(async move {
+    answering.later(async move {
         match granted.await {
             Ok(()) => Answer::Granted,
             Err(GrantError::Storage(error)) => storage(error),
@@ -29,7 +30,7 @@ pub(super) fn grant<Q: Queue>(
                 refused(RefusedReason::TooMany, many.to_string())
             }
         }
-    })
+    });
 }
 
 pub(super) fn revoke<Q: Queue>(
@@ -37,8 +38,9 @@ pub(super) fn revoke<Q: Queue>(
     connection: &Connection,
     mailbox: MailboxId,
     hashes: Vec<TokenHash>,
-) -> Later {
-    let Some(owned) = connection.owned(mailbox) else { return not_open(mailbox) };
+    answering: Answering,
+) {
+    let Some(owned) = connection.owned(mailbox) else { return answering.say(not_open()) };
     let revoked = relay.queue.revoke(owned.id(), hashes);
-    later(async move { revoked.await.map_or_else(storage, |()| Answer::Revoked) })
+    answering.later(async move { revoked.await.map_or_else(storage, |()| Answer::Revoked) });
 }

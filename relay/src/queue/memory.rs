@@ -136,10 +136,7 @@ impl MemoryQueue {
                 self.metrics.went(mailbox.drop_oldest());
                 swept.envelopes = swept.envelopes.saturating_add(1);
             }
-            let remembered = mailbox.deposits.len();
             mailbox.deposits.retain(|_, (_, first)| self.rules.remembers(*first, now));
-            let forgotten = remembered.saturating_sub(mailbox.deposits.len());
-            swept.deposits = swept.deposits.saturating_add(bytes_of(forgotten));
         }
         self.metrics.expired.add(swept.envelopes);
         swept
@@ -173,8 +170,8 @@ impl Queue for MemoryQueue {
         future::ready(Ok(usage))
     }
 
-    fn append(&self, put: Put, now: UnixMillis) -> impl Future<Output = Result<Seq, AppendError>> + Send + 'static {
-        future::ready(self.append_now(put, now))
+    fn append_then(&self, put: Put, now: UnixMillis, then: impl FnOnce(Result<Seq, AppendError>) + Send + 'static) {
+        then(self.append_now(put, now));
     }
 
     fn read(
@@ -190,8 +187,8 @@ impl Queue for MemoryQueue {
         self.hub.arrivals(of)
     }
 
-    fn remove(&self, of: MailboxId, through: Seq) -> impl Future<Output = Result<(), RemoveError>> + Send + 'static {
-        future::ready(self.remove_now(of, through))
+    fn remove_then(&self, of: MailboxId, through: Seq, then: impl FnOnce(Result<(), RemoveError>) + Send + 'static) {
+        then(self.remove_now(of, through));
     }
 
     fn grant(

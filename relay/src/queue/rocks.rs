@@ -5,6 +5,7 @@
 //! | `rocks/keys.rs` | the bytes of rows |
 //! | `rocks/store.rs` | options of the database, typed reads |
 //! | `rocks/batch.rs` | what a job writes |
+//! | `rocks/known.rs` | what the writer remembers |
 //! | `rocks/bodies.rs` | what many mailboxes have together |
 //! | `rocks/writer.rs` | the thread: gather, write, sync, answer |
 //! | `rocks/tidy.rs` | giving room back |
@@ -13,6 +14,7 @@
 mod batch;
 mod bodies;
 mod keys;
+mod known;
 mod mark;
 mod store;
 #[cfg(test)]
@@ -25,6 +27,7 @@ use std::{
     future::Future,
     io,
     path::{Path, PathBuf},
+    pin::Pin,
     sync::Arc,
     thread::{Builder, JoinHandle},
 };
@@ -35,16 +38,18 @@ use hushwire_proto::{
     relay::TokenClass,
 };
 use rocksdb::WriteBatch;
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 
 use self::{
     keys::BodyId,
+    known::Known,
     mark::Mark,
     store::Store,
-    writer::{Job, Reply, Waiting, Writer},
+    writer::{Job, Then, Waiting, Writer},
 };
 use super::{
     AppendError, Arrivals, GrantError, Outcomes, Page, Put, PutMany, Queue, RemoveError, StorageError, Swept, Usage,
+    answered,
     arrivals::Hub,
     many::{COPIED_MAX, append_each},
 };
@@ -155,7 +160,7 @@ pub struct RocksQueue(Arc<Inner>);
 /// A part of a job to many.
 struct Asked {
     doors: usize,
-    answer: Option<oneshot::Receiver<Result<Outcomes, StorageError>>>,
+    answer: Pin<Box<dyn Future<Output = Result<Outcomes, StorageError>> + Send>>,
 }
 
 struct Inner {
@@ -230,6 +235,7 @@ impl RocksQueue {
             deposits: deposits.clone(),
             commit,
             failed: failing,
+            known: Known::default(),
         };
         let writer = Builder::new().name("queue-writer".to_owned()).spawn(move || writer.run(waiting));
         let writer = writer.map_err(|cause| OpenError::System { path: "queue-writer".into(), cause })?;
@@ -257,39 +263,37 @@ impl RocksQueue {
         let mut asked = Vec::new();
         for doors in doors.chunks(DOORS_PER_JOB) {
             let place = places.split(cost(doors.len())).ok_or(StorageError::Busy)?;
-            let (reply, answer) = oneshot::channel();
+            let (then, answer) = answered();
             let many = PutMany { envelope: envelope.clone(), doors: doors.to_vec() };
-            let waiting = Waiting { job: Job::AppendMany(many, body, now, reply), place };
-            let taken = self.0.line.as_ref().is_some_and(|line| line.send(waiting).is_ok());
-            asked.push(Asked { doors: doors.len(), answer: taken.then_some(answer) });
+            self.wait(Waiting { job: Job::AppendMany(many, body, now, Box::new(then)), place });
+            asked.push(Asked { doors: doors.len(), answer: Box::pin(answer) });
         }
         Ok(asked)
     }
 
-    /// Takes a place in line now. The answer comes when it is durable.
-    fn ask<T, E: From<StorageError>, J: FnOnce(Reply<T, E>) -> Job>(
+    /// Takes a place in line now. `then` is told by the writer, or at once that there is none.
+    fn ask<T, E: From<StorageError>>(
         &self,
         room: &Arc<Semaphore>,
         bytes: usize,
-        job: J,
-    ) -> impl Future<Output = Result<T, E>> + use<T, E, J> {
+        then: impl FnOnce(Result<T, E>) + Send + 'static,
+        job: impl FnOnce(Then<T, E>) -> Job,
+    ) {
         if Arc::ptr_eq(room, &self.0.deposits) {
             self.0.metrics.backlog.set(waiting(room));
         }
         let cost = u32::try_from(bytes.saturating_add(JOB_BYTES)).unwrap_or(u32::MAX);
-        let (reply, answer) = oneshot::channel();
-        let asked = match room.clone().try_acquire_many_owned(cost) {
-            Err(_) => Err(StorageError::Busy),
-            Ok(place) => {
-                let waiting = Waiting { job: job(reply), place };
-                let taken = self.0.line.as_ref().is_some_and(|line| line.send(waiting).is_ok());
-                reach(Step::Waiting);
-                if taken { Ok(()) } else { Err(StorageError::Failed) }
-            }
-        };
-        async move {
-            asked?;
-            answer.await.unwrap_or_else(|_| Err(StorageError::Failed.into()))
+        match room.clone().try_acquire_many_owned(cost) {
+            Ok(place) => self.wait(Waiting { job: job(Box::new(then)), place }),
+            Err(_) => then(Err(StorageError::Busy.into())),
+        }
+    }
+
+    /// If the writer is gone so is the process, and nobody is told.
+    fn wait(&self, waiting: Waiting) {
+        if let Some(line) = &self.0.line {
+            let _ = line.send(waiting);
+            reach(Step::Waiting);
         }
     }
 }
@@ -316,8 +320,8 @@ impl Queue for RocksQueue {
         }
     }
 
-    fn append(&self, put: Put, now: UnixMillis) -> impl Future<Output = Result<Seq, AppendError>> + Send + 'static {
-        self.ask(&self.0.deposits, put.envelope.len(), move |reply| Job::Append(put, now, reply))
+    fn append_then(&self, put: Put, now: UnixMillis, then: impl FnOnce(Result<Seq, AppendError>) + Send + 'static) {
+        self.ask(&self.0.deposits, put.envelope.len(), then, move |then| Job::Append(put, now, then));
     }
 
     fn append_many(&self, many: PutMany, now: UnixMillis) -> impl Future<Output = Outcomes> + Send + 'static {
@@ -331,11 +335,7 @@ impl Queue for RocksQueue {
             };
             let mut outcomes = Vec::with_capacity(doors);
             for Asked { doors, answer } in jobs {
-                let answered = match answer {
-                    Some(answer) => answer.await.unwrap_or(Err(StorageError::Failed)),
-                    None => Err(StorageError::Failed),
-                };
-                outcomes.extend(answered.unwrap_or_else(|error| vec![Err(error.into()); doors]));
+                outcomes.extend(answer.await.unwrap_or_else(|error| vec![Err(error.into()); doors]));
             }
             outcomes
         }
@@ -358,8 +358,8 @@ impl Queue for RocksQueue {
         self.0.hub.arrivals(of)
     }
 
-    fn remove(&self, of: MailboxId, through: Seq) -> impl Future<Output = Result<(), RemoveError>> + Send + 'static {
-        self.ask(&self.0.others, 0, move |reply| Job::Remove(of, through, reply))
+    fn remove_then(&self, of: MailboxId, through: Seq, then: impl FnOnce(Result<(), RemoveError>) + Send + 'static) {
+        self.ask(&self.0.others, 0, then, move |then| Job::Remove(of, through, then));
     }
 
     fn grant(
@@ -368,7 +368,9 @@ impl Queue for RocksQueue {
         tokens: Vec<(TokenHash, TokenClass)>,
     ) -> impl Future<Output = Result<(), GrantError>> + Send + 'static {
         let bytes = tokens.len().saturating_mul(TOKEN_BYTES);
-        self.ask(&self.0.others, bytes, move |reply| Job::Grant(of, tokens, reply))
+        let (then, answer) = answered();
+        self.ask(&self.0.others, bytes, then, move |then| Job::Grant(of, tokens, then));
+        answer
     }
 
     fn revoke(
@@ -377,11 +379,15 @@ impl Queue for RocksQueue {
         hashes: Vec<TokenHash>,
     ) -> impl Future<Output = Result<(), StorageError>> + Send + 'static {
         let bytes = hashes.len().saturating_mul(TOKEN_BYTES);
-        self.ask(&self.0.others, bytes, move |reply| Job::Revoke(of, hashes, reply))
+        let (then, answer) = answered();
+        self.ask(&self.0.others, bytes, then, move |then| Job::Revoke(of, hashes, then));
+        answer
     }
 
     fn expire(&self, now: UnixMillis) -> impl Future<Output = Result<Swept, StorageError>> + Send + 'static {
-        self.ask(&self.0.others, 0, move |reply| Job::Expire(now, reply))
+        let (then, answer) = answered();
+        self.ask(&self.0.others, 0, then, move |then| Job::Expire(now, then));
+        answer
     }
 
     fn kept_time(&self) -> Option<UnixMillis> {

@@ -1,18 +1,19 @@
 //! What one batch will write, decided job by job. Each decision sees what those before it in the batch have done, and
 //! stages either all of its rows or none.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use hushwire_proto::{
     ids::{DepositId, MailboxId, Seq, TokenHash, UnixMillis},
     limits::TOKENS_PER_MAILBOX_MAX,
     relay::{Delivery, TokenClass},
 };
-use rocksdb::WriteBatch;
+use rocksdb::{ColumnFamily, WriteBatch};
 
 use super::{
     bodies::Bodies,
     keys::{self, Body, BodyId, DepositRow, EnvelopeHead, Hour, MailboxRow},
+    known::Known,
     store::{Family, Store},
 };
 use crate::{
@@ -25,7 +26,8 @@ use crate::{
 const SWEEP_ROWS_MAX: u64 = 1024;
 
 /// Removals up to here are a deletion each, which later reads step over cheaply; a longer one, after a device was
-/// away, is one range.
+/// away, is one range. Each envelope is written once and deleted once, so that a single deletion is enough: what comes
+/// and goes before its rows are written out leaves nothing.
 const POINT_DELETIONS_MAX: u64 = 512;
 
 /// What is true once the rows are written.
@@ -34,6 +36,8 @@ pub(super) struct Changes {
     /// For whoever waits for them.
     pub(super) arrived: Vec<(MailboxId, Delivery)>,
     pub(super) counted: Counted,
+    /// Deposit ids of before this are forgotten.
+    pub(super) forgets_before: Option<UnixMillis>,
 }
 
 /// For the metrics.
@@ -56,58 +60,73 @@ pub(super) struct Batch<'a> {
     low: bool,
     /// No new mailboxes.
     crowded: bool,
+    families: Families<'a>,
     writes: WriteBatch,
-    rows: BTreeMap<MailboxId, MailboxRow>,
-    tokens: BTreeMap<(MailboxId, TokenHash), Option<TokenClass>>,
-    deposits: BTreeMap<(MailboxId, DepositId), DepositRow>,
+    known: &'a mut Known,
+    deposits: HashMap<(MailboxId, DepositId), DepositRow>,
     mailboxes: Option<u64>,
-    first_new: BTreeMap<MailboxId, Seq>,
-    arrived: Vec<(MailboxId, Delivery)>,
-    counted: Counted,
+    changes: Changes,
     bodies: Bodies,
     value: Vec<u8>,
 }
 
+/// Where rows go that are written all the time.
+struct Families<'a> {
+    mailboxes: &'a ColumnFamily,
+    envelopes: &'a ColumnFamily,
+    hours: &'a ColumnFamily,
+    deposits: &'a ColumnFamily,
+}
+
 impl<'a> Batch<'a> {
-    pub(super) fn new(store: &'a Store, rules: &'a Rules, metrics: &Metrics) -> Self {
-        Self {
+    pub(super) fn new(
+        store: &'a Store,
+        rules: &'a Rules,
+        metrics: &Metrics,
+        known: &'a mut Known,
+    ) -> Result<Self, StorageError> {
+        known.begin();
+        Ok(Self {
             store,
             rules,
             low: metrics.is_low(),
             crowded: metrics.pressure() >= MAILBOXES_SHED_AT,
+            families: Families {
+                mailboxes: store.family(Family::Mailboxes)?,
+                envelopes: store.family(Family::Envelopes)?,
+                hours: store.family(Family::EnvelopeHours)?,
+                deposits: store.family(Family::Deposits)?,
+            },
             writes: WriteBatch::default(),
-            rows: BTreeMap::new(),
-            tokens: BTreeMap::new(),
-            deposits: BTreeMap::new(),
+            known,
+            deposits: HashMap::new(),
             mailboxes: None,
-            first_new: BTreeMap::new(),
-            arrived: Vec::new(),
-            counted: Counted::default(),
+            changes: Changes::default(),
             bodies: Bodies::default(),
             value: Vec::new(),
-        }
+        })
     }
 
     pub(super) fn bytes(&self) -> usize {
         self.writes.size_in_bytes()
     }
 
-    /// Whether one of these envelopes is only in this batch, so that the store cannot be asked for it.
-    pub(super) fn appends(&self, to: &MailboxId, through: Seq) -> bool {
-        self.first_new.get(to).is_some_and(|first| *first <= through)
+    /// Whether a removal up to there needs what is only in this batch, so that the store cannot be asked for it.
+    pub(super) fn must_wait(&self, of: &MailboxId, through: Seq) -> bool {
+        self.known.is_new(of, through)
+            && (self.known.sum(of, through).is_none()
+                || self.known.row(of).is_some_and(|row| row.shared > row.removed_through))
     }
 
     /// The rows, and what they change.
     pub(super) fn finish(mut self) -> Result<(WriteBatch, Changes), StorageError> {
-        let family = self.store.family(Family::Mailboxes)?;
-        for (id, row) in &self.rows {
-            self.writes.put_cf(family, id.as_bytes(), row.to_bytes());
-        }
+        let (writes, mailboxes) = (&mut self.writes, self.families.mailboxes);
+        self.known.finish(|id, row| writes.put_cf(mailboxes, id.as_bytes(), row.to_bytes()));
         if let Some(count) = self.mailboxes {
             self.writes.put(keys::MAILBOXES_KEY, count.to_be_bytes());
         }
         self.bodies.finish(self.store, &mut self.writes)?;
-        Ok((self.writes, Changes { arrived: self.arrived, counted: self.counted }))
+        Ok((self.writes, self.changes))
     }
 
     /// An unknown mailbox and a wrong token are the same lookup of one key that is not there: who asks cannot tell
@@ -137,17 +156,12 @@ impl<'a> Batch<'a> {
         }
         let bytes = u64::try_from(envelope.len()).unwrap_or(u64::MAX);
         self.rules.admit(row.used(), class, bytes)?;
-        let [envelopes, hours, deposits, deposit_hours] =
-            [Family::Envelopes, Family::EnvelopeHours, Family::Deposits, Family::DepositHours]
-                .map(|family| self.store.family(family));
-        let (envelopes, hours, deposits, deposit_hours) = (envelopes?, hours?, deposits?, deposit_hours?);
-
         row.last = Seq(row.last.0.saturating_add(1));
         row.put = row.put.plus(class, bytes);
         let hour = Hour::of(now);
         if row.hour != hour {
             row.hour = hour;
-            self.writes.put_cf(hours, keys::envelope_hour(hour, &mailbox), []);
+            self.writes.put_cf(self.families.hours, keys::envelope_hour(hour, &mailbox), []);
         }
         self.value.clear();
         EnvelopeHead { stored_at: now, put: row.put }.write(&mut self.value);
@@ -159,21 +173,20 @@ impl<'a> Batch<'a> {
                 row.shared = row.last;
             }
         }
-        self.writes.put_cf(envelopes, keys::envelope(&mailbox, row.last), &self.value);
+        self.writes.put_cf(self.families.envelopes, keys::envelope(&mailbox, row.last), &self.value);
         let deposit = DepositRow { seq: row.last, first: now };
-        self.writes.put_cf(deposits, keys::deposit(&mailbox, &id), deposit.to_bytes());
-        self.writes.put_cf(deposit_hours, keys::deposit_hour(hour, &mailbox, &id), []);
+        self.writes.put_cf(self.families.deposits, keys::deposit(&mailbox, &id), deposit.to_bytes());
 
-        self.counted.came.envelopes = self.counted.came.envelopes.saturating_add(1);
-        self.counted.came.bytes = self.counted.came.bytes.saturating_add(bytes);
-        self.rows.insert(mailbox, row);
-        self.first_new.entry(mailbox).or_insert(row.last);
+        let came = &mut self.changes.counted.came;
+        came.envelopes = came.envelopes.saturating_add(1);
+        came.bytes = came.bytes.saturating_add(bytes);
+        self.known.set_mailbox(mailbox, row);
         self.deposits.insert((mailbox, id), deposit);
-        self.arrived.push((mailbox, Delivery { seq: row.last, stored_at: now, envelope }));
+        self.changes.arrived.push((mailbox, Delivery { seq: row.last, stored_at: now, envelope }));
         Ok(row.last)
     }
 
-    /// Only where [`Self::appends`] is false: the head of the last envelope to go is read from the store.
+    /// Only where [`Self::must_wait`] is false.
     pub(super) fn remove(&mut self, of: MailboxId, through: Seq) -> Result<(), RemoveError> {
         let row = self.mailbox(&of)?;
         let last = row.map_or(Seq(0), |row| row.last);
@@ -183,7 +196,8 @@ impl<'a> Batch<'a> {
         match row {
             Some(row) if through > row.removed_through => {
                 let removed = self.remove_known(of, row, through)?;
-                self.counted.acknowledged = self.counted.acknowledged.saturating_add(removed);
+                let acknowledged = &mut self.changes.counted.acknowledged;
+                *acknowledged = acknowledged.saturating_add(removed);
                 Ok(())
             }
             _ => Ok(()),
@@ -192,8 +206,11 @@ impl<'a> Batch<'a> {
 
     /// How many it were.
     fn remove_known(&mut self, of: MailboxId, mut row: MailboxRow, through: Seq) -> Result<u64, StorageError> {
-        let envelopes = self.store.family(Family::Envelopes)?;
-        let head = self.store.head(&of, through)?.ok_or(StorageError::Failed)?;
+        let envelopes = self.families.envelopes;
+        let put = match self.known.sum(&of, through) {
+            Some(put) => put,
+            None => self.store.head(&of, through)?.ok_or(StorageError::Failed)?.put,
+        };
         let first = row.removed_through.0.saturating_add(1);
         if row.shared > row.removed_through {
             self.release(&of, Seq(first), through.min(row.shared))?;
@@ -201,18 +218,18 @@ impl<'a> Batch<'a> {
         let count = through.0.saturating_sub(row.removed_through.0);
         if count <= POINT_DELETIONS_MAX {
             for seq in first..=through.0 {
-                self.writes.delete_cf(envelopes, keys::envelope(&of, Seq(seq)));
+                self.writes.single_delete_cf(envelopes, keys::envelope(&of, Seq(seq)));
             }
         } else {
             let (from, to) = (Seq(first), Seq(through.0.saturating_add(1)));
             self.writes.delete_range_cf(envelopes, keys::envelope(&of, from), keys::envelope(&of, to));
         }
-        let gone = &mut self.counted.gone;
+        let gone = &mut self.changes.counted.gone;
         gone.envelopes = gone.envelopes.saturating_add(count);
-        gone.bytes = gone.bytes.saturating_add(head.put.minus(row.gone).bytes);
-        row.gone = head.put;
+        gone.bytes = gone.bytes.saturating_add(put.minus(row.gone).bytes);
+        row.gone = put;
         row.removed_through = through;
-        self.rows.insert(of, row);
+        self.known.set_mailbox(of, row);
         Ok(count)
     }
 
@@ -247,20 +264,26 @@ impl<'a> Batch<'a> {
         }
         let tokens: BTreeMap<TokenHash, TokenClass> = tokens.into_iter().collect();
         let mut row = known.unwrap_or_default();
-        for hash in tokens.keys() {
-            if self.token(&of, hash)?.is_none() {
-                row.tokens = row.tokens.saturating_add(1);
+        let mut new = Vec::new();
+        for (hash, class) in tokens {
+            let had = self.token(&of, &hash)?;
+            row.tokens = row.tokens.saturating_add(had.is_none().into());
+            if had != Some(class) {
+                new.push((hash, class));
             }
         }
         if usize::try_from(row.tokens).unwrap_or(usize::MAX) > TOKENS_PER_MAILBOX_MAX {
             return Err(GrantError::TooManyTokens { limit: TOKENS_PER_MAILBOX_MAX });
         }
-        for (hash, class) in tokens {
+        for (hash, class) in new {
             self.writes.put_cf(family, keys::token(&of, &hash), [keys::class_to_byte(class)]);
-            self.tokens.insert((of, hash), Some(class));
+            self.known.set_token(of, hash, Some(class));
         }
-        self.rows.insert(of, row);
-        self.counted.came.mailboxes = self.counted.came.mailboxes.saturating_add(mailboxes.is_some().into());
+        if known != Some(row) {
+            self.known.set_mailbox(of, row); // a device that says again what is known waits for no sync
+        }
+        let came = &mut self.changes.counted.came;
+        came.mailboxes = came.mailboxes.saturating_add(mailboxes.is_some().into());
         self.mailboxes = mailboxes.or(self.mailboxes);
         Ok(())
     }
@@ -278,10 +301,10 @@ impl<'a> Batch<'a> {
         }
         for hash in known {
             self.writes.delete_cf(family, keys::token(&of, &hash));
-            self.tokens.insert((of, hash), None);
+            self.known.set_token(of, hash, None);
             row.tokens = row.tokens.saturating_sub(1);
         }
-        self.rows.insert(of, row);
+        self.known.set_mailbox(of, row);
         Ok(())
     }
 
@@ -290,14 +313,14 @@ impl<'a> Batch<'a> {
         let mut swept = Swept::default();
         self.writes.put(keys::TIME_KEY, now.0.to_be_bytes());
         self.expire_envelopes(Hour::of(self.rules.expires_before(now)), &mut swept)?;
-        self.forget_deposits(Hour::of(self.rules.forgets_before(now)), &mut swept)?;
-        self.counted.expired = swept.envelopes;
+        self.changes.forgets_before = Some(self.rules.forgets_before(now));
+        self.changes.counted.expired = swept.envelopes;
         Ok(swept)
     }
 
     /// Envelopes of hours that are past as a whole. The hour's row goes with the last of them.
     fn expire_envelopes(&mut self, before: Hour, swept: &mut Swept) -> Result<(), StorageError> {
-        let (store, hours) = (self.store, self.store.family(Family::EnvelopeHours)?);
+        let (store, hours) = (self.store, self.families.hours);
         let mut left = SWEEP_ROWS_MAX;
         store.each_key(Family::EnvelopeHours, before.0.to_be_bytes().to_vec(), |key| {
             if left == 0 {
@@ -330,39 +353,12 @@ impl<'a> Batch<'a> {
         })
     }
 
-    fn forget_deposits(&mut self, before: Hour, swept: &mut Swept) -> Result<(), StorageError> {
-        let (store, hours) = (self.store, self.store.family(Family::DepositHours)?);
-        let deposits = store.family(Family::Deposits)?;
-        let mut left = SWEEP_ROWS_MAX;
-        store.each_key(Family::DepositHours, before.0.to_be_bytes().to_vec(), |key| {
-            if left == 0 {
-                swept.more = true;
-                return Ok(false);
-            }
-            left = left.saturating_sub(1);
-            let (hour, mailbox, id) = keys::parse_deposit_hour(key).ok_or(StorageError::Failed)?;
-            // The id may have been used anew since; that is remembered under its own hour.
-            if self.deposit(&mailbox, &id)?.is_some_and(|known| Hour::of(known.first) == hour) {
-                self.writes.delete_cf(deposits, keys::deposit(&mailbox, &id));
-                swept.deposits = swept.deposits.saturating_add(1);
-            }
-            self.writes.delete_cf(hours, key);
-            Ok(true)
-        })
+    fn mailbox(&mut self, id: &MailboxId) -> Result<Option<MailboxRow>, StorageError> {
+        self.known.mailbox(self.store, id)
     }
 
-    fn mailbox(&self, id: &MailboxId) -> Result<Option<MailboxRow>, StorageError> {
-        match self.rows.get(id) {
-            Some(row) => Ok(Some(*row)),
-            None => self.store.mailbox(id),
-        }
-    }
-
-    fn token(&self, of: &MailboxId, hash: &TokenHash) -> Result<Option<TokenClass>, StorageError> {
-        match self.tokens.get(&(*of, *hash)) {
-            Some(class) => Ok(*class),
-            None => self.store.token(of, hash),
-        }
+    fn token(&mut self, of: &MailboxId, hash: &TokenHash) -> Result<Option<TokenClass>, StorageError> {
+        self.known.token(self.store, of, hash)
     }
 
     fn deposit(&self, of: &MailboxId, id: &DepositId) -> Result<Option<DepositRow>, StorageError> {

@@ -12,9 +12,9 @@
 //! | `body-counts` | [`BodyId`] | `BE64`: mailboxes that have it |
 //! | `envelope-hours` | `BE32(hour)` ‖ mailbox | nothing: some envelope came in that hour |
 //! | `deposits` | mailbox ‖ deposit id | [`DepositRow`] |
-//! | `deposit-hours` | `BE32(hour)` ‖ mailbox ‖ deposit id | nothing: first made in that hour |
 //!
 //! Schema 1 had no bodies, and rows of mailboxes without [`MailboxRow::shared`]: they are read, and written as of today.
+//! Schema 2 had a family [`HOURS_OF_DEPOSITS`] beside, which is dropped: deposits are forgotten as files are compacted.
 
 use hushwire_proto::{
     ids::{DepositId, MailboxId, Seq, TokenHash, UnixMillis},
@@ -26,10 +26,13 @@ use rocksdb::MergeOperands;
 use crate::quota::Used;
 
 /// The version of everything below.
-pub(super) const SCHEMA: u32 = 2;
+pub(super) const SCHEMA: u32 = 3;
 
 /// What can be read as well.
-pub(super) const SCHEMA_BEFORE: u32 = 1;
+pub(super) const SCHEMAS_BEFORE: [u32; 2] = [1, 2];
+
+/// A family of earlier schemas.
+pub(super) const HOURS_OF_DEPOSITS: &str = "deposit-hours";
 
 pub(super) const SCHEMA_KEY: &[u8] = b"schema";
 pub(super) const MAILBOXES_KEY: &[u8] = b"mailboxes";
@@ -109,22 +112,18 @@ impl MailboxRow {
         self.last.0.saturating_sub(self.removed_through.0)
     }
 
-    pub(super) fn to_bytes(self) -> Vec<u8> {
+    pub(super) fn to_bytes(self) -> [u8; 72] {
         let Self { last, removed_through, expired_through, put, gone, tokens, hour, shared } = self;
-        let numbers = [
-            last.0,
-            removed_through.0,
-            expired_through.0,
-            put.bytes,
-            put.request_bytes,
-            gone.bytes,
-            gone.request_bytes,
-        ];
-        let mut bytes: Vec<u8> = numbers.into_iter().flat_map(u64::to_be_bytes).collect();
-        bytes.extend(tokens.to_be_bytes());
-        bytes.extend(hour.0.to_be_bytes());
-        bytes.extend(shared.0.to_be_bytes());
-        bytes
+        joined(&[
+            &last.0.to_be_bytes(),
+            &removed_through.0.to_be_bytes(),
+            &expired_through.0.to_be_bytes(),
+            &put.to_bytes(),
+            &gone.to_bytes(),
+            &tokens.to_be_bytes(),
+            &hour.0.to_be_bytes(),
+            &shared.0.to_be_bytes(),
+        ])
     }
 
     pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
@@ -146,9 +145,8 @@ impl MailboxRow {
 impl EnvelopeHead {
     pub(super) fn write(self, out: &mut Vec<u8>) {
         let Self { stored_at, put } = self;
-        for number in [stored_at.0, put.bytes, put.request_bytes] {
-            out.extend(number.to_be_bytes());
-        }
+        out.extend_from_slice(&stored_at.0.to_be_bytes());
+        out.extend_from_slice(&put.to_bytes());
     }
 
     /// The head, and the sealed bytes behind it.
@@ -160,9 +158,9 @@ impl EnvelopeHead {
 }
 
 impl DepositRow {
-    pub(super) fn to_bytes(self) -> Vec<u8> {
+    pub(super) fn to_bytes(self) -> [u8; 16] {
         let Self { seq, first } = self;
-        [seq.0, first.0].into_iter().flat_map(u64::to_be_bytes).collect()
+        joined(&[&seq.0.to_be_bytes(), &first.0.to_be_bytes()])
     }
 
     pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
@@ -201,12 +199,12 @@ pub(super) fn class_from(bytes: &[u8]) -> Option<TokenClass> {
     }
 }
 
-pub(super) fn token(mailbox: &MailboxId, hash: &TokenHash) -> Vec<u8> {
-    [mailbox.as_bytes(), &hash.as_bytes()[..]].concat()
+pub(super) fn token(mailbox: &MailboxId, hash: &TokenHash) -> [u8; 64] {
+    joined(&[mailbox.as_bytes(), hash.as_bytes()])
 }
 
-pub(super) fn envelope(mailbox: &MailboxId, seq: Seq) -> Vec<u8> {
-    [&mailbox.as_bytes()[..], &seq.0.to_be_bytes()].concat()
+pub(super) fn envelope(mailbox: &MailboxId, seq: Seq) -> [u8; 40] {
+    joined(&[mailbox.as_bytes(), &seq.0.to_be_bytes()])
 }
 
 pub(super) fn parse_envelope(key: &[u8]) -> Option<(MailboxId, Seq)> {
@@ -215,8 +213,8 @@ pub(super) fn parse_envelope(key: &[u8]) -> Option<(MailboxId, Seq)> {
     rest.0.is_empty().then_some(parsed)
 }
 
-pub(super) fn envelope_hour(hour: Hour, mailbox: &MailboxId) -> Vec<u8> {
-    [&hour.0.to_be_bytes()[..], mailbox.as_bytes()].concat()
+pub(super) fn envelope_hour(hour: Hour, mailbox: &MailboxId) -> [u8; 36] {
+    joined(&[&hour.0.to_be_bytes(), mailbox.as_bytes()])
 }
 
 pub(super) fn parse_envelope_hour(key: &[u8]) -> Option<(Hour, MailboxId)> {
@@ -225,18 +223,26 @@ pub(super) fn parse_envelope_hour(key: &[u8]) -> Option<(Hour, MailboxId)> {
     rest.0.is_empty().then_some(parsed)
 }
 
-pub(super) fn deposit(mailbox: &MailboxId, id: &DepositId) -> Vec<u8> {
-    [&mailbox.as_bytes()[..], id.as_bytes()].concat()
+pub(super) fn deposit(mailbox: &MailboxId, id: &DepositId) -> [u8; 48] {
+    joined(&[mailbox.as_bytes(), id.as_bytes()])
 }
 
-pub(super) fn deposit_hour(hour: Hour, mailbox: &MailboxId, id: &DepositId) -> Vec<u8> {
-    [&hour.0.to_be_bytes()[..], mailbox.as_bytes(), id.as_bytes()].concat()
+/// Parts of `N` bytes together, one behind the other.
+fn joined<const N: usize>(parts: &[&[u8]]) -> [u8; N] {
+    let mut bytes = [0; N];
+    let mut rest = &mut bytes[..];
+    for part in parts {
+        let Some((here, behind)) = std::mem::take(&mut rest).split_at_mut_checked(part.len()) else { break };
+        here.copy_from_slice(part);
+        rest = behind;
+    }
+    bytes
 }
 
-pub(super) fn parse_deposit_hour(key: &[u8]) -> Option<(Hour, MailboxId, DepositId)> {
-    let mut rest = Reader(key);
-    let parsed = (Hour(rest.u32()?), MailboxId(rest.take()?), DepositId(rest.take()?));
-    rest.0.is_empty().then_some(parsed)
+impl Used {
+    fn to_bytes(self) -> [u8; 16] {
+        joined(&[&self.bytes.to_be_bytes(), &self.request_bytes.to_be_bytes()])
+    }
 }
 
 /// Takes fields off the front.
@@ -290,7 +296,6 @@ mod tests {
         assert_eq!(hex(&envelope(&BOB, Seq(0x0102))), bob.clone() + "0000000000000102");
         assert_eq!(hex(&envelope_hour(Hour(0x0A0B), &BOB)), "00000a0b".to_owned() + &bob);
         assert_eq!(hex(&deposit(&BOB, &id)), bob.clone() + &"d1".repeat(16));
-        assert_eq!(hex(&deposit_hour(Hour(1), &BOB, &id)), "00000001".to_owned() + &bob + &"d1".repeat(16));
     }
 
     #[test]
@@ -319,8 +324,6 @@ mod tests {
         assert_eq!(MailboxRow::parse(&[&bytes[..], &[0]].concat()), None);
         assert_eq!(parse_envelope(&envelope(&BOB, Seq(9))), Some((BOB, Seq(9))));
         assert_eq!(parse_envelope_hour(&envelope_hour(Hour(9), &BOB)), Some((Hour(9), BOB)));
-        let id = DepositId([1; 16]);
-        assert_eq!(parse_deposit_hour(&deposit_hour(Hour(9), &BOB, &id)), Some((Hour(9), BOB, id)));
         let deposit = DepositRow { seq: Seq(3), first: UnixMillis(4) };
         assert_eq!(DepositRow::parse(&deposit.to_bytes()), Some(deposit));
         let classes = [&[1][..], &[2], &[3], &[]].map(class_from);

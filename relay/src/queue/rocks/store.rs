@@ -5,7 +5,10 @@
 
 use std::{
     path::Path,
-    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
 };
 
 use hushwire_proto::{
@@ -15,13 +18,13 @@ use hushwire_proto::{
     relay::{Delivery, TokenClass},
 };
 use rocksdb::{
-    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, DBPinnableSlice,
-    DBRawIterator, DBRecoveryMode, LogLevel, Options, ReadOptions, Snapshot, WriteBatch, WriteOptions,
+    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, CompactionDecision, DB, DBCompressionType,
+    DBPinnableSlice, DBRawIterator, DBRecoveryMode, LogLevel, Options, ReadOptions, Snapshot, WriteBatch, WriteOptions,
 };
 
 use super::{
     OpenError,
-    keys::{self, Body, BodyId, DepositRow, EnvelopeHead, MailboxRow, SCHEMA},
+    keys::{self, Body, BodyId, DepositRow, EnvelopeHead, MailboxRow, SCHEMA, SCHEMAS_BEFORE},
 };
 use crate::{
     fail_points::{Step, reach},
@@ -52,6 +55,19 @@ const UNWRITTEN_BLOOM: f64 = 0.02;
 /// A file in which this many of as many consecutive rows are deletions is compacted soon: a queue is mostly removals.
 const DELETIONS: (usize, usize) = (4096, 2048);
 
+/// Every file of deposits is compacted that often, so that ids of mailboxes that nobody writes to any more go as well.
+const FORGET_SECONDS: u64 = 2 * 24 * 3600;
+
+/// From when on deposit ids are remembered. Those of before are dropped as their files are compacted.
+#[derive(Clone, Debug, Default)]
+struct Forgotten(Arc<AtomicU64>);
+
+impl Forgotten {
+    fn before(&self) -> UnixMillis {
+        UnixMillis(self.0.load(Relaxed))
+    }
+}
+
 /// Where rows lie. Spec: the table in `keys.rs`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Family {
@@ -61,20 +77,18 @@ pub(super) enum Family {
     Envelopes,
     EnvelopeHours,
     Deposits,
-    DepositHours,
     Bodies,
     BodyCounts,
 }
 
 impl Family {
-    pub(super) const ALL: [Self; 9] = [
+    pub(super) const ALL: [Self; 8] = [
         Self::Default,
         Self::Mailboxes,
         Self::Tokens,
         Self::Envelopes,
         Self::EnvelopeHours,
         Self::Deposits,
-        Self::DepositHours,
         Self::Bodies,
         Self::BodyCounts,
     ];
@@ -87,13 +101,12 @@ impl Family {
             Self::Envelopes => "envelopes",
             Self::EnvelopeHours => "envelope-hours",
             Self::Deposits => "deposits",
-            Self::DepositHours => "deposit-hours",
             Self::Bodies => "bodies",
             Self::BodyCounts => "body-counts",
         }
     }
 
-    fn options(self, cache: &Cache) -> Options {
+    fn options(self, cache: &Cache, forgotten: &Forgotten) -> Options {
         let mut table = BlockBasedOptions::default();
         table.set_block_cache(cache);
         table.set_cache_index_and_filter_blocks(true);
@@ -121,8 +134,14 @@ impl Family {
                 // Each deposit asks whether its id is known, and nearly none is.
                 options.set_memtable_whole_key_filtering(true);
                 options.set_memtable_prefix_bloom_ratio(UNWRITTEN_BLOOM);
+                let forgotten = forgotten.clone();
+                options.set_compaction_filter("forgotten-deposits", move |_, _, row| match DepositRow::parse(row) {
+                    Some(row) if row.first < forgotten.before() => CompactionDecision::Remove,
+                    _ => CompactionDecision::Keep, // what is damaged is for whoever reads it
+                });
+                options.set_periodic_compaction_seconds(FORGET_SECONDS);
             }
-            Self::Default | Self::EnvelopeHours | Self::DepositHours | Self::BodyCounts => {
+            Self::Default | Self::EnvelopeHours | Self::BodyCounts => {
                 options.set_write_buffer_size(4 * MIB);
             }
         }
@@ -136,6 +155,7 @@ pub(super) struct Store {
     pub(super) db: DB,
     /// Batches that were ever written.
     pub(super) batches: AtomicU64,
+    forgotten: Forgotten,
 }
 
 impl Store {
@@ -161,26 +181,33 @@ impl Store {
         options.set_keep_log_file_num(4);
         options.set_max_log_file_size(MIB);
         options.set_log_level(LogLevel::Warn);
-        let cache = Cache::new_lru_cache(BLOCK_CACHE_BYTES);
-        let families = Family::ALL.map(|family| ColumnFamilyDescriptor::new(family.name(), family.options(&cache)));
-        let db = DB::open_cf_descriptors(&options, path, families)
-            .map_err(|cause| OpenError::Database { path: path.to_owned(), cause })?;
-        let store = Self { db, batches: AtomicU64::new(0) };
+        let failed = |cause| OpenError::Database { path: path.to_owned(), cause };
+        let (mut families, forgotten) = families();
+        let there =
+            if path.join("CURRENT").exists() { DB::list_cf(&options, path).map_err(failed)? } else { Vec::new() };
+        let has_hours = there.iter().any(|family| family == keys::HOURS_OF_DEPOSITS);
+        if has_hours {
+            families.push(ColumnFamilyDescriptor::new(keys::HOURS_OF_DEPOSITS, Options::default()));
+        }
+        let db = DB::open_cf_descriptors(&options, path, families).map_err(failed)?;
+        let mut store = Self { db, batches: AtomicU64::new(0), forgotten };
         store.check_schema(path)?;
         store.batches.store(store.check_whole(path)?, Relaxed);
+        if has_hours {
+            store.db.drop_cf(keys::HOURS_OF_DEPOSITS).map_err(failed)?;
+        }
         Ok(store)
     }
 
     /// Opens what is there to be read, also while another process writes to it.
     pub(super) fn look(path: &Path) -> Result<Self, OpenError> {
-        let cache = Cache::new_lru_cache(BLOCK_CACHE_BYTES);
         let mut options = Options::default();
         options.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
         options.set_log_level(LogLevel::Warn);
-        let families = Family::ALL.map(|family| ColumnFamilyDescriptor::new(family.name(), family.options(&cache)));
+        let (families, forgotten) = families();
         let db = DB::open_cf_descriptors_read_only(&options, path, families, false)
             .map_err(|cause| OpenError::Database { path: path.to_owned(), cause })?;
-        let store = Self { db, batches: AtomicU64::new(0) };
+        let store = Self { db, batches: AtomicU64::new(0), forgotten };
         store.check_whole(path)?;
         Ok(store)
     }
@@ -198,7 +225,7 @@ impl Store {
         let failed = |cause| OpenError::Database { path: path.to_owned(), cause };
         match self.db.get(keys::SCHEMA_KEY).map_err(failed)? {
             Some(found) if found == SCHEMA.to_be_bytes() => Ok(()),
-            old if old.as_ref().is_none_or(|old| *old == keys::SCHEMA_BEFORE.to_be_bytes()) => {
+            old if old.as_ref().is_none_or(|old| SCHEMAS_BEFORE.iter().any(|known| *old == known.to_be_bytes())) => {
                 reach(Step::Migrating);
                 let mut batch = WriteBatch::default();
                 batch.put(keys::SCHEMA_KEY, SCHEMA.to_be_bytes());
@@ -218,6 +245,11 @@ impl Store {
         batch.put_cf(family, keys::LAST_BATCH_KEY, number.to_be_bytes());
         batch.merge_cf(family, keys::BATCHES_KEY, 1_u64.to_be_bytes());
         self.db.write_opt(batch, &synced()).map_err(|error| error.to_string())
+    }
+
+    /// Deposit ids of before this are of no use any more.
+    pub(super) fn forget_deposits(&self, before: UnixMillis) {
+        self.forgotten.0.store(before.0, Relaxed);
     }
 
     /// Grows with every write.
@@ -344,7 +376,7 @@ impl Store {
         view: Option<&Snapshot<'_>>,
         mut each: impl FnMut(Seq, EnvelopeHead, Body<'_>) -> Result<bool, StorageError>,
     ) -> Result<(), StorageError> {
-        let end = keys::envelope(of, Seq(u64::MAX));
+        let end = keys::envelope(of, Seq(u64::MAX)).to_vec();
         self.scan(Family::Envelopes, &keys::envelope(of, from), Some(end), view, |key, value| {
             let parsed = keys::parse_envelope(key).zip(EnvelopeHead::parse(value));
             let ((_, seq), (head, sealed)) = parsed.ok_or_else(|| damaged(Family::Envelopes))?;
@@ -397,6 +429,13 @@ impl Store {
         let bytes = self.db.get_pinned_cf(self.family(family)?, key).map_err(|error| unreadable(family, &error))?;
         bytes.map(|bytes| parse(&bytes).ok_or_else(|| damaged(family))).transpose()
     }
+}
+
+/// Every family with its options, and what one of them forgets by.
+fn families() -> (Vec<ColumnFamilyDescriptor>, Forgotten) {
+    let (cache, forgotten) = (Cache::new_lru_cache(BLOCK_CACHE_BYTES), Forgotten::default());
+    let options = |family: Family| ColumnFamilyDescriptor::new(family.name(), family.options(&cache, &forgotten));
+    (Family::ALL.map(options).into(), forgotten)
 }
 
 /// Bytes of the files in a directory, as far as they can be seen: some come and go.

@@ -148,7 +148,7 @@ async fn a_database_of_a_newer_version_is_left_alone() {
     store.commit(batch).unwrap();
     drop(store);
     let opened = RocksQueue::open(dir.path(), Rules::default());
-    assert!(matches!(opened, Err(OpenError::Schema { found: 3, known: 2, .. })));
+    assert!(matches!(opened, Err(OpenError::Schema { found: 4, known: 3, .. })));
 }
 
 #[tokio::test]
@@ -207,6 +207,17 @@ async fn what_waits_together_is_synced_together() {
         call.await.unwrap();
     }
     assert!(syncs.load(Relaxed) <= 3, "{} syncs for 200 envelopes", syncs.load(Relaxed));
+}
+
+#[tokio::test]
+async fn what_is_granted_already_is_not_written_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let queue = filled(dir.path(), 1).await;
+    let before = queue.0.store.position();
+    queue.grant(BOB, vec![(TOKEN, TokenClass::Contact)]).await.unwrap();
+    assert_eq!(queue.0.store.position(), before);
+    queue.grant(BOB, vec![(TOKEN, TokenClass::Request)]).await.unwrap();
+    assert!(queue.0.store.position() > before, "another class is another right");
 }
 
 #[tokio::test]
@@ -305,11 +316,12 @@ async fn a_queue_of_schema_1_is_read_and_goes_on() {
     let queue = filled(dir.path(), 3).await;
     drop(queue);
     // A row as schema 1 had it: without the number of the last shared envelope.
-    let store = Store::open(&dir.path().join(DATABASE_DIR)).unwrap();
+    let mut store = Store::open(&dir.path().join(DATABASE_DIR)).unwrap();
+    store.db.create_cf(keys::HOURS_OF_DEPOSITS, &rocksdb::Options::default()).unwrap();
     let row = store.mailbox(&BOB).unwrap().unwrap().to_bytes();
     let mut batch = WriteBatch::default();
     batch.put_cf(store.family(Family::Mailboxes).unwrap(), BOB.as_bytes(), row.split_last_chunk::<8>().unwrap().0);
-    batch.put(keys::SCHEMA_KEY, keys::SCHEMA_BEFORE.to_be_bytes());
+    batch.put(keys::SCHEMA_KEY, 1_u32.to_be_bytes());
     store.commit(batch).unwrap();
     drop(store);
     fs::remove_file(dir.path().join("acknowledged")).unwrap(); // this test wrote beside it
@@ -318,6 +330,30 @@ async fn a_queue_of_schema_1_is_read_and_goes_on() {
     queue.append(put(3), NOW).await.unwrap();
     queue.remove(BOB, Seq(2)).await.unwrap();
     assert_eq!(marks(&queue).await, [2, 3]);
+    drop(queue);
+    let queue = RocksQueue::open(dir.path(), Rules::default()).unwrap();
+    assert_eq!(marks(&queue).await, [2, 3], "once more, as of today");
+    assert!(queue.0.store.db.cf_handle(keys::HOURS_OF_DEPOSITS).is_none());
+}
+
+#[tokio::test]
+async fn a_deposit_id_takes_room_until_it_is_forgotten() {
+    let dir = tempfile::tempdir().unwrap();
+    let queue = filled(dir.path(), 20).await;
+    let rules = *queue.rules();
+    let late = NOW.plus(u64::try_from(rules.retry_window.as_millis()).unwrap() + 1);
+    queue.append(put(20), late).await.unwrap();
+    let store = queue.0.store.clone();
+    let compacted = || {
+        store.flush().unwrap();
+        let deposits = store.family(Family::Deposits).unwrap();
+        store.db.compact_range_cf(deposits, None::<&[u8]>, None::<&[u8]>);
+        store.db.iterator_cf(deposits, rocksdb::IteratorMode::Start).count()
+    };
+    assert_eq!(compacted(), 21);
+    queue.expire(late).await.unwrap();
+    assert_eq!(compacted(), 1);
+    assert_eq!(queue.append(put(20), late).await, Ok(Seq(21)), "a repeat");
 }
 
 #[tokio::test]

@@ -14,11 +14,12 @@ use hushwire_proto::{
     relay::TokenClass,
 };
 use rocksdb::WriteBatch;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
 use super::{
     batch::{Batch, Changes},
     keys::BodyId,
+    known::Known,
     store::Store,
     waiting,
 };
@@ -40,15 +41,16 @@ const NO_SPACE: &str = "No space left on device";
 
 /// What someone waits for.
 pub(super) enum Job {
-    Append(Put, UnixMillis, Reply<Seq, AppendError>),
-    AppendMany(PutMany, BodyId, UnixMillis, Reply<Outcomes, StorageError>),
-    Remove(MailboxId, Seq, Reply<(), RemoveError>),
-    Grant(MailboxId, Vec<(TokenHash, TokenClass)>, Reply<(), GrantError>),
-    Revoke(MailboxId, Vec<TokenHash>, Reply<(), StorageError>),
-    Expire(UnixMillis, Reply<Swept, StorageError>),
+    Append(Put, UnixMillis, Then<Seq, AppendError>),
+    AppendMany(PutMany, BodyId, UnixMillis, Then<Outcomes, StorageError>),
+    Remove(MailboxId, Seq, Then<(), RemoveError>),
+    Grant(MailboxId, Vec<(TokenHash, TokenClass)>, Then<(), GrantError>),
+    Revoke(MailboxId, Vec<TokenHash>, Then<(), StorageError>),
+    Expire(UnixMillis, Then<Swept, StorageError>),
 }
 
-pub(super) type Reply<T, E> = oneshot::Sender<Result<T, E>>;
+/// Told the answer by the writer.
+pub(super) type Then<T, E> = Box<dyn FnOnce(Result<T, E>) + Send>;
 
 /// A job, and its share of what may wait.
 pub(super) struct Waiting {
@@ -56,8 +58,15 @@ pub(super) struct Waiting {
     pub(super) place: OwnedSemaphorePermit,
 }
 
-/// Says an answer, or that the disk failed before it was true.
-type Answer = Box<dyn FnOnce(Result<(), StorageError>)>;
+/// What is to be answered once it is true.
+enum Answer {
+    Append(Result<Seq, AppendError>, Then<Seq, AppendError>),
+    AppendMany(Result<Outcomes, StorageError>, Then<Outcomes, StorageError>),
+    Remove(Result<(), RemoveError>, Then<(), RemoveError>),
+    Grant(Result<(), GrantError>, Then<(), GrantError>),
+    Revoke(Result<(), StorageError>, Then<(), StorageError>),
+    Expire(Result<Swept, StorageError>, Then<Swept, StorageError>),
+}
 
 pub(super) struct Writer<C> {
     pub(super) store: Arc<Store>,
@@ -69,6 +78,7 @@ pub(super) struct Writer<C> {
     /// Writes a batch and syncs it.
     pub(super) commit: C,
     pub(super) failed: watch::Sender<bool>,
+    pub(super) known: Known,
 }
 
 impl<C: FnMut(&Store, WriteBatch) -> Result<(), String>> Writer<C> {
@@ -82,45 +92,51 @@ impl<C: FnMut(&Store, WriteBatch) -> Result<(), String>> Writer<C> {
 
     /// Gathers and writes one batch. Returns the job that must not be in it, if there was one.
     fn batch(&mut self, first: Waiting, line: &mut mpsc::UnboundedReceiver<Waiting>) -> Option<Waiting> {
-        let store = self.store.clone();
-        let rules = self.rules;
-        let mut batch = Batch::new(&store, &rules, &self.metrics);
+        let (store, rules) = (self.store.clone(), self.rules);
+        let mut known = std::mem::take(&mut self.known);
         let (mut answers, mut places) = (Vec::new(), Vec::new());
         let mut next = Some(first);
-        while let Some(Waiting { job, place }) = next.take() {
-            let (alone, apart) = match &job {
-                Job::Expire(..) => (true, !answers.is_empty()),
-                Job::Remove(of, through, _) => (false, batch.appends(of, *through)),
-                Job::Append(..) | Job::AppendMany(..) | Job::Grant(..) | Job::Revoke(..) => (false, false),
-            };
-            if apart {
-                next = Some(Waiting { job, place });
-                break;
+        let written = Batch::new(&store, &rules, &self.metrics, &mut known).and_then(|mut batch| {
+            while let Some(Waiting { job, place }) = next.take() {
+                let (alone, apart) = match &job {
+                    Job::Expire(..) => (true, !answers.is_empty()),
+                    Job::Remove(of, through, _) => (false, batch.must_wait(of, *through)),
+                    Job::Append(..) | Job::AppendMany(..) | Job::Grant(..) | Job::Revoke(..) => (false, false),
+                };
+                if apart {
+                    next = Some(Waiting { job, place });
+                    break;
+                }
+                answers.push(if *self.failed.borrow() { refused(job) } else { decided(&mut batch, job) });
+                places.push(place);
+                if alone || answers.len() >= BATCH_JOBS_MAX || batch.bytes() >= BATCH_BYTES_MAX {
+                    break;
+                }
+                next = line.try_recv().ok();
             }
-            answers.push(if *self.failed.borrow() { refuse(job) } else { decide(&mut batch, job) });
-            places.push(place);
-            if alone || answers.len() >= BATCH_JOBS_MAX || batch.bytes() >= BATCH_BYTES_MAX {
-                break;
-            }
-            next = line.try_recv().ok();
-        }
-        reach(Step::Gathered);
-        match self.write(batch) {
+            reach(Step::Gathered);
+            self.write(batch)
+        });
+        match written {
             Ok(changes) => {
                 reach(Step::Marked);
+                self.known = known; // else it is read anew
                 self.count(&changes, answers.len());
+                if let Some(before) = changes.forgets_before {
+                    self.store.forget_deposits(before);
+                }
                 self.hub.publish(changes.arrived);
                 reach(Step::Published);
-                answers.into_iter().for_each(|answer| answer(Ok(())));
+                answers.into_iter().for_each(|answer| answer.say(Ok(())));
             }
-            Err(error) => answers.into_iter().for_each(|answer| answer(Err(error))),
+            Err(error) => answers.into_iter().for_each(|answer| answer.say(Err(error))),
         }
         drop(places);
         self.metrics.backlog.set(waiting(&self.deposits));
         next
     }
 
-    fn count(&self, Changes { arrived: _, counted }: &Changes, jobs: usize) {
+    fn count(&self, Changes { counted, .. }: &Changes, jobs: usize) {
         self.metrics.came(counted.came);
         self.metrics.went(counted.gone);
         self.metrics.acknowledged.add(counted.acknowledged);
@@ -148,30 +164,38 @@ impl<C: FnMut(&Store, WriteBatch) -> Result<(), String>> Writer<C> {
     }
 }
 
-fn decide(batch: &mut Batch<'_>, job: Job) -> Answer {
+fn decided(batch: &mut Batch<'_>, job: Job) -> Answer {
     match job {
-        Job::Append(put, now, reply) => answer(batch.append(put, now), reply),
-        Job::AppendMany(many, body, now, reply) => answer(Ok(batch.append_many(many, body, now)), reply),
-        Job::Remove(of, through, reply) => answer(batch.remove(of, through), reply),
-        Job::Grant(of, tokens, reply) => answer(batch.grant(of, tokens), reply),
-        Job::Revoke(of, hashes, reply) => answer(batch.revoke(of, hashes), reply),
-        Job::Expire(now, reply) => answer(batch.expire(now), reply),
+        Job::Append(put, now, then) => Answer::Append(batch.append(put, now), then),
+        Job::AppendMany(many, body, now, then) => Answer::AppendMany(Ok(batch.append_many(many, body, now)), then),
+        Job::Remove(of, through, then) => Answer::Remove(batch.remove(of, through), then),
+        Job::Grant(of, tokens, then) => Answer::Grant(batch.grant(of, tokens), then),
+        Job::Revoke(of, hashes, then) => Answer::Revoke(batch.revoke(of, hashes), then),
+        Job::Expire(now, then) => Answer::Expire(batch.expire(now), then),
     }
 }
 
-fn refuse(job: Job) -> Answer {
+fn refused(job: Job) -> Answer {
     match job {
-        Job::Append(_, _, reply) => answer(Err(StorageError::Failed.into()), reply),
-        Job::AppendMany(_, _, _, reply) => answer(Err(StorageError::Failed), reply),
-        Job::Remove(_, _, reply) => answer(Err(StorageError::Failed.into()), reply),
-        Job::Grant(_, _, reply) => answer(Err(StorageError::Failed.into()), reply),
-        Job::Revoke(_, _, reply) => answer(Err(StorageError::Failed), reply),
-        Job::Expire(_, reply) => answer(Err(StorageError::Failed), reply),
+        Job::Append(_, _, then) => Answer::Append(Err(StorageError::Failed.into()), then),
+        Job::AppendMany(_, _, _, then) => Answer::AppendMany(Err(StorageError::Failed), then),
+        Job::Remove(_, _, then) => Answer::Remove(Err(StorageError::Failed.into()), then),
+        Job::Grant(_, _, then) => Answer::Grant(Err(StorageError::Failed.into()), then),
+        Job::Revoke(_, _, then) => Answer::Revoke(Err(StorageError::Failed), then),
+        Job::Expire(_, then) => Answer::Expire(Err(StorageError::Failed), then),
     }
 }
 
-fn answer<T: 'static, E: From<StorageError> + 'static>(outcome: Result<T, E>, reply: Reply<T, E>) -> Answer {
-    Box::new(|written| {
-        let _ = reply.send(written.map_err(E::from).and(outcome)); // or nobody waits any more
-    })
+impl Answer {
+    /// Says it, or that the disk failed before it was true.
+    fn say(self, written: Result<(), StorageError>) {
+        match self {
+            Self::Append(outcome, then) => then(written.map_err(AppendError::from).and(outcome)),
+            Self::AppendMany(outcome, then) => then(written.and(outcome)),
+            Self::Remove(outcome, then) => then(written.map_err(RemoveError::from).and(outcome)),
+            Self::Grant(outcome, then) => then(written.map_err(GrantError::from).and(outcome)),
+            Self::Revoke(outcome, then) => then(written.and(outcome)),
+            Self::Expire(outcome, then) => then(written.and(outcome)),
+        }
+    }
 }
