@@ -170,7 +170,8 @@ async fn nobody_but_its_devices_does_anything_to_an_account() {
     // Both handles and both links are in the log: from here on it has nothing to add.
     let before = loop {
         let (first, second) = (scene.kept().await, scene.kept().await);
-        let mallory = scene.enter(Stranger::Unsigned).await.ask(Request::Lookup(Who::Handle("mallory".to_owned()))).await;
+        let mallory =
+            scene.enter(Stranger::Unsigned).await.ask(Request::Lookup(Who::Handle("mallory".to_owned()))).await;
         if first == second && matches!(mallory, Answer::Found(_)) && scene.kept().await == first {
             break first;
         }

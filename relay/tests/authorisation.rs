@@ -54,16 +54,8 @@ enum Who {
     Sender,
 }
 
-const EVERYBODY: [Who; 8] = [
-    Who::Nobody,
-    Who::WrongKey,
-    Who::Replayed,
-    Who::Expired,
-    Who::Swapped,
-    Who::Damaged,
-    Who::Other,
-    Who::Sender,
-];
+const EVERYBODY: [Who; 8] =
+    [Who::Nobody, Who::WrongKey, Who::Replayed, Who::Expired, Who::Swapped, Who::Damaged, Who::Other, Who::Sender];
 
 /// What must come of a request.
 #[derive(Clone, Copy, Debug)]
@@ -157,7 +149,7 @@ impl Scene {
     async fn kept(&self) -> (Vec<(Seq, u64)>, String) {
         let page = self.queue.read(self.bob.mailbox(), Seq(0), 1 << 20).await.unwrap();
         let usage = self.queue.usage().await.unwrap();
-        (page.deliveries.iter().map(|one| (one.seq, mark_of(one))).collect(), format!("{usage:?}"))
+        (page.envelopes.iter().map(|one| (one.seq, mark_of(one))).collect(), format!("{usage:?}"))
     }
 }
 

@@ -34,23 +34,71 @@ pub struct Ground {
 
 /// All of them.
 pub const ATTACKS: &[Attack] = &[
-    Attack { name: "illegal-frames", what: "frames that no peer may send, one kind on each connection", run: state::illegal },
-    Attack { name: "parameters", what: "handshakes with transport parameters that lie or are none", run: state::parameters },
+    Attack {
+        name: "illegal-frames",
+        what: "frames that no peer may send, one kind on each connection",
+        run: state::illegal,
+    },
+    Attack {
+        name: "parameters",
+        what: "handshakes with transport parameters that lie or are none",
+        run: state::parameters,
+    },
     Attack { name: "garbage", what: "datagrams of noise, and real ones with changes", run: state::garbage },
-    Attack { name: "stream-gaps", what: "every second byte of each stream's window, on 64 connections", run: state::stream_gaps },
-    Attack { name: "crypto-gaps", what: "every second byte of handshake data that never gets whole", run: state::crypto_gaps },
-    Attack { name: "id-stuffing", what: "new connection ids that retire the ones before, nothing acknowledged", run: state::id_stuffing },
-    Attack { name: "id-retiring", what: "each connection id of the server retired as it comes", run: state::id_retiring },
-    Attack { name: "challenges", what: "path challenges, 100 in a packet, no answer acknowledged", run: state::challenges },
+    Attack {
+        name: "stream-gaps",
+        what: "every second byte of each stream's window, on 64 connections",
+        run: state::stream_gaps,
+    },
+    Attack {
+        name: "crypto-gaps",
+        what: "every second byte of handshake data that never gets whole",
+        run: state::crypto_gaps,
+    },
+    Attack {
+        name: "id-stuffing",
+        what: "new connection ids that retire the ones before, nothing acknowledged",
+        run: state::id_stuffing,
+    },
+    Attack {
+        name: "id-retiring",
+        what: "each connection id of the server retired as it comes",
+        run: state::id_retiring,
+    },
+    Attack {
+        name: "challenges",
+        what: "path challenges, 100 in a packet, no answer acknowledged",
+        run: state::challenges,
+    },
     Attack { name: "hellos", what: "first hellos of ever new addresses, never gone on with", run: flood::hellos },
     Attack { name: "proven-hellos", what: "the same, after the address was proven", run: flood::proven_hellos },
-    Attack { name: "connections", what: "1,000 whole connections of one address that ask nothing", run: flood::connections },
+    Attack {
+        name: "connections",
+        what: "1,000 whole connections of one address that ask nothing",
+        run: flood::connections,
+    },
     Attack { name: "resets", what: "streams opened and taken back as fast as the server lets", run: flood::resets },
-    Attack { name: "half-frames", what: "200 connections with four frames each that come by single bytes", run: slow::half_frames },
-    Attack { name: "large-frames", what: "the places of large frames taken by frames that stop half way", run: slow::large_frames },
-    Attack { name: "lying-frames", what: "frames whose length lies, with an id that no client has, or cut short", run: slow::lying_frames },
+    Attack {
+        name: "half-frames",
+        what: "200 connections with four frames each that come by single bytes",
+        run: slow::half_frames,
+    },
+    Attack {
+        name: "large-frames",
+        what: "the places of large frames taken by frames that stop half way",
+        run: slow::large_frames,
+    },
+    Attack {
+        name: "lying-frames",
+        what: "frames whose length lies, with an id that no client has, or cut short",
+        run: slow::lying_frames,
+    },
     Attack { name: "deaf", what: "requests from 64 connections whose answers may never leave", run: slow::deaf },
-    Attack { name: "nonsense", what: "frames in which no message is, as fast as they are answered", run: slow::nonsense },
+    Attack {
+        name: "nonsense",
+        what: "frames in which no message is, as fast as they are answered",
+        run: slow::nonsense,
+    },
 ];
 
 impl Ground {

@@ -38,10 +38,10 @@ pub fn stream(id: u64, offset: u64, bytes: &[u8]) -> Vec<u8> {
     [numbers(&[0x0E, id, offset, bytes.len() as u64]), bytes.to_vec()].concat()
 }
 
-/// RESET_STREAM and STOP_SENDING, with nothing sent before.
+/// RESET_STREAM after one byte, and STOP_SENDING.
 #[must_use]
 pub fn reset(id: u64) -> Vec<u8> {
-    numbers(&[0x04, id, 0, 0, 0x05, id, 0])
+    numbers(&[0x04, id, 0, 1, 0x05, id, 0])
 }
 
 /// ACK of the packets `lowest` to `highest`.

@@ -143,7 +143,8 @@ impl Pair {
 
     async fn delivered(&mut self, id: &[u8; 16]) -> Result<Seq, Failure> {
         loop {
-            let push = timeout(CALL_DEADLINE, self.pushes.next()).await.map_err(said)?.ok_or("the device was cut off")?;
+            let push =
+                timeout(CALL_DEADLINE, self.pushes.next()).await.map_err(said)?.ok_or("the device was cut off")?;
             let Push::Deliveries(pushed) = Push::parse(&push).map_err(said)?;
             if let Some(found) = pushed.deliveries.iter().find(|one| one.envelope.bytes().starts_with(id)) {
                 return Ok(found.seq);

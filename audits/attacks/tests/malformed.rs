@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use bytes::Bytes;
 use ed25519_dalek::SigningKey;
@@ -15,24 +16,30 @@ use hushwire_proto::address::{KEYSERVER_PORT, ServerAddress};
 use hushwire_proto::auth::{EXPORTER_LABEL, SessionBinding, prove_device, prove_mailbox, prove_registration};
 use hushwire_proto::envelope::Envelope;
 use hushwire_proto::ids::{AccountId, DepositId, DeviceId, MailboxId, Seq, Token};
-use hushwire_proto::keyserver::{self, CurveKey, Publish, SignedCurveKey, SignedKyberKey, Who};
+use hushwire_proto::keyserver::{self, Answer, CurveKey, Publish, RefusedReason, SignedCurveKey, SignedKyberKey, Who};
 use hushwire_proto::limits::{CONNECT_DEADLINE, ORDINARY_FRAME_BYTES};
-use hushwire_proto::net::call::Connection;
+use hushwire_proto::net::call::{ConnectError, Connection};
 use hushwire_proto::relay::{self, Deposit, DepositMany, Door, TokenClass};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
-use std::time::Duration;
 
 const EACH: usize = 1000;
 
-/// Requests on one connection: what a keyserver lets one ask at once, where each costs at most sixteen.
+/// Requests on one connection: a keyserver lets one ask 256 at once, if they are cheap ones.
 const ON_ONE: usize = 200;
 
 const DEADLINE: Duration = Duration::from_secs(60);
 
 async fn connect(server: &Server) -> Connection {
     let address = ServerAddress::parse(server.address(), KEYSERVER_PORT).unwrap();
-    Connection::connect(&address, server.kind().alpn(), CONNECT_DEADLINE).await.unwrap()
+    loop {
+        match Connection::connect(&address, server.kind().alpn(), CONNECT_DEADLINE).await {
+            Ok(connection) => return connection,
+            // One address has so many connections, and those that ended count for some seconds.
+            Err(ConnectError::Refused) => tokio::time::sleep(Duration::from_millis(100)).await,
+            Err(other) => panic!("{other}"),
+        }
+    }
 }
 
 fn binding(connection: &Connection) -> SessionBinding {
@@ -171,15 +178,18 @@ async fn a_keyserver_refuses_malformed_requests_of_each_kind_and_takes_nothing_i
                 calls.push((keyserver::Request::parse(&wrong).is_ok(), connection.start(wrong).unwrap()));
             }
             for (is_message, call) in calls {
-                let answer = keyserver::Answer::parse(&call.answer(DEADLINE).await.unwrap()).unwrap();
-                use keyserver::{Answer, RefusedReason};
+                let answer = Answer::parse(&call.answer(DEADLINE).await.unwrap()).unwrap();
                 let name = match &answer {
                     Answer::Refused(refused) => {
                         let allowed = [RefusedReason::BadRequest, RefusedReason::Overloaded];
                         assert!(is_message || allowed.contains(&refused.reason), "{refused:?} for no message at all");
                         format!("Refused({:?})", refused.reason)
                     }
-                    Answer::Registered | Answer::SignedIn | Answer::Appended | Answer::Stock(_) | Answer::Bundles(_) => {
+                    Answer::Registered
+                    | Answer::SignedIn
+                    | Answer::Appended
+                    | Answer::Stock(_)
+                    | Answer::Bundles(_) => {
                         panic!("{answer:?}: nobody here could sign that")
                     }
                     other => {
@@ -187,6 +197,8 @@ async fn a_keyserver_refuses_malformed_requests_of_each_kind_and_takes_nothing_i
                         format!("{other:?}").chars().take_while(|char| char.is_alphabetic()).collect()
                     }
                 };
+                // What was not looked at does not count.
+                done -= usize::from(name == "Refused(Overloaded)");
                 *seen.entry(name).or_default() += 1;
             }
         }

@@ -125,9 +125,8 @@ fn brought((chain, known): &mut (Chain, Vec<Made>), link: &Made, input: &mut Inp
     let is_known = known.iter().any(|one| one.signed.hash() == link.signed.hash() && signed_alike(one, link));
     let place = known.iter().position(|one| Some(one.signed.hash()) == link.signed.link().previous);
     let undone = place.map(|place| &known[place + 1..]);
-    let counts = undone.is_some_and(|undone| {
-        undone.is_empty() || link.by_recovery && !undone.iter().any(|one| one.by_recovery)
-    });
+    let counts =
+        undone.is_some_and(|undone| undone.is_empty() || link.by_recovery && !undone.iter().any(|one| one.by_recovery));
     match chain.append(link.signed.clone(), vouches) {
         Ok(longer) if is_known => assert_eq!(longer, *chain, "what is there was taken twice"),
         Ok(longer) => {
@@ -164,8 +163,7 @@ fn compared(mine: &Chain, theirs: &Chain) {
 
 fn device(number: u8) -> Device {
     let id = DeviceId::new(u32::from(number) + 1).expect("a small number");
-    let (identity_key, signing_key) =
-        ([number; CURVE_KEY_LEN], KEYS[usize::from(number)].verifying_key().to_bytes());
+    let (identity_key, signing_key) = ([number; CURVE_KEY_LEN], KEYS[usize::from(number)].verifying_key().to_bytes());
     Device {
         id,
         registration_id: 7,

@@ -274,7 +274,7 @@ impl<S: Service> Server<S> {
             self.counts.handshakes_failed.fetch_add(1, Relaxed);
             return End::Gone;
         };
-        let Some(_place) = self.places.take(connection.remote_address().ip()) else {
+        let Some(place) = self.places.take(connection.remote_address().ip()) else {
             self.counts.refused.fetch_add(1, Relaxed);
             CloseCode::TooManyConnections.close(&connection);
             return End::Gone;
@@ -282,7 +282,9 @@ impl<S: Service> Server<S> {
         self.counts.accepted.fetch_add(1, Relaxed);
         let state = Arc::new(self.service.connected(Peer::of(&connection)));
         let _left = Left { service: self.service.clone(), state: state.clone() };
-        self.streams(&connection, state, draining).await
+        let end = self.streams(&connection, state, draining).await;
+        place.linger(super::CLOSE_GRACE);
+        end
     }
 
     async fn streams(
