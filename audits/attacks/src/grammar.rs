@@ -6,11 +6,11 @@ use rand::{Rng, RngExt};
 use crate::packet::DATAGRAM_BYTES;
 
 /// How many ways there are.
-pub const WAYS: u32 = 14;
+pub const WAYS: usize = 14;
 
 /// The message with something wrong in the way of that number. By chance it may be right again.
 #[must_use]
-pub fn malformed(right: &[u8], way: u32, rng: &mut StdRng) -> Vec<u8> {
+pub fn malformed(right: &[u8], way: usize, rng: &mut StdRng) -> Vec<u8> {
     let mut bytes = right.to_vec();
     let place = rng.random_range(0..=bytes.len().saturating_sub(1));
     match way % WAYS {
@@ -81,10 +81,14 @@ fn field(tag: u8, content: &[u8]) -> Vec<u8> {
     let mut field = vec![tag];
     let mut length = content.len();
     while length >= 0x80 {
-        field.push((length & 0x7F | 0x80) as u8);
+        field.push(low(length) | 0x80);
         length >>= 7;
     }
-    field.push(length as u8);
+    field.push(low(length));
     field.extend_from_slice(content);
     field
+}
+
+fn low(length: usize) -> u8 {
+    u8::try_from(length & 0x7F).unwrap_or_default()
 }

@@ -83,7 +83,7 @@ async fn a_relay_refuses_a_thousand_malformed_requests_of_each_kind() {
             let before = connection.call(relay::Request::Hello.encode(), DEADLINE).await.unwrap();
             assert!(matches!(relay::Answer::parse(&before), Ok(relay::Answer::Welcome(_))));
             for _ in 0..ON_ONE.min(EACH - done) {
-                let wrong = Bytes::from(malformed(&right, (done as u32) % WAYS, &mut rng));
+                let wrong = Bytes::from(malformed(&right, done % WAYS, &mut rng));
                 done += 1;
                 let parsed = relay::Request::parse(&wrong);
                 let answer = connection.call(wrong.clone(), DEADLINE).await;
@@ -172,7 +172,7 @@ async fn a_keyserver_refuses_malformed_requests_of_each_kind_and_takes_nothing_i
             let right = to_a_keyserver(binding(&connection)).swap_remove(which).encode();
             let mut calls = Vec::new();
             for _ in 0..ON_ONE.min(each - done) {
-                let wrong = Bytes::from(malformed(&right, (done as u32) % WAYS, &mut rng));
+                let wrong = Bytes::from(malformed(&right, done % WAYS, &mut rng));
                 done += 1;
                 assert!(wrong.len() <= ORDINARY_FRAME_BYTES);
                 calls.push((keyserver::Request::parse(&wrong).is_ok(), connection.start(wrong).unwrap()));

@@ -100,7 +100,10 @@ pub(super) fn resets(ground: &Ground) -> Result<String, Failure> {
     let mut opened = 0_u64;
     let mut ends = Vec::new();
     while !ground.is_over() {
-        let mut peer = Peer::connect(&ground.victim, address(0))?;
+        let Ok(mut peer) = Peer::connect(&ground.victim, address(0)) else {
+            sleep(Duration::from_millis(10)); // one address may not have so many
+            continue;
+        };
         let (mut next, mut allowed) = (0_u64, 4_u64);
         let closed = loop {
             let mut packet = Vec::new();
@@ -114,6 +117,7 @@ pub(super) fn resets(ground: &Ground) -> Result<String, Failure> {
                 peer.send(&packet);
             }
             let heard = peer.listen();
+            peer.acknowledge(); // else no stream is ever over
             let closed = heard.iter().find(|heard| matches!(heard, Heard::Closed { .. })).copied();
             if closed.is_some() || ground.is_over() {
                 break closed;

@@ -68,7 +68,11 @@ pub(super) fn lying_frames(ground: &Ground) -> Result<String, Failure> {
     let (mut tried, mut first_round) = (0_u32, true);
     while !ground.is_over() || first_round {
         for (name, bytes) in &lies {
-            let mut peer = Peer::connect(&ground.victim, address(0))?;
+            let mut peer = match Peer::connect(&ground.victim, address(0)) {
+                Ok(peer) => peer,
+                Err(failure) if first_round => return Err(failure),
+                Err(_) => continue, // one address may not have so many
+            };
             peer.send(&stream(0, 0, bytes));
             tried += 1;
             if first_round {
@@ -117,7 +121,7 @@ pub(super) fn nonsense(ground: &Ground) -> Result<String, Failure> {
         let mut packet = Vec::new();
         for id in 1..70_u64 {
             packet.extend(head(3, at + id));
-            packet.extend([0x0A, 0x7F, (id % 256) as u8]);
+            packet.extend([0x0A, 0x7F, id.to_be_bytes()[7]]);
         }
         for peer in &mut peers {
             peer.send(&stream(0, at, &packet));

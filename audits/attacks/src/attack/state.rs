@@ -63,7 +63,10 @@ pub(super) fn illegal(ground: &Ground) -> Result<String, Failure> {
     }
     while !ground.is_over() {
         for (_, frames, _) in illegal_kinds() {
-            Peer::connect(&ground.victim, address(0))?.send(&frames);
+            // One address may not have so many; those that are refused cost it more than the server.
+            if let Ok(mut peer) = Peer::connect(&ground.victim, address(0)) {
+                peer.send(&frames);
+            }
         }
         sleep(Duration::from_millis(100));
     }
@@ -83,7 +86,7 @@ pub(super) fn parameters(ground: &Ground) -> Result<String, Failure> {
         let changed = Peer::hello(&ground.victim, address(number), |stated| changed(stated, number))?;
         tried += 1;
         // Half of them are gone on with at once; noise may be legal by chance.
-        if number % 2 == 0 && Peer::shaken(changed).is_ok() {
+        if number.is_multiple_of(2) && Peer::shaken(changed).is_ok() {
             through += 1;
         }
         pace.step();
@@ -169,7 +172,7 @@ pub(super) fn crypto_gaps(ground: &Ground) -> Result<String, Failure> {
     while !ground.is_over() {
         let mut packet = Vec::new();
         while packet.len() < PACKET_BYTES {
-            packet.extend(crypto(at % 16_000 | 1, b"x"));
+            packet.extend(crypto((at % 16_000) | 1, b"x"));
             at += 2;
             fragments += 1;
         }
