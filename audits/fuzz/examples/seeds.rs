@@ -181,6 +181,12 @@ fn lives(out: &Path) {
 
 /// Each kind of proof, of each handle, for the root it leads to and for the next, whole and with a change.
 fn questions(out: &Path) {
+    for kind in 0..3_u8 {
+        for (handle, asked) in [(0, 1), (1, 0), (4, 0), (5, 3), (0, 4)] {
+            let name = format!("cross-{kind}-{handle}-{asked}");
+            write(out, "proofs", &name, kind, &[8, 8, handle, asked, 0, 0, 0, 0, 0, 0]);
+        }
+    }
     for kind in 0..4_u8 {
         for handle in 0..6_u8 {
             for (epoch, at) in [(2, 2), (8, 8), (7, 8)] {
