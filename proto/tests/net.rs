@@ -390,14 +390,13 @@ async fn an_address_has_so_many_connections_and_gets_them_back() {
     while server.counts.open.load(SeqCst) > 1 {
         tokio::task::yield_now().await;
     }
-    let again = loop {
-        match Connection::connect(&server.address, RELAY_ALPN, LONG).await {
-            Ok(connection) => break connection,
-            Err(ConnectError::Refused) => tokio::time::sleep(Duration::from_millis(100)).await,
-            Err(other) => panic!("{other}"),
-        }
-    };
-    assert!(echoes(&again, "3").await);
+    let connect = || Connection::connect(&server.address, RELAY_ALPN, LONG);
+    let mut again = connect().await;
+    while matches!(again, Err(ConnectError::Refused)) {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        again = connect().await;
+    }
+    assert!(echoes(&again.unwrap(), "3").await);
     assert!(server.counts.refused.load(SeqCst) > 1, "the place was free at once");
 }
 
@@ -498,26 +497,4 @@ async fn a_server_that_stops_waits_so_long_and_no_longer() {
     server.stop.send(()).unwrap();
     assert_eq!(server.end.await.unwrap(), Drained { cut: 1 });
     assert_eq!(never.answer(LONG).await, Err(Disconnect::Closed(CloseCode::GoingAway).into()));
-}
-
-#[tokio::test]
-async fn whoever_opens_streams_over_and_over_is_sent_away() {
-    let server = Server::with(ServeLimits::default());
-    let (config, _) = quic::client_config(server.address.fingerprint().unwrap(), RELAY_ALPN).unwrap();
-    let Host::Ip(ip) = server.address.host() else { panic!("a name") };
-    let remote = (*ip, server.address.port()).into();
-    let endpoint = quic::client_endpoint(remote).unwrap();
-    let connection = endpoint.connect_with(config, remote, "localhost").unwrap().await.unwrap();
-    let mut opened = 0;
-    let closed = loop {
-        match connection.open_bi().await {
-            Ok((mut send, mut receive)) => {
-                opened += 1;
-                let _ = (send.write_all(b"x").await, send.reset(0u8.into()), receive.stop(0u8.into()));
-            }
-            Err(closed) => break Disconnect::from(closed),
-        }
-    };
-    assert_eq!(closed, Disconnect::Closed(CloseCode::TooManyStreams));
-    assert!((64..200).contains(&opened), "{opened}");
 }
