@@ -66,11 +66,21 @@ pub enum CloseCode {
     /// A frame whose payload is not a message of this protocol. Update one of the two programs.
     #[error("a message was malformed")]
     BadMessage,
+    /// Streams opened and ended over and over. A client needs one.
+    #[error("too many streams were opened")]
+    TooManyStreams,
 }
 
 impl CloseCode {
-    const ALL: [Self; 6] =
-        [Self::Done, Self::GoingAway, Self::BadFrame, Self::TooSlow, Self::TooManyConnections, Self::BadMessage];
+    const ALL: [Self; 7] = [
+        Self::Done,
+        Self::GoingAway,
+        Self::BadFrame,
+        Self::TooSlow,
+        Self::TooManyConnections,
+        Self::BadMessage,
+        Self::TooManyStreams,
+    ];
 
     /// The number on the wire.
     pub const fn code(self) -> u32 {
@@ -81,6 +91,7 @@ impl CloseCode {
             Self::TooSlow => 3,
             Self::TooManyConnections => 4,
             Self::BadMessage => 5,
+            Self::TooManyStreams => 6,
         }
     }
 
@@ -115,6 +126,6 @@ mod tests {
         for code in CloseCode::ALL {
             assert_eq!(CloseCode::from_code(code.code().into()), Some(code));
         }
-        assert_eq!(CloseCode::from_code(6), None);
+        assert_eq!(CloseCode::from_code(7), None);
     }
 }

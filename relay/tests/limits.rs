@@ -9,8 +9,9 @@ use hushwire_proto::{
     ids::Token,
     limits::{ENVELOPE_BYTES_MAX, FANOUT_MAX, MAILBOXES_PER_CONNECTION_MAX, UNACKED_BYTES_MAX},
     net::{
-        RELAY_ALPN,
-        call::{ConnectError, Connection},
+        CloseCode, RELAY_ALPN,
+        call::{ConnectError, Connection, Disconnect},
+        quic,
     },
     relay::{Answer, Outcome, RefusedReason, Request, TokenClass},
 };
@@ -216,4 +217,25 @@ async fn the_largest_request_to_many_reaches_each_and_tells_stored_full_and_gone
     let too_many = support::deposit_many(&vec![group[0].clone(); FANOUT_MAX + 1], 2, 512);
     assert_refused(&sender.ask(too_many).await, RefusedReason::BadRequest);
     assert_refused(&sender.ask(support::deposit_many(&[], 2, 512)).await, RefusedReason::BadRequest);
+}
+
+#[tokio::test]
+async fn whoever_opens_streams_over_and_over_is_sent_away() {
+    let relay = TestRelay::memory(Rules::default());
+    let (config, _) = quic::client_config(relay.running.address().fingerprint().unwrap(), RELAY_ALPN).unwrap();
+    let remote = relay.running.local_addr();
+    let endpoint = quic::client_endpoint(remote).unwrap();
+    let connection = endpoint.connect_with(config, remote, "localhost").unwrap().await.unwrap();
+    let mut opened = 0;
+    let closed = loop {
+        match connection.open_bi().await {
+            Ok((mut send, mut receive)) => {
+                opened += 1;
+                let _ = (send.write_all(b"x").await, send.reset(0u8.into()), receive.stop(0u8.into()));
+            }
+            Err(closed) => break Disconnect::from(closed),
+        }
+    };
+    assert_eq!(closed, Disconnect::Closed(CloseCode::TooManyStreams));
+    assert!((64..200).contains(&opened), "{opened}");
 }

@@ -65,6 +65,8 @@ fn main() {
         write(&out, "messages", &format!("service-id-{number}"), 6, id.as_bytes());
     }
     schedules(&out);
+    lives(&out);
+    questions(&out);
     keys(&out);
 }
 
@@ -160,6 +162,40 @@ fn schedules(out: &Path) {
         write(out, "forged", &number, moment, &[&[moment % 3, moment % 6, 1, 1, 0, moment, 7], &more[..]].concat());
         write(out, "stored", &number, 1, &[&[moment, 1, moment % 7, 2, moment, 1], &more[..]].concat());
         write(out, "handshake", &number, moment, &[&[1 << (moment % 8), 1, 0, 0, moment], &more[..]].concat());
+    }
+}
+
+/// Lives of accounts, see `accounts`: devices are added, a thief goes on, the recovery key takes the account back, and
+/// each side is shown what the other has.
+fn lives(out: &Path) {
+    let grows = [0, 0, 3, 0, 1, 0, 0, 0, 0, 0, 7, 1, 1, 0, 0, 0, 3, 0, 0, 0];
+    let thief = [0, 0, 3, 0, 1, 0, 0, 2, 0, 2, 1, 1, 0, 0, 1, 2, 2, 4, 1, 0, 0, 2, 1, 0, 2, 2, 0];
+    let forged = [0, 0, 3, 4, 16, 0, 0, 0, 0, 2, 0, 1, 0x70, 0, 0, 0, 3, 0, 1, 0x0E, 0, 0, 0, 3, 0, 1, 1, 0];
+    let damaged = [0, 0, 3, 0, 1, 0, 1, 1, 0, 20, 9, 0, 0, 7, 0, 1, 0, 3, 0, 80, 0, 0, 0, 0];
+    for (number, steps) in [&grows[..], &thief, &forged, &damaged].into_iter().enumerate() {
+        let (first, rest) = steps.split_first().expect("steps");
+        write(out, "accounts", &format!("life-{number}"), *first, rest);
+        write(out, "accounts", &format!("lives-{number}"), *first, &[rest, steps, steps].concat());
+    }
+}
+
+/// Each kind of proof, of each handle, for the root it leads to and for the next, whole and with a change.
+fn questions(out: &Path) {
+    for kind in 0..3_u8 {
+        for (handle, asked) in [(0, 1), (1, 0), (4, 0), (5, 3), (0, 4)] {
+            let name = format!("cross-{kind}-{handle}-{asked}");
+            write(out, "proofs", &name, kind, &[8, 8, handle, asked, 0, 0, 0, 0, 0, 0]);
+        }
+    }
+    for kind in 0..4_u8 {
+        for handle in 0..6_u8 {
+            for (epoch, at) in [(2, 2), (8, 8), (7, 8)] {
+                let asked = if kind == 3 { at - 1 } else { handle };
+                let name = format!("kind-{kind}-{handle}-{epoch}-{at}");
+                write(out, "proofs", &name, kind, &[epoch, at, handle, asked, 0, 1, 0, 0, 40, 3]);
+                write(out, "proofs", &format!("{name}-changed"), kind, &[epoch, at, handle, asked, 1, 0, 0, 90, 3]);
+            }
+        }
     }
 }
 

@@ -14,6 +14,8 @@
 //! | [`session`] | what two devices do, over a line that loses, repeats and alters | each message opens when the specification says so, and once |
 //! | [`group`] | the same for a sender key and two members | the same |
 //! | [`wire`] | frames, requests, answers, device lists, addresses | what is read is written and read as the same |
+//! | [`accounts`] | links that thieves and owners sign, and changes to them | what may follow is taken, and nothing else |
+//! | [`proofs`] | changes to what a keyserver's log says, or any bytes | only what the log says is proven |
 //!
 //! | file | what the targets share |
 //! |---|---|
@@ -30,6 +32,7 @@
     reason = "a target tells what does not hold by panicking"
 )]
 
+mod accounts;
 mod device;
 mod edit;
 mod forged;
@@ -38,15 +41,18 @@ mod handshake;
 mod input;
 mod messages;
 mod mirror;
+mod proofs;
 mod sealed;
 mod session;
 mod stored;
 mod wire;
 
+pub use accounts::accounts;
 pub use forged::forged;
 pub use group::group;
 pub use handshake::handshake;
 pub use messages::messages;
+pub use proofs::proofs;
 pub use sealed::sealed;
 pub use session::session;
 pub use stored::stored;
@@ -56,7 +62,7 @@ pub use wire::wire;
 pub type Target = fn(&[u8]);
 
 /// Every target, under the name of its corpus and of its program.
-pub const TARGETS: [(&str, Target); 8] = [
+pub const TARGETS: [(&str, Target); 10] = [
     ("messages", messages),
     ("handshake", handshake),
     ("stored", stored),
@@ -65,4 +71,6 @@ pub const TARGETS: [(&str, Target); 8] = [
     ("session", session),
     ("group", group),
     ("wire", wire),
+    ("accounts", accounts),
+    ("proofs", proofs),
 ];

@@ -11,10 +11,14 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
+    time::Duration,
 };
 
 use quinn::Incoming;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::sleep,
+};
 
 /// Handshakes at once. Each costs a signature, a key encapsulation and some ten kilobytes.
 const HANDSHAKES_MAX: usize = 1024;
@@ -128,7 +132,7 @@ impl Places {
         taken.total += 1;
         *taken.by_address.entry(address).or_default() += 1;
         self.counts.open.fetch_add(1, Relaxed);
-        Some(Place { address, counts: self.counts.clone(), taken: self.taken.clone() })
+        Some(Place { address, is_open: true, counts: self.counts.clone(), taken: self.taken.clone() })
     }
 }
 
@@ -143,12 +147,32 @@ impl ServeLimits {
 #[derive(Debug)]
 pub(super) struct Place {
     address: IpAddr,
+    is_open: bool,
     counts: Arc<Counts>,
     taken: Arc<Mutex<Taken>>,
 }
 
+impl Place {
+    /// The connection has ended, and its place is taken for so long: the transport keeps what it knows of a connection until
+    /// late packets have come, so that whoever connects and leaves, over and over, would have it keep any number.
+    pub(super) fn linger(mut self, time: Duration) {
+        self.ended();
+        tokio::spawn(async move {
+            sleep(time).await;
+            drop(self);
+        });
+    }
+
+    fn ended(&mut self) {
+        if std::mem::take(&mut self.is_open) {
+            self.counts.open.fetch_sub(1, Relaxed);
+        }
+    }
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
+        self.ended();
         let mut taken = lock(&self.taken);
         taken.total = taken.total.saturating_sub(1);
         if let Some(here) = taken.by_address.get_mut(&self.address) {
@@ -157,7 +181,6 @@ impl Drop for Place {
                 taken.by_address.remove(&self.address);
             }
         }
-        self.counts.open.fetch_sub(1, Relaxed);
     }
 }
 

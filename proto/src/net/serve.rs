@@ -10,6 +10,7 @@ use std::{
     net::SocketAddr,
     pin::pin,
     sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -45,6 +46,12 @@ pub(super) const REQUEST_BYTES_MIN: usize = REQUEST_BYTES_IN_FLIGHT / REQUESTS_I
 
 /// Bytes of answers and pushes that wait for one stream. Three of the largest ordinary frames.
 const OUTBOX_BYTES: usize = 512 * 1024;
+
+/// Streams that one connection may open at once. A client opens one.
+const STREAMS_BURST: u32 = 64;
+
+/// And one more each time this has passed: a connection may stand for months.
+const STREAM_EVERY: Duration = Duration::from_secs(1);
 
 /// Frames beyond the ordinary size that arrive or are in work at once, of all connections: some 30 MiB.
 const LARGE_FRAMES_MAX: usize = 64;
@@ -263,7 +270,7 @@ impl<S: Service> Server<S> {
             self.counts.handshakes_failed.fetch_add(1, Relaxed);
             return End::Gone;
         };
-        let Some(_place) = self.places.take(connection.remote_address().ip()) else {
+        let Some(place) = self.places.take(connection.remote_address().ip()) else {
             self.counts.refused.fetch_add(1, Relaxed);
             CloseCode::TooManyConnections.close(&connection);
             return End::Gone;
@@ -271,7 +278,9 @@ impl<S: Service> Server<S> {
         self.counts.accepted.fetch_add(1, Relaxed);
         let state = Arc::new(self.service.connected(Peer::of(&connection)));
         let _left = Left { service: self.service.clone(), state: state.clone() };
-        self.streams(&connection, state, draining).await
+        let end = self.streams(&connection, state, draining).await;
+        place.linger(super::CLOSE_GRACE);
+        end
     }
 
     async fn streams(
@@ -285,6 +294,7 @@ impl<S: Service> Server<S> {
         let (mut readers, mut writers) = (JoinSet::new(), JoinSet::new());
         let mut nothing_asked = pin!(sleep(FIRST_REQUEST_DEADLINE));
         let mut asked = false;
+        let mut opened = Opened::new(Instant::now());
         let deadline = loop {
             tokio::select! {
                 biased;
@@ -309,6 +319,9 @@ impl<S: Service> Server<S> {
                 stream = connection.accept_bi() => {
                     let Ok((send, receive)) = stream else { return End::Gone };
                     asked = true;
+                    if !opened.one_more(Instant::now()) {
+                        return self.send_away(connection, CloseCode::TooManyStreams);
+                    }
                     let (out, outgoing) = Outbox::channel(OUTBOX_BYTES);
                     writers.spawn(outgoing.write_to(send, finishing.clone()));
                     let reader = FrameReader::with_places(receive, self.large.clone());
@@ -361,6 +374,33 @@ impl<S: Service> Server<S> {
         count.fetch_add(1, Relaxed);
         code.close(connection);
         End::Gone
+    }
+}
+
+/// What a connection may still open. A client needs one stream; one that opens streams and takes them back has us make
+/// and end two tasks for each.
+struct Opened {
+    left: u32,
+    counted: Instant,
+}
+
+impl Opened {
+    fn new(now: Instant) -> Self {
+        Self { left: STREAMS_BURST, counted: now }
+    }
+
+    /// Whether it is within [`STREAMS_BURST`] at once and one every [`STREAM_EVERY`].
+    fn one_more(&mut self, now: Instant) -> bool {
+        let passed = now.saturating_duration_since(self.counted).as_secs() / STREAM_EVERY.as_secs();
+        if let Ok(passed) = u32::try_from(passed)
+            && passed > 0
+        {
+            self.left = self.left.saturating_add(passed).min(STREAMS_BURST);
+            self.counted = now;
+        }
+        let may = self.left > 0;
+        self.left = self.left.saturating_sub(1);
+        may
     }
 }
 
