@@ -1,6 +1,7 @@
 //! A clock on the wall that jumps, while envelopes wait and while the relay is started under it.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
 use std::time::Duration;
 
@@ -34,7 +35,12 @@ const SWEEP: Duration = Duration::from_secs(62);
 pub async fn run(dir: &Path, size: Size, in_full: bool) -> Result<Outcome, Failure> {
     let shim = Shim::build(dir)?;
     let clock = dir.join("clock");
-    let turn = |seconds: i64| fs::write(&clock, seconds.to_ne_bytes()).map_err(said);
+    // Never empty: the relay looks into it while it is written.
+    let mut hands = File::create(&clock).map_err(said)?;
+    let mut turn = |seconds: i64| {
+        let turned = hands.seek(SeekFrom::Start(0)).and_then(|_| hands.write_all(&seconds.to_ne_bytes()));
+        turned.map_err(said)
+    };
     turn(0)?;
     let around = shim.around(&Around::default(), "HUSHWIRE_SHIM_CLOCK", &clock.to_string_lossy());
     let size = Size { devices: false, ..size };
