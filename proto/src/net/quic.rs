@@ -34,8 +34,8 @@ const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
 /// Bytes in flight towards us on all streams of a connection: two busy ones.
 const CONNECTION_WINDOW_BYTES: u32 = 512 * 1024;
 
-/// Bytes we hold until the peer acknowledges them: 80 Mbit/s at 100 ms.
-const SEND_WINDOW_BYTES: u64 = 1024 * 1024;
+/// Bytes we hold until the peer acknowledges them: 20 Mbit/s at 100 ms. One that acknowledges nothing costs this and little more.
+const SEND_WINDOW_BYTES: u64 = 256 * 1024;
 
 /// Bytes of packets that a server's socket may hold until they are read, if the system allows so many. The usual 208 KiB
 /// are under a hundred packets of all connections together; each further one is dropped, and its sender waits for seconds.
