@@ -22,7 +22,6 @@ pub mod check;
 pub mod clock;
 pub mod config;
 mod connection;
-pub mod disk;
 mod drains;
 pub mod du;
 mod flow;
@@ -34,4 +33,5 @@ pub mod rates;
 mod running;
 mod service;
 
+pub use hushwire_server::disk;
 pub use running::{Failure, Operation, Parts, Running, StartError, start};

@@ -3,14 +3,12 @@
 //!
 //! Counted where it happens, without locks; read by `admin.rs` and put into Prometheus' words by `text`.
 
-mod histogram;
 pub(crate) mod text;
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use hushwire_proto::relay::RefusedReason;
-
-pub use self::histogram::Histogram;
+pub use hushwire_server::metrics::{Counter, Gauge, Histogram};
 
 /// Jobs in one batch: powers of two up to what one batch takes.
 const BATCH_JOBS: [u64; 11] = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024];
@@ -18,40 +16,6 @@ const BATCH_JOBS: [u64; 11] = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024];
 /// Microseconds of one sync: a fast disk's, to one that should be replaced.
 const SYNC_MICROS: [u64; 12] =
     [100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 500_000, 2_000_000];
-
-/// Only grows.
-#[derive(Debug, Default)]
-pub struct Counter(AtomicU64);
-
-impl Counter {
-    /// So many more.
-    pub fn add(&self, more: u64) {
-        self.0.fetch_add(more, Relaxed);
-    }
-
-    /// So many until now.
-    #[must_use]
-    pub fn get(&self) -> u64 {
-        self.0.load(Relaxed)
-    }
-}
-
-/// As it is now.
-#[derive(Debug, Default)]
-pub struct Gauge(AtomicU64);
-
-impl Gauge {
-    /// It is this.
-    pub fn set(&self, now: u64) {
-        self.0.store(now, Relaxed);
-    }
-
-    /// What it is.
-    #[must_use]
-    pub fn get(&self) -> u64 {
-        self.0.load(Relaxed)
-    }
-}
 
 /// Refusals, by reason.
 #[derive(Debug, Default)]

@@ -18,6 +18,7 @@ use hushwire_proto::{
         tls::ServerIdentity,
     },
 };
+use hushwire_server::admin;
 use tokio::{
     sync::{Semaphore, mpsc, watch},
     task::JoinHandle,
@@ -25,7 +26,7 @@ use tokio::{
 };
 
 use crate::{
-    admin::{self, Admin},
+    admin::Admin,
     clock::{Clock, RelayTime},
     disk::Disk,
     drains::Drains,

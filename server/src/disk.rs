@@ -1,10 +1,10 @@
-//! How full the disk is, and when the relay takes nothing more.
+//! How full the disk is, and when a server takes nothing more.
 //!
-//! RocksDB needs room to give room back: what removes envelopes is written first, and what compacts them is written
-//! before the old files go. So a reserve stays free. Below it nothing new is taken, while reading, acknowledging and
-//! expiry go on; a little above it everything is taken again.
+//! RocksDB needs room to give room back: what removes rows is written first, and what compacts them is written
+//! before the old files go. So a reserve stays free. Below it nothing new is taken, while reading and removing go on;
+//! a little above it everything is taken again.
 //!
-//! Spec: relay §8.
+//! Spec: relay §8, keyserver §6.
 
 use std::{fmt, path::Path, sync::Arc};
 
