@@ -47,6 +47,33 @@ impl Gauge {
     }
 }
 
+/// Counts for each of a few reasons.
+#[derive(Debug)]
+pub struct Reasons<R: 'static> {
+    known: &'static [R],
+    counts: Vec<Counter>,
+}
+
+impl<R: Copy + PartialEq> Reasons<R> {
+    /// All reasons there are.
+    #[must_use]
+    pub fn new(known: &'static [R]) -> Self {
+        Self { known, counts: known.iter().map(|_| Counter::default()).collect() }
+    }
+
+    /// One more.
+    pub fn count(&self, reason: R) {
+        if let Some((_, counter)) = self.iter().find(|(known, _)| *known == reason) {
+            counter.add(1);
+        }
+    }
+
+    /// Every reason.
+    pub fn iter(&self) -> impl Iterator<Item = (R, &Counter)> {
+        self.known.iter().copied().zip(&self.counts)
+    }
+}
+
 /// One page of numbers, as it is written. All names begin with `hushwire_`, the server and an underscore.
 #[derive(Debug)]
 pub struct Text {
