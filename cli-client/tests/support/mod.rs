@@ -161,6 +161,7 @@ impl Servers {
             identity: identity(),
             registration: Registration::Open,
             connections: ServeLimits::default(),
+            operation: hushwire_keyserver::Operation::default(),
         };
         let (relay, keyserver) = runtime.block_on(async {
             (hushwire_relay::start(relay).unwrap(), hushwire_keyserver::start(keyserver).await.unwrap())
