@@ -87,9 +87,9 @@ impl Server {
     }
 
     /// Whether the disk has room for what is new.
-    fn has_room(&self) -> Result<(), Answer> {
+    fn has_room(&self) -> Result<(), Refused> {
         match self.metrics.disk_low.load(Relaxed) {
-            true => Err(Answer::Refused(overloaded("the keyserver's disk is nearly full", TooFast(DISK_RETRY)))),
+            true => Err(overloaded("the keyserver's disk is nearly full", TooFast(DISK_RETRY))),
             false => Ok(()),
         }
     }

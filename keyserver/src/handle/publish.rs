@@ -13,7 +13,7 @@ use crate::verify;
 pub(super) async fn publish(server: &Server, session: &Session, publish: Publish) -> Result<Answer, KeysError> {
     let Some((account, device)) = signed_in(server, session)? else { return Ok(not_signed_in()) };
     if let Err(full) = server.has_room() {
-        return Ok(full);
+        return Ok(Answer::Refused(full));
     }
     let (device, identity) = (device.id, device.identity_key);
     let verified = match aside(move || verify::publication(publish, &identity)).await? {

@@ -80,7 +80,7 @@ async fn admit(server: &Server, account: AccountId, pass: Pass) -> Result<Result
         return Ok(Err(Answer::Refused(busy)));
     }
     if let Err(full) = server.has_room() {
-        return Ok(Err(full));
+        return Ok(Err(Answer::Refused(full)));
     }
     if let Some(invite) = pass.invite {
         let (invites, hash) = (server.invites.clone(), invite.hash());
