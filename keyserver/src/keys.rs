@@ -36,6 +36,10 @@ mod writer;
 /// Memory for writes before they go to a table. Prekeys come and go: most meet their deletion here.
 const WRITE_BUFFER_BYTES: usize = 16 * 1024 * 1024;
 
+/// The log of writes that is read again at a start. Bounds how long that takes; RocksDB would let it grow to several
+/// times that.
+const WAL_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
 /// Files open at once. Below the usual limit of 1024 for a process, with room for connections.
 const OPEN_FILES_MAX: i32 = 512;
 
@@ -369,6 +373,7 @@ fn options() -> Options {
     options.create_missing_column_families(true);
     options.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
     options.set_paranoid_checks(true);
+    options.set_max_total_wal_size(WAL_BYTES_MAX);
     options.set_max_open_files(OPEN_FILES_MAX);
     options.set_keep_log_file_num(LOG_FILES_KEPT);
     options

@@ -94,10 +94,13 @@ impl Load {
 
     /// Lookups of handles that are there, or are not, each answered with its proof: in a second.
     pub(crate) async fn lookups(&self, absent: bool) -> Result<f64, Failure> {
-        let (until, answered) = (Instant::now() + self.time, Arc::new(AtomicU64::new(0)));
-        let mut asking = JoinSet::new();
+        let mut connections = Vec::new();
         for _ in 0..CONNECTIONS {
-            let connection = self.connect().await?;
+            connections.push(self.connect().await?);
+        }
+        let (began, answered, mut asking) = (Instant::now(), Arc::new(AtomicU64::new(0)), JoinSet::new());
+        let until = began + self.time;
+        for connection in connections {
             for _ in 0..UNDER_WAY {
                 let (connection, answered, handles) = (connection.clone(), answered.clone(), self.handles);
                 asking.spawn(async move {
@@ -112,7 +115,6 @@ impl Load {
                 });
             }
         }
-        let began = Instant::now();
         all(asking).await?;
         Ok(float(answered.load(Relaxed)) / began.elapsed().as_secs_f64())
     }
