@@ -6,6 +6,7 @@ mod value;
 use std::{path::PathBuf, time::Duration};
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, builder::FalseyValueParser};
+use hushwire_client::Invite;
 use hushwire_client::address::ServerAddress;
 
 use value::{account_name, duration, keyserver, relay};
@@ -145,6 +146,9 @@ pub(crate) struct Register {
     /// A name at the keyserver, so that others can add you as NAME@keyserver
     #[arg(long, env = "HUSHWIRE_HANDLE", value_name = "NAME", hide_env = true)]
     pub(crate) handle: Option<String>,
+    /// A code for a keyserver that takes new accounts by invitation; with it no work has to be done
+    #[arg(long, env = "HUSHWIRE_INVITE", value_name = "CODE", hide_env = true)]
+    pub(crate) invite: Option<Invite>,
     /// What locks the database [default: the keyring if there is one, else a passphrase]
     #[arg(long, env = "HUSHWIRE_PROTECT", value_name = "HOW", hide_env = true)]
     pub(crate) protect: Option<Protect>,

@@ -8,6 +8,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use hushwire_keyserver::Registration;
 use serde_json::Value;
 use support::{Person, Servers, ended};
 
@@ -170,6 +171,45 @@ fn a_handle_that_is_taken_leaves_an_account_that_can_choose_again() {
     assert_eq!(again.code, 0, "{again:?}");
     assert!(again.out.contains("alice2@"), "{}", again.out);
     assert_eq!(taken("alice3").code, 1, "registered is registered");
+}
+
+#[test]
+fn a_keyserver_that_wants_an_invite_is_told_about_and_the_code_opens_it() {
+    let servers = Servers::admitting(Registration::Invites, 0);
+    let alice = Person::new();
+    let register = |person: &Person, more: &[&str]| {
+        let servers = ["register", "--relay", &servers.relay, "--keyserver", &servers.keyserver];
+        ended(person.command().args(servers).args(["--protect", "key-file"]).args(more).output().unwrap())
+    };
+    let refused = register(&alice, &[]);
+    assert_eq!(refused.code, 1, "{refused:?}");
+    assert!(refused.err.contains("ask whoever runs the keyserver for a code"), "{}", refused.err);
+    let wrong = register(&alice, &["--invite", "aaaa-aaaa-aaaa-aaaa-aaaa-aaaa"]);
+    assert_eq!(wrong.code, 1, "{wrong:?}");
+    assert!(wrong.err.contains("look at the code again"), "{}", wrong.err);
+    let mistyped = register(&alice, &["--invite", "aaaa"]);
+    assert!(mistyped.code == 1 && mistyped.err.contains("six groups of four"), "{mistyped:?}");
+    let code = servers.invite();
+    let made = register(&alice, &["--invite", &code]);
+    assert_eq!(made.code, 0, "{made:?}");
+    let bob = Person::new();
+    assert_eq!(register(&bob, &["--invite", &code]).code, 1, "a code is for one");
+
+    let closed = Servers::admitting(Registration::Closed, 0);
+    let carol = Person::new();
+    let refused =
+        carol.hush(["register", "--relay", &closed.relay, "--keyserver", &closed.keyserver, "--protect", "key-file"]);
+    assert!(refused.code == 1 && refused.err.contains("choose another keyserver"), "{refused:?}");
+}
+
+#[test]
+fn the_work_of_a_new_account_is_done_and_said() {
+    let servers = Servers::admitting(Registration::Open, 14);
+    let alice = Person::new();
+    let made =
+        alice.hush(["register", "--relay", &servers.relay, "--keyserver", &servers.keyserver, "--protect", "key-file"]);
+    assert_eq!(made.code, 0, "{made:?}");
+    assert!(made.err.contains("some work, about 16384 tries"), "{}", made.err);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hushwire_engine::{Answer, Command, Credentials, DatabaseKey, Engine, Setup, Store, StoreError};
+use hushwire_proto::admission::Invite;
 use hushwire_proto::ids::UnixMillis;
 use rand::TryRng;
 use rand::rngs::SysRng;
@@ -20,6 +21,7 @@ use crate::engine_thread::EngineThread;
 use crate::error::{self, Error};
 use crate::events::EventStream;
 use crate::files;
+use crate::newcomer::{Newcomer, Registering};
 use crate::vault::{self, Protection, Unlock};
 
 /// Commands that wait for the engine. More than a person types and a script pipes; further ones wait with their caller.
@@ -47,6 +49,7 @@ struct Inner {
     credentials: Arc<Credentials>,
     events: broadcast::WeakSender<hushwire_engine::Event>,
     connectivity: watch::Receiver<Connectivity>,
+    newcomer: Arc<Newcomer>,
     progress: watch::Receiver<Progress>,
     failure: Failure,
 }
@@ -133,7 +136,7 @@ impl Client {
         let engine = EngineThread::start(engine, lock).map_err(error::file(dir.path()))?;
         let (credentials, has_work) = engine.query(|engine| Ok((engine.credentials(), engine.has_work()?))).await?;
         let credentials = Arc::new(credentials);
-        let failure = Failure::default();
+        let (failure, newcomer) = (Failure::default(), Arc::new(Newcomer::default()));
         let (asks, asked) = mpsc::channel(COMMANDS_WAITING_MAX);
         let (events, _) = broadcast::channel(EVENTS_BEHIND_MAX);
         let (reached, connectivity) = watch::channel(Connectivity::default());
@@ -145,10 +148,11 @@ impl Client {
             credentials: credentials.clone(),
             events: events.downgrade(),
             connectivity,
+            newcomer: newcomer.clone(),
             progress,
             failure: failure.clone(),
         };
-        tokio::spawn(Driver::new(engine, credentials, events, reached, progressed, failure).run(asked));
+        tokio::spawn(Driver::new(engine, credentials, events, reached, newcomer, progressed, failure).run(asked));
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -162,6 +166,18 @@ impl Client {
         let (begin, begun) = oneshot::channel();
         self.ask(Ask::Connect(begin)).await?;
         begun.await.unwrap_or_else(|_| Err(self.inner.failure.or_closed()))
+    }
+
+    /// An invite to the keyserver for this account, which is not registered yet. Kept in memory only, and used by the next
+    /// try to register.
+    pub fn set_invite(&self, invite: Option<Invite>) {
+        self.inner.newcomer.set_invite(invite);
+    }
+
+    /// How far registering is: work that is done for it, and what the keyserver said.
+    #[must_use]
+    pub fn registering(&self) -> watch::Receiver<Registering> {
+        self.inner.newcomer.shown()
     }
 
     /// Carries out what a person wants. Done, and kept, once this returns; what the network has to do with it follows.

@@ -17,6 +17,7 @@ use crate::connectivity::Connectivity;
 use crate::engine_thread::{EngineThread, Handled};
 use crate::error::Error;
 use crate::link::{self, Heard, Link, Outgoing};
+use crate::newcomer::Newcomer;
 
 /// Replies that wait for the engine. Their connections wait beyond that.
 const REPLIES_WAITING_MAX: usize = 256;
@@ -70,6 +71,7 @@ pub(crate) struct Driver {
     credentials: Arc<Credentials>,
     events: broadcast::Sender<Event>,
     shown: Arc<watch::Sender<Connectivity>>,
+    newcomer: Arc<Newcomer>,
     progress: watch::Sender<Progress>,
     failure: Failure,
     replies: (mpsc::Sender<Input>, mpsc::Receiver<Input>),
@@ -97,6 +99,7 @@ impl Driver {
         credentials: Arc<Credentials>,
         events: broadcast::Sender<Event>,
         shown: watch::Sender<Connectivity>,
+        newcomer: Arc<Newcomer>,
         progress: watch::Sender<Progress>,
         failure: Failure,
     ) -> Self {
@@ -105,6 +108,7 @@ impl Driver {
             credentials,
             events,
             shown: Arc::new(shown),
+            newcomer,
             progress,
             failure,
             replies: mpsc::channel(REPLIES_WAITING_MAX),
@@ -201,7 +205,12 @@ impl Driver {
             link.hurry();
             return self.input(Input::Online).await;
         }
-        let around = link::around(self.credentials.clone(), self.replies.0.clone(), self.closing.subscribe());
+        let around = link::around(
+            self.credentials.clone(),
+            self.replies.0.clone(),
+            self.closing.subscribe(),
+            self.newcomer.clone(),
+        );
         let (mut link, heard) = Link::start(around, self.engine.clone(), self.shown.clone());
         self.immediate.extend(std::mem::take(&mut self.held).into_iter().filter_map(|held| link.call(held)));
         self.online = Some((link, heard));

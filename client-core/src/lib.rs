@@ -28,6 +28,7 @@
 //! | hear what happens | [`EventStream`] |
 //! | know whether we are online | [`Connectivity`] |
 //! | choose how the database is locked | [`Protection`], [`Unlock`] |
+//! | see how far registering is | [`Registering`] |
 //! | see how inputs become calls | `driver` |
 //! | see what is said to which server | `link` |
 
@@ -41,6 +42,7 @@ mod error;
 mod events;
 mod files;
 mod link;
+mod newcomer;
 mod vault;
 
 pub use client::{Client, Settled};
@@ -53,6 +55,9 @@ pub use hushwire_engine::{
     Answer, BadContactLink, Command, CommandError, Contact, ContactId, ContactLink, Engine, Event, LocalId, Message,
     NewContact, Page, Profile, SafetyNumber, Setup, Standing, State, StoreError, Waiting,
 };
+pub use hushwire_proto::admission::{BadInvite, Invite};
+pub use hushwire_proto::keyserver::{Refused, RefusedReason};
 pub use hushwire_proto::{address, ids, limits};
+pub use newcomer::Registering;
 pub use vault::{Protection, ProtectionKind, Unlock};
 pub use zeroize::Zeroizing;

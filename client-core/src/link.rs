@@ -19,10 +19,12 @@ use tokio::task::JoinSet;
 
 use crate::connectivity::Connectivity;
 use crate::engine_thread::EngineThread;
+use crate::newcomer::Newcomer;
 pub(crate) use line::Outgoing;
 use line::{Around, CALLS_WAITING_MAX, Line, Purpose};
 pub(crate) use relay::Heard;
 use relay::OwnRelay;
+pub(crate) use speak::unreachable;
 use turns::{Turn, Turns};
 
 /// Servers that are spoken to at the same time. People have contacts at a few; a socket each.
@@ -128,6 +130,7 @@ pub(crate) fn around(
     credentials: Arc<hushwire_engine::Credentials>,
     replies: mpsc::Sender<Input>,
     closing: watch::Receiver<bool>,
+    newcomer: Arc<Newcomer>,
 ) -> Around {
-    Around { credentials, replies, closing, turns: Turns::default() }
+    Around { credentials, replies, closing, newcomer, turns: Turns::default() }
 }

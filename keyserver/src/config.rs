@@ -4,20 +4,28 @@
 use std::fs;
 use std::io::{self, Write};
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use hushwire_proto::address::{AddressError, KEYSERVER_PORT, ServerAddress};
+use hushwire_proto::limits::WORK_BITS_MAX;
 use hushwire_proto::net::serve::ServeLimits;
 use hushwire_proto::net::tls::{IdentityError, ServerIdentity};
+use hushwire_server::disk::Disk;
 use serde::Deserialize;
 
-use crate::{Parts, Registration};
+use crate::{Operation, Parts, Rates, Registration};
 
 /// The name of the file that `init` writes.
 pub const FILE: &str = "keyserver.toml";
 
 /// The largest file that is read.
 const CONFIG_BYTES_MAX: u64 = 64 * 1024;
+
+/// The work that a new account costs unless the operator says otherwise: about a million hashes.
+const WORK_BITS: u8 = 20;
+
+const MIB: u64 = 1024 * 1024;
 
 /// A checked configuration. Paths are absolute or relative to the working directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +44,14 @@ pub struct Config {
     pub registration: Registration,
     /// Connections it takes.
     pub connections: ServeLimits,
+    /// Where it tells its numbers; a loopback address.
+    pub admin: Option<SocketAddr>,
+    /// Bytes that stay free on the disk; `None`: a share of it.
+    pub disk_reserve: Option<u64>,
+    /// Zero bits of work that a new account costs.
+    pub work_bits: u8,
+    /// What askers may take.
+    pub rates: Rates,
 }
 
 /// Why a configuration is not used.
@@ -63,6 +79,30 @@ pub enum ConfigError {
         /// Where and what.
         cause: Box<toml::de::Error>,
     },
+    /// A number outside its range.
+    #[error("{}: {setting} = {found}: write a number from {} to {}", path.display(), allowed.start(), allowed.end())]
+    Range {
+        /// Which file.
+        path: PathBuf,
+        /// Its name.
+        setting: &'static str,
+        /// What was there.
+        found: u64,
+        /// What may be there.
+        allowed: RangeInclusive<u64>,
+    },
+    /// `admin` is an address that others could reach.
+    #[error(
+        "{}: admin = \"{found}\": write a loopback address, such as 127.0.0.1:{}; to watch from elsewhere, tunnel to it",
+        path.display(),
+        found.port()
+    )]
+    AdminNotLoopback {
+        /// Which file.
+        path: PathBuf,
+        /// What was there.
+        found: SocketAddr,
+    },
     /// `host` is none.
     #[error("{}: host = \"{found}\": {cause}", path.display())]
     Host {
@@ -89,6 +129,12 @@ struct Written {
     registration: Option<Registration>,
     connections_max: Option<usize>,
     connections_per_address_max: Option<usize>,
+    admin: Option<SocketAddr>,
+    disk_reserve_mib: Option<u64>,
+    work_bits: Option<u64>,
+    requests_per_second_per_connection: Option<u64>,
+    fetches_per_hour_per_address: Option<u64>,
+    lookups_per_hour_per_address: Option<u64>,
 }
 
 impl Config {
@@ -118,6 +164,40 @@ impl Config {
             connections_per_address: written.connections_per_address_max.unwrap_or(usual.connections_per_address),
             ..usual
         };
+        let number = |setting, value: Option<u64>, usual: u32, allowed: RangeInclusive<u64>| match value {
+            None => Ok(usual),
+            Some(value) if allowed.contains(&value) => Ok(u32::try_from(value).unwrap_or(u32::MAX)),
+            Some(found) => Err(ConfigError::Range { path: path.to_owned(), setting, found, allowed }),
+        };
+        let bits = number("work_bits", written.work_bits, WORK_BITS.into(), 0..=WORK_BITS_MAX.into())?;
+        let usual = Rates::default();
+        let (asks, fetches) = (written.requests_per_second_per_connection, written.fetches_per_hour_per_address);
+        let lookups = written.lookups_per_hour_per_address;
+        let rates = Rates {
+            requests_per_second: number(
+                "requests_per_second_per_connection",
+                asks,
+                usual.requests_per_second,
+                1..=1_000_000,
+            )?,
+            fetches_per_hour: number(
+                "fetches_per_hour_per_address",
+                fetches,
+                usual.fetches_per_hour,
+                1..=1_000_000_000,
+            )?,
+            lookups_per_hour: number(
+                "lookups_per_hour_per_address",
+                lookups,
+                usual.lookups_per_hour,
+                1..=1_000_000_000,
+            )?,
+        };
+        let reserve = written.disk_reserve_mib;
+        let reserve = reserve.map(|mib| number("disk_reserve_mib", Some(mib), 0, 0..=1_000_000)).transpose()?;
+        if let Some(found) = written.admin.filter(|admin| !admin.ip().is_loopback()) {
+            return Err(ConfigError::AdminNotLoopback { path: path.to_owned(), found });
+        }
         let beside = |file: PathBuf| path.parent().map_or_else(|| file.clone(), |dir| dir.join(&file));
         let (data_dir, certificate, key) = (beside(data_dir), beside(certificate), beside(key));
         Ok(Self {
@@ -128,6 +208,10 @@ impl Config {
             key,
             registration: registration.unwrap_or_default(),
             connections,
+            admin: written.admin,
+            disk_reserve: reserve.map(|mib| MIB * u64::from(mib)),
+            work_bits: u8::try_from(bits).unwrap_or(WORK_BITS_MAX),
+            rates,
         })
     }
 
@@ -137,6 +221,12 @@ impl Config {
     /// [`IdentityError`].
     pub fn identity(&self) -> Result<ServerIdentity, IdentityError> {
         ServerIdentity::load(&self.certificate, &self.key)
+    }
+
+    /// The host without its port, as it stands in a certificate.
+    #[must_use]
+    pub fn host_name(&self) -> &str {
+        name_of(&self.host)
     }
 
     /// Where clients find this keyserver if it listens on `port`.
@@ -154,8 +244,10 @@ impl Config {
     /// [`IdentityError`].
     pub fn parts(self) -> Result<Parts, IdentityError> {
         let identity = self.identity()?;
-        let Self { data_dir, listen, host, certificate: _, key: _, registration, connections } = self;
-        Ok(Parts { data_dir, listen, host, identity, registration, connections })
+        let Self { data_dir, listen, host, certificate: _, key: _, registration, connections, .. } = self;
+        let Self { admin, disk_reserve, work_bits, rates, .. } = self;
+        let operation = Operation { admin, disk: Disk::of(&data_dir, disk_reserve), work_bits, rates };
+        Ok(Parts { data_dir, listen, host, identity, registration, connections, operation })
     }
 }
 
@@ -171,7 +263,7 @@ pub fn init(dir: &Path, hosts: &[String]) -> Result<PathBuf, ConfigError> {
     let host = hosts.first().map_or("localhost", String::as_str);
     let text = TEMPLATE.replace("@HOST@", host);
     let config = Config::parse(&text, &path)?; // before anything is written
-    let identity = ServerIdentity::self_signed(&hosts.iter().map(|host| name_of(host)).collect::<Vec<_>>())?;
+    let identity = ServerIdentity::self_signed(&hosts.iter().map(|host| name_of(host).to_owned()).collect::<Vec<_>>())?;
     fs::create_dir_all(dir).map_err(|cause| ConfigError::File { path: dir.to_owned(), cause })?;
     identity.write(&config.certificate, &config.key)?;
     let written = fs::OpenOptions::new().write(true).create_new(true).open(&path);
@@ -181,12 +273,12 @@ pub fn init(dir: &Path, hosts: &[String]) -> Result<PathBuf, ConfigError> {
 }
 
 /// What stands in a certificate: no port, no brackets.
-fn name_of(host: &str) -> String {
+fn name_of(host: &str) -> &str {
     let name = match host.strip_prefix('[') {
         Some(ip) => ip.split(']').next(),
         None => host.split(':').next(),
     };
-    name.unwrap_or(host).to_owned()
+    name.unwrap_or(host)
 }
 
 const TEMPLATE: &str = "\
@@ -208,12 +300,31 @@ data_dir = \"data\"
 certificate = \"keyserver.crt\"
 key = \"keyserver.key\"
 
-# Who may make an account: \"open\" (everyone) or \"closed\" (nobody new).
+# Who may make an account: \"open\" (everyone whose program does some work first), \"invites\" (whoever has a code that
+# hushwire-keyserver invite made) or \"closed\" (nobody new). With a code no work is needed.
 # registration = \"open\"
+
+# The work that a new account costs when it is open, 0 to 30: 20 is about a million tries, and
+# each more doubles them. While many come at once the keyserver asks for more by itself. 0: none.
+# work_bits = 20
 
 # Connections, in all and from one address (IPv6: from one /64).
 # connections_max = 50000
 # connections_per_address_max = 256
+
+# Requests in a second of one connection (256 at once), and from one address in an hour, a third of it at once: fetches of
+# keys that are given one-time keys, and handles looked up. If all come from one address, as behind Tor, raise these two.
+# requests_per_second_per_connection = 16
+# fetches_per_hour_per_address = 360
+# lookups_per_hour_per_address = 1800
+
+# Mebibytes that stay free on the disk: below, no new accounts and keys are taken, and what is there can still be fetched.
+# Without this line a twentieth of the disk, at least 1024 and at most 16384.
+# disk_reserve_mib = 1024
+
+# Metrics (/metrics) and health (/healthz, /readyz) over HTTP, for this machine only. Without this line nothing but the
+# UDP port is listened on.
+# admin = \"127.0.0.1:4442\"
 ";
 
 #[cfg(test)]
@@ -238,10 +349,15 @@ mod tests {
         let config = parse(&template()).unwrap();
         assert_eq!(config.data_dir, Path::new("/etc/hushwire/data"));
         assert_eq!((config.registration, config.connections), (Registration::Open, ServeLimits::default()));
-        let all =
-            template().replace("\n# registration", "\nregistration").replace("\n# connections_", "\nconnections_");
-        assert_eq!(all.matches("\n# ").count() + 3, template().matches("\n# ").count());
+        let all = ["registration =", "work_bits", "connections_", "requests_", "fetches_", "lookups_"]
+            .iter()
+            .fold(template(), |text, name| text.replace(&format!("\n# {name}"), &format!("\n{name}")));
+        assert_eq!(all.matches("\n# ").count() + 7, template().matches("\n# ").count());
         assert_eq!(parse(&all).unwrap(), config);
+        let watched = all.replace("\n# admin", "\nadmin").replace("\n# disk_", "\ndisk_");
+        let watched = parse(&watched).unwrap();
+        assert_eq!((watched.admin, config.admin), (Some("127.0.0.1:4442".parse().unwrap()), None));
+        assert_eq!((watched.disk_reserve, config.disk_reserve), (Some(1024 * MIB), None));
     }
 
     #[test]
@@ -252,6 +368,9 @@ mod tests {
         assert!(complaint(&(template() + "registration = \"maybe\"\n")).contains("maybe"));
         assert!(complaint(&template().replace("keys.example.org", "ke ys")).contains("host = \"ke ys\""));
         assert!(complaint("host = 3").contains("line 1"));
+        let range = complaint(&(template() + "work_bits = 31\n"));
+        assert!(range.ends_with("work_bits = 31: write a number from 0 to 30"), "{range}");
+        assert!(complaint(&(template() + "admin = \"0.0.0.0:4442\"\n")).contains("write a loopback address"));
     }
 
     #[test]

@@ -6,15 +6,16 @@
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hushwire_proto::auth::{EXPORTER_LABEL, Greeted, SessionBinding, SignedInDevice};
 use hushwire_proto::keyserver::{Answer, Refused, RefusedReason, Request};
+use hushwire_proto::limits::LOOKUP_ANSWER_STEP;
 use hushwire_proto::net::serve::{Peer, Reply, Service};
 
 use crate::handle::{self, Server};
-use crate::limits::{ASKING, Bucket, lock, neighbourhood};
+use crate::limits::{ANSWER_GRAIN, Bucket, Rate, lock, neighbourhood};
 
 /// What is known of one connection.
 #[derive(Debug)]
@@ -28,13 +29,13 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    fn new(peer: &Peer, now: Instant) -> Self {
+    fn new(peer: &Peer, asking: Rate, now: Instant) -> Self {
         let binding = peer.export(EXPORTER_LABEL, b"").ok();
         Self {
             address: neighbourhood(peer.remote().ip()),
             greeted: binding.map(|binding| Greeted::new(SessionBinding(binding))),
             device: Mutex::new(None),
-            asking: Mutex::new(Bucket::full(ASKING, now)),
+            asking: Mutex::new(Bucket::full(asking, now)),
         }
     }
 
@@ -68,13 +69,14 @@ impl Service for Server {
     type Connection = Session;
 
     fn connected(&self, peer: Peer) -> Session {
-        Session::new(&peer, Instant::now())
+        Session::new(&peer, self.asking, Instant::now())
     }
 
     fn request(self: &Arc<Self>, session: &Arc<Session>, payload: Bytes, reply: Reply) {
         let parsed = Request::parse(&payload);
         let admitted = session.admit(parsed.as_ref().map_or(1, handle::cost), Instant::now());
-        let (server, session) = (self.clone(), session.clone());
+        let tells_who_is_here = matches!(parsed, Ok(Request::Lookup(_) | Request::Fetch { .. }));
+        let (server, session, began) = (self.clone(), session.clone(), Instant::now());
         tokio::spawn(async move {
             let answer = match (admitted, parsed) {
                 (Err(refused), _) => Answer::Refused(refused),
@@ -85,9 +87,39 @@ impl Service for Server {
                     handle::storage_failed()
                 }),
             };
-            reply.send(answer.encode()).await;
+            if let Answer::Refused(refused) = &answer {
+                server.metrics.refused.count(refused.reason);
+            }
+            let payload = match tells_who_is_here {
+                true => {
+                    tokio::time::sleep(until_grain(began.elapsed())).await;
+                    answer.encode_filled(LOOKUP_ANSWER_STEP)
+                }
+                false => answer.encode(),
+            };
+            reply.send(payload).await;
         });
     }
 
     fn disconnected(&self, _: &Session) {}
+}
+
+/// How long an answer that took so long waits yet.
+fn until_grain(took: Duration) -> Duration {
+    let grain = ANSWER_GRAIN.as_micros();
+    let over = took.as_micros().checked_rem(grain).unwrap_or_default();
+    Duration::from_micros(u64::try_from(grain.saturating_sub(over)).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_leaves_at_the_next_multiple_of_the_grain() {
+        for (took, leaves) in [(0, 20), (1, 20), (19, 20), (20, 40), (39, 40), (1_001, 1_020)] {
+            let took = Duration::from_millis(took);
+            assert_eq!(took + until_grain(took), Duration::from_millis(leaves));
+        }
+    }
 }

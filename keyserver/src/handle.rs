@@ -4,19 +4,26 @@
 //! Spec: keyserver §2 to §6.
 
 use std::net::IpAddr;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
 use std::time::{Instant, SystemTime};
 
 use hushwire_proto::account::Device;
+use hushwire_proto::address::Fingerprint;
+use hushwire_proto::admission::NewAccounts;
 use hushwire_proto::ids::{AccountId, UnixMillis};
 use hushwire_proto::keyserver::{Answer, Refused, RefusedReason, Request, Welcome};
 
 use crate::Registration;
+use crate::admission::Difficulty;
 use crate::connection::Session;
+use crate::invites::Invites;
 use crate::keys::{Keys, KeysError};
 use crate::limits::{
-    Buckets, COUNTED_ACCOUNTS_MAX, COUNTED_ADDRESSES_MAX, LINKS, ONE_TIME_KEYS, REGISTRATIONS, TooFast,
+    Buckets, COUNTED_ACCOUNTS_MAX, COUNTED_ADDRESSES_MAX, DISK_RETRY, LINKS, ONE_TIME_KEYS, REGISTRATIONS, Rate, Rates,
+    TooFast, lock,
 };
+use crate::metrics::Metrics;
 
 mod append;
 mod fetch;
@@ -28,20 +35,62 @@ mod register;
 #[derive(Debug)]
 pub(crate) struct Server {
     pub(crate) keys: Arc<Keys>,
+    pub(crate) metrics: Arc<Metrics>,
+    /// What one connection may ask.
+    pub(crate) asking: Rate,
     registration: Registration,
+    fingerprint: Fingerprint,
+    invites: Invites,
+    difficulty: Mutex<Difficulty>,
+    lookups: Mutex<Buckets<IpAddr>>,
     one_time_keys: Mutex<Buckets<AccountId>>,
+    one_time_keys_per_address: Mutex<Buckets<IpAddr>>,
     registrations: Mutex<Buckets<IpAddr>>,
     links: Mutex<Buckets<AccountId>>,
 }
 
+/// What the operator decided about askers, and what deciding takes.
+#[derive(Debug)]
+pub(crate) struct Terms {
+    pub(crate) registration: Registration,
+    pub(crate) work_bits: u8,
+    pub(crate) rates: Rates,
+    pub(crate) fingerprint: Fingerprint,
+    pub(crate) invites: Invites,
+}
+
 impl Server {
-    pub(crate) fn new(keys: Arc<Keys>, registration: Registration, now: Instant) -> Self {
+    pub(crate) fn new(keys: Arc<Keys>, metrics: Arc<Metrics>, terms: Terms, now: Instant) -> Self {
+        let Terms { registration, work_bits, rates, fingerprint, invites } = terms;
+        let per_address = |rate| Mutex::new(Buckets::new(rate, COUNTED_ADDRESSES_MAX, now));
         Self {
             keys,
+            metrics,
+            asking: rates.asking(),
             registration,
+            fingerprint,
+            invites,
+            difficulty: Mutex::new(Difficulty::new(work_bits, now)),
+            lookups: per_address(rates.lookups()),
+            one_time_keys_per_address: per_address(rates.fetches()),
             one_time_keys: Mutex::new(Buckets::new(ONE_TIME_KEYS, COUNTED_ACCOUNTS_MAX, now)),
-            registrations: Mutex::new(Buckets::new(REGISTRATIONS, COUNTED_ADDRESSES_MAX, now)),
+            registrations: per_address(REGISTRATIONS),
             links: Mutex::new(Buckets::new(LINKS, COUNTED_ACCOUNTS_MAX, now)),
+        }
+    }
+
+    /// Looks at what is told as it is now.
+    pub(crate) fn measure(&self) {
+        self.metrics.work_bits.set(lock(&self.difficulty).asked(Instant::now()).into());
+        self.metrics.epoch.set(*self.keys.epochs().borrow());
+        self.metrics.waiting.set(self.keys.waiting() as u64);
+    }
+
+    /// Whether the disk has room for what is new.
+    fn has_room(&self) -> Result<(), Refused> {
+        match self.metrics.disk_low.load(Relaxed) {
+            true => Err(overloaded("the keyserver's disk is nearly full", TooFast(DISK_RETRY))),
+            false => Ok(()),
         }
     }
 }
@@ -62,19 +111,19 @@ pub(crate) fn cost(request: &Request) -> u32 {
 /// Does what is asked.
 pub(crate) async fn handle(server: &Server, session: &Session, request: Request) -> Result<Answer, KeysError> {
     match request {
-        Request::Hello => Ok(Answer::Welcome(welcome())),
-        Request::Register { link, handle_name, proof } => {
-            register::register(server, session, link, handle_name, &proof).await
+        Request::Hello => Ok(Answer::Welcome(welcome(server))),
+        Request::Register { link, handle_name, proof, pass } => {
+            register::register(server, session, link, handle_name, &proof, pass).await
         }
         Request::SignIn { account, device, proof } => register::sign_in(server, session, account, device, &proof),
         Request::Publish(publish) => publish::publish(server, session, publish).await,
         Request::GetStock => publish::stock(server, session),
-        Request::Lookup(who) => log::lookup(server, who).await,
+        Request::Lookup(who) => log::lookup(server, session, who).await,
         Request::GetRoot { epoch } => log::root(server, epoch),
         Request::GetHistory { handle_name } => log::history(server, handle_name).await,
         Request::GetStep { epoch, offset } => log::step(server, epoch, offset),
         Request::AppendLink { account, link } => append::append(server, account, link).await,
-        Request::Fetch { account, devices } => fetch::fetch(server, account, devices).await,
+        Request::Fetch { account, devices } => fetch::fetch(server, session, account, devices).await,
     }
 }
 
@@ -109,12 +158,21 @@ fn not_signed_in() -> Answer {
     refuse(RefusedReason::NotSignedIn, "sign in first")
 }
 
-fn welcome() -> Welcome {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+fn welcome(server: &Server) -> Welcome {
     Welcome {
-        now: UnixMillis(u64::try_from(now.as_millis()).unwrap_or(u64::MAX)),
+        now: now(),
         software: concat!("hushwire-keyserver ", env!("CARGO_PKG_VERSION")).to_owned(),
+        new_accounts: match server.registration {
+            Registration::Open => NewAccounts::Open { work_bits: lock(&server.difficulty).asked(Instant::now()) },
+            Registration::Invites => NewAccounts::Invites,
+            Registration::Closed => NewAccounts::Closed,
+        },
     }
+}
+
+fn now() -> UnixMillis {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    UnixMillis(u64::try_from(now.as_millis()).unwrap_or(u64::MAX))
 }
 
 /// Runs what computes for long beside the connections.

@@ -21,10 +21,13 @@ pub(crate) use self::rows::StoredAccount;
 use self::rows::{Family, Owner, SCHEMA, SCHEMA_KEY};
 use self::view::View;
 use self::writer::Writer;
+use crate::limits::WAITING_JOBS_MAX;
 use crate::log::{Log, LogError, LogKeys, waiting_key};
+use crate::metrics::Metrics;
 use crate::verify::VerifiedPublish;
 
 mod epochs;
+pub mod fill;
 mod prekeys;
 mod rows;
 mod view;
@@ -32,6 +35,10 @@ mod writer;
 
 /// Memory for writes before they go to a table. Prekeys come and go: most meet their deletion here.
 const WRITE_BUFFER_BYTES: usize = 16 * 1024 * 1024;
+
+/// The log of writes that is read again at a start. Bounds how long that takes; RocksDB would let it grow to several
+/// times that.
+const WAL_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// Files open at once. Below the usual limit of 1024 for a process, with room for connections.
 const OPEN_FILES_MAX: i32 = 512;
@@ -84,6 +91,13 @@ impl Damaged {
     pub(crate) const CHAIN: Self = Self("account");
 }
 
+/// Why a new account is one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Admitted {
+    /// The hash of the invite that this uses up.
+    pub(crate) invite: Option<[u8; 32]>,
+}
+
 /// Why an account was not registered. Nothing changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RegisterRefusal {
@@ -91,8 +105,10 @@ pub(crate) enum RegisterRefusal {
     HandleTaken,
     /// The account has another handle already.
     OtherHandle,
-    /// The account is not there, and no new ones are taken.
-    Closed,
+    /// The account is not there, and was not admitted.
+    NotAdmitted,
+    /// The invite was used by another account.
+    InviteUsed,
     /// The account has revoked the device of link 0 since.
     Revoked,
 }
@@ -114,21 +130,22 @@ pub(crate) struct Keys {
     /// Something waits for the next epoch.
     changed: Notify,
     failed: Arc<watch::Sender<bool>>,
+    metrics: Arc<Metrics>,
     /// `None` once closed.
     writer: Mutex<Option<(Arc<Writer>, JoinHandle<()>)>>,
 }
 
 impl Keys {
     /// Opens the database in `dir`, or makes one.
-    pub(crate) fn open(dir: &Path, keys: LogKeys) -> Result<Self, OpenError> {
+    pub(crate) fn open(dir: &Path, keys: LogKeys, metrics: Arc<Metrics>) -> Result<Self, OpenError> {
         let db = Arc::new(open_database(dir)?);
         let log = Arc::new(Log::new(db.clone(), keys).map_err(|error| OpenError::Log(error.to_string()))?);
         let epoch = watch::Sender::new(epochs::begin(&db, &log)?);
         let failed = Arc::new(watch::Sender::new(false));
-        let (writer, thread) = Writer::start(db.clone(), failed.clone())?;
+        let (writer, thread) = Writer::start(db.clone(), failed.clone(), metrics.clone())?;
         let (changed, writer) = (Notify::new(), Mutex::new(Some((Arc::new(writer), thread))));
         changed.notify_one(); // what waited when the process ended
-        Ok(Self { db, log, epoch, changed, failed, writer })
+        Ok(Self { db, log, epoch, changed, failed, metrics, writer })
     }
 
     /// The account.
@@ -141,15 +158,15 @@ impl Keys {
         handle_owner(&View::new(&self.db), name)
     }
 
-    /// Keeps a new account and binds the handle. Adds a handle to an account that has none; never changes anything else
-    /// of an account that is there.
+    /// Keeps a new account if it is admitted, and binds the handle; whether it was new. Adds a handle to an account that
+    /// has none; never changes anything else of an account that is there.
     pub(crate) async fn register(
         &self,
         chain: Chain,
         handle: Option<String>,
-        open: bool,
-    ) -> Result<Result<(), RegisterRefusal>, KeysError> {
-        let done = self.writer()?.write(move |view| register(view, &chain, handle, open)).await;
+        admitted: Option<Admitted>,
+    ) -> Result<Result<bool, RegisterRefusal>, KeysError> {
+        let done = self.writer()?.write(move |view| register(view, &chain, handle, admitted)).await;
         self.changed.notify_one();
         done
     }
@@ -205,6 +222,16 @@ impl Keys {
             .await
     }
 
+    /// How many writes wait.
+    pub(crate) fn waiting(&self) -> usize {
+        self.writer().map_or(WAITING_JOBS_MAX, |writer| writer.waiting())
+    }
+
+    /// Done once the writer has come to it and nothing was wrong.
+    pub(crate) async fn reach(&self) -> Result<(), KeysError> {
+        self.writer()?.write(|_| Ok(())).await
+    }
+
     /// Says that the storage has failed: a read was answered by an error. The writer says so by itself.
     pub(crate) fn fail(&self) {
         self.failed.send_replace(true);
@@ -254,27 +281,40 @@ pub(crate) fn open_database(dir: &Path) -> Result<DB, OpenError> {
     Ok(db)
 }
 
+/// The newest epoch of the database in `dir`, which nobody may have open.
+pub(crate) fn look(dir: &Path) -> Result<u64, OpenError> {
+    epochs::look(&open_database(dir)?)
+}
+
 fn register(
     view: &mut View<'_>,
     chain: &Chain,
     handle: Option<String>,
-    open: bool,
-) -> Result<Result<(), RegisterRefusal>, KeysError> {
+    admitted: Option<Admitted>,
+) -> Result<Result<bool, RegisterRefusal>, KeysError> {
     let account = chain.account();
     let found = stored_account(view, account)?;
-    if found.is_none() && !open {
-        return Ok(Err(RegisterRefusal::Closed));
-    }
     let is_new = found.is_none();
+    let invite = match (is_new, admitted) {
+        (true, None) => return Ok(Err(RegisterRefusal::NotAdmitted)),
+        (true, Some(Admitted { invite })) => invite,
+        (false, _) => None, // it costs nothing to come again
+    };
+    if let Some(invite) = &invite
+        && view.get(Family::Invites, invite)?.is_some()
+    {
+        return Ok(Err(RegisterRefusal::InviteUsed));
+    }
     if found.as_ref().is_some_and(|stored| !stored.still_has(chain.devices())) {
         return Ok(Err(RegisterRefusal::Revoked));
     }
     let mut stored = found.unwrap_or_else(|| StoredAccount { handle: None, links: chain.links().to_vec() });
     let Some(name) = handle.filter(|name| stored.handle.as_ref() != Some(name)) else {
         if is_new {
+            use_up(view, invite, account);
             view.put(Family::Accounts, account.as_bytes().to_vec(), stored.to_row());
         }
-        return Ok(Ok(()));
+        return Ok(Ok(is_new));
     };
     if handle_owner(view, &name)?.is_some() {
         return Ok(Err(RegisterRefusal::HandleTaken));
@@ -285,8 +325,16 @@ fn register(
     view.put(Family::Handles, name.as_bytes().to_vec(), account.as_bytes().to_vec());
     view.put(Family::Log, waiting_key(&name), Vec::new());
     stored.handle = Some(name);
+    use_up(view, invite, account);
     view.put(Family::Accounts, account.as_bytes().to_vec(), stored.to_row());
-    Ok(Ok(()))
+    Ok(Ok(is_new))
+}
+
+/// With the same write as the account, so that an invite is for one, whenever the process ends.
+fn use_up(view: &mut View<'_>, invite: Option<[u8; 32]>, account: AccountId) {
+    if let Some(invite) = invite {
+        view.put(Family::Invites, invite.to_vec(), account.as_bytes().to_vec());
+    }
 }
 
 fn append(view: &mut View<'_>, known: &[SignedLink], chain: &Chain) -> Result<Result<(), AppendRefusal>, KeysError> {
@@ -325,6 +373,7 @@ fn options() -> Options {
     options.create_missing_column_families(true);
     options.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
     options.set_paranoid_checks(true);
+    options.set_max_total_wal_size(WAL_BYTES_MAX);
     options.set_max_open_files(OPEN_FILES_MAX);
     options.set_keep_log_file_num(LOG_FILES_KEPT);
     options

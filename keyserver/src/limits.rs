@@ -17,9 +17,23 @@ pub(crate) struct Rate {
     pub(crate) every: Duration,
 }
 
-/// Fetches of one account that are given one-time keys. Twenty new contacts at once are a lively evening and a tenth
-/// of a device's stock; one a minute leaves an attacker the last-resort key, and the owner the time to publish more.
-pub(crate) const ONE_TIME_KEYS: Rate = Rate { burst: 20, every: Duration::from_secs(60) };
+/// Fetches of one account that are given one-time keys. Six new contacts at once are a lively evening and a small part of
+/// what a device has here; one in ten minutes leaves an attacker the last-resort key, and the owner the time to publish
+/// more: in a day they get 150 keys of an account, and a client that is online once a day keeps up with that.
+pub(crate) const ONE_TIME_KEYS: Rate = Rate { burst: 6, every: Duration::from_secs(600) };
+
+/// Answers that say whether somebody is here leave at a multiple of this after they were asked for, so that how long one
+/// took says little to who watches the line.
+pub(crate) const ANSWER_GRAIN: Duration = Duration::from_millis(20);
+
+/// Writes that wait with which no new accounts are taken: what is there goes first.
+pub(crate) const NEWCOMERS_SHED_AT: usize = WAITING_JOBS_MAX / 2;
+
+/// After how long a newcomer comes again who came when there was too much to do.
+pub(crate) const BUSY_RETRY: Duration = Duration::from_secs(10);
+
+/// After how long whoever wants to keep something here comes again while the disk is nearly full.
+pub(crate) const DISK_RETRY: Duration = Duration::from_secs(300);
 
 /// How long an epoch gathers at least, after the one before. Whoever looks up what has just changed waits for it.
 pub(crate) const EPOCH_EVERY: Duration = Duration::from_secs(1);
@@ -38,15 +52,56 @@ pub(crate) const LINKS: Rate = Rate { burst: 16, every: Duration::from_secs(600)
 /// one-time keys, until the first counts are full again.
 pub(crate) const COUNTED_ACCOUNTS_MAX: usize = 65_536;
 
-/// What one connection may ask, in units of `handle::cost`. A client that was away asks for all its contacts
+/// What one connection may ask at once, in units of `handle::cost`. A client that was away asks for all its contacts
 /// at once; nobody needs the rate of someone who lists handles.
-pub(crate) const ASKING: Rate = Rate { burst: 256, every: Duration::from_millis(60) };
+pub(crate) const ASKING_BURST: u32 = 256;
+
+/// What an operator may allow askers to take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rates {
+    /// Of one connection, in the long run, in units of one look into the database; 256 at once.
+    pub requests_per_second: u32,
+    /// Fetches from one address that are given one-time keys, in the long run; a third of it at once. A school behind one
+    /// address begins this many conversations; whoever takes keys of many accounts, to use them up or to be counted in
+    /// the place of others, needs many addresses.
+    pub fetches_per_hour: u32,
+    /// Handles looked up from one address, in the long run; a third of it at once. Nobody can list handles; this makes
+    /// guessing them slow.
+    pub lookups_per_hour: u32,
+}
+
+impl Default for Rates {
+    fn default() -> Self {
+        Self { requests_per_second: 16, fetches_per_hour: 360, lookups_per_hour: 1_800 }
+    }
+}
+
+impl Rates {
+    /// For one connection.
+    pub(crate) fn asking(self) -> Rate {
+        Rate { burst: ASKING_BURST, every: Duration::from_secs(1) / self.requests_per_second.max(1) }
+    }
+
+    /// For one address.
+    pub(crate) fn fetches(self) -> Rate {
+        hourly(self.fetches_per_hour)
+    }
+
+    /// For one address.
+    pub(crate) fn lookups(self) -> Rate {
+        hourly(self.lookups_per_hour)
+    }
+}
+
+fn hourly(count: u32) -> Rate {
+    Rate { burst: (count / 3).max(1), every: Duration::from_secs(3600) / count.max(1) }
+}
 
 /// New accounts from one address. A school behind one address, or a test; about 40 MB a day on disk at worst.
 pub(crate) const REGISTRATIONS: Rate = Rate { burst: 1000, every: Duration::from_secs(10) };
 
-/// Addresses whose [`REGISTRATIONS`] are counted at the same time. Beyond it no further address registers, until the
-/// first counts are full again.
+/// Addresses whose [`REGISTRATIONS`] and [`Rates`] are counted at the same time. Beyond it
+/// no further address is served so, until the first counts are full again.
 pub(crate) const COUNTED_ADDRESSES_MAX: usize = 65_536;
 
 /// How long an asker waits who came when no further address could be counted.

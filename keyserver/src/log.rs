@@ -25,6 +25,8 @@ use hushwire_proto::ids::{AccountId, LinkHash, UnixMillis};
 use hushwire_proto::keyserver::Proven;
 use hushwire_proto::limits::HISTORY_VERSIONS_MAX;
 use hushwire_proto::log::{Entry, SignedRoot};
+use hushwire_proto::net::tls::ServerIdentity;
+use hushwire_proto::signing::Label;
 use rocksdb::DB;
 use tokio::runtime::Handle;
 use zeroize::Zeroizing;
@@ -49,6 +51,13 @@ pub(crate) struct LogKeys {
     pub(crate) signing: SigningKey,
     /// Gives handles their places in the tree.
     pub(crate) places: Zeroizing<[u8; 32]>,
+}
+
+impl LogKeys {
+    /// Those of a server's identity; `None` if it cannot sign a log.
+    pub(crate) fn of(identity: &ServerIdentity) -> Option<Self> {
+        Some(Self { signing: identity.signing_key()?, places: identity.derived(Label::LogPlaces) })
+    }
 }
 
 /// The VRF key, as akd asks for it. akd copies it for each use and does not wipe its copies.

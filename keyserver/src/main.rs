@@ -1,22 +1,19 @@
 //! The keyserver as a program. Prints one line on standard output once it serves: its address.
 
-use std::error::Error;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use clap::{Args, Parser, Subcommand};
 use hushwire_keyserver::Parts;
+use hushwire_keyserver::check::{self, Finding};
 use hushwire_keyserver::config::{self, Config};
-use sd_notify::NotifyState;
+use hushwire_keyserver::invites::Invites;
+use hushwire_server::program::{self, Done, NotifyState, STORAGE_FAILED, say, tell_systemd};
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::timeout;
-use tracing_subscriber::EnvFilter;
-
-/// The storage failed: do not start again before somebody has looked at the disk.
-const STORAGE_FAILED: u8 = 2;
 
 /// Threads that check signatures. More would only take turns on the cores of a small machine.
 const CHECKERS_MAX: usize = 16;
@@ -47,8 +44,25 @@ enum Command {
     },
     /// Serve (also without the word)
     Run(WithConfig),
-    /// Say whether the configuration can be used
-    Check(WithConfig),
+    /// Look at everything a keyserver with this configuration needs: each line says ok, or what to do
+    Check {
+        #[command(flatten)]
+        with: WithConfig,
+        /// For programs: one JSON value on one line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Make codes that let one person each make an account, also while the keyserver runs; each is printed this once
+    Invite {
+        #[command(flatten)]
+        with: WithConfig,
+        /// How many
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+        count: u32,
+        /// How long they can be used: a number and h or d
+        #[arg(long, default_value = "7d", value_name = "TIME", value_parser = lifetime)]
+        expires: Duration,
+    },
     /// Print the address that clients need
     Address(WithConfig),
     /// Copy the database to a new directory; the keyserver must not run
@@ -79,7 +93,8 @@ fn main() -> ExitCode {
     let done = match command.or(run.map(Command::Run)) {
         Some(Command::Init { dir, host }) => init(&dir, &host),
         Some(Command::Run(WithConfig { config })) => serve(&config),
-        Some(Command::Check(WithConfig { config })) => check(&config),
+        Some(Command::Check { with: WithConfig { config }, json }) => check(&config, json),
+        Some(Command::Invite { with: WithConfig { config }, count, expires }) => invite(&config, count, expires),
         Some(Command::Address(WithConfig { config })) => address(&config),
         Some(Command::Backup { with: WithConfig { config }, to }) => backup(&config, &to),
         Some(Command::Restore { with: WithConfig { config }, from }) => restore(&config, &from),
@@ -91,8 +106,6 @@ fn main() -> ExitCode {
     })
 }
 
-type Done = Result<ExitCode, Box<dyn Error>>;
-
 fn init(dir: &Path, hosts: &[String]) -> Done {
     let path = config::init(dir, hosts)?;
     let config = Config::load(&path)?;
@@ -102,17 +115,46 @@ fn init(dir: &Path, hosts: &[String]) -> Done {
         "Wrote {path}, a certificate and its key. Next:\n\
          \x20 1. Back up {key}: clients know this keyserver by it.\n\
          \x20 2. Open UDP port {port} in the firewall.\n\
-         \x20 3. hushwire-keyserver run --config {path}\n\
+         \x20 3. hushwire-keyserver check --config {path}\n\
+         \x20 4. hushwire-keyserver run --config {path}\n\
+         Everyone may make an account; to let in only whom you invite, write registration = \"invites\" in {path},\n\
+         and make codes with: hushwire-keyserver invite --config {path}\n\
+         To watch it, write admin = \"127.0.0.1:4442\": metrics and health over HTTP, for this machine only.\n\
          Clients need this address:\n\
          {address}",
         port = config.listen.port(),
     ))
 }
 
-fn check(path: &Path) -> Done {
+fn check(path: &Path, json: bool) -> Done {
+    let config = Config::load(path);
+    let mut findings = vec![Finding::new(
+        "configuration",
+        config.as_ref().map(|_| format!("{} is understood", path.display())).map_err(ToString::to_string),
+    )];
+    findings.extend(config.iter().flat_map(check::run));
+    program::report(&findings, json)
+}
+
+fn invite(path: &Path, count: u32, expires: Duration) -> Done {
     let config = Config::load(path)?;
-    let address = config.address(&config.identity()?, config.listen.port())?;
-    say(&format!("{} can be used. Listens on UDP {}; clients need:\n{address}", path.display(), config.listen))
+    for invite in Invites::beside(&config.data_dir).make(count, expires, SystemTime::now(), &mut rand::rng())? {
+        say(&invite.to_code())?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `7d`, `12h`.
+fn lifetime(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("`{text}` is no time such as 7d or 12h");
+    let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(wrong)?;
+    let hours = match unit {
+        "h" => 1,
+        "d" => 24,
+        _ => return Err(wrong()),
+    };
+    let number: u32 = number.parse().map_err(|_| wrong())?;
+    Ok(Duration::from_secs(3600 * hours) * number)
 }
 
 fn address(path: &Path) -> Done {
@@ -139,9 +181,7 @@ fn restore(path: &Path, from: &Path) -> Done {
 }
 
 fn serve(path: &Path) -> Done {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,hushwire_keyserver=info"));
-    let ansi = io::IsTerminal::is_terminal(&io::stderr());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(ansi).init();
+    program::log("warn,hushwire_keyserver=info");
     let parts = Config::load(path)?.parts()?;
     let runtime = Builder::new_multi_thread().enable_all().max_blocking_threads(CHECKERS_MAX).build()?;
     let code = run(&runtime, parts)?;
@@ -171,18 +211,4 @@ fn run(runtime: &Runtime, parts: Parts) -> Done {
         tracing::info!(cut = drained.cut, "stopped");
         Ok(ExitCode::SUCCESS)
     })
-}
-
-/// A script may wait for this line, so it leaves at once.
-fn say(text: &str) -> Done {
-    let mut out = io::stdout().lock();
-    writeln!(out, "{text}")?;
-    out.flush()?;
-    Ok(ExitCode::SUCCESS)
-}
-
-fn tell_systemd(state: NotifyState<'_>) {
-    if let Err(error) = sd_notify::notify(&[state]) {
-        tracing::warn!(%error, "systemd cannot be told");
-    }
 }

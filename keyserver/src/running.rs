@@ -1,9 +1,11 @@
 //! A keyserver from its start to its end.
 
 use std::fmt;
+use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
 use hushwire_proto::address::{AddressError, ServerAddress};
@@ -11,14 +13,19 @@ use hushwire_proto::net::KEYS_ALPN;
 use hushwire_proto::net::quic::SetupError;
 use hushwire_proto::net::serve::{Counts, Drained, Listener, ServeLimits, serve};
 use hushwire_proto::net::tls::ServerIdentity;
-use hushwire_proto::signing::Label;
+use hushwire_server::admin;
+use hushwire_server::disk::{self, Disk};
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
 use crate::Registration;
-use crate::handle::Server;
+use crate::admin::Admin;
+use crate::handle::{Server, Terms};
+use crate::invites::Invites;
 use crate::keys::{Keys, OpenError};
+use crate::limits::Rates;
 use crate::log::LogKeys;
+use crate::metrics::Metrics;
 
 /// What a keyserver is made of.
 #[derive(Debug)]
@@ -35,6 +42,28 @@ pub struct Parts {
     pub registration: Registration,
     /// Connections it takes.
     pub connections: ServeLimits,
+    /// For whoever runs it.
+    pub operation: Operation,
+}
+
+/// How a keyserver is watched, what it watches itself, and what it asks of others.
+#[derive(Clone, Debug)]
+pub struct Operation {
+    /// Where it tells its numbers, over HTTP: a loopback address. `None`: nowhere.
+    pub admin: Option<SocketAddr>,
+    /// Where its database lies.
+    pub disk: Disk,
+    /// Leading zero bits of the work that a new account costs on a usual day. 0: none on any day.
+    pub work_bits: u8,
+    /// What askers may take.
+    pub rates: Rates,
+}
+
+impl Default for Operation {
+    /// For tests and simulations: nobody watches, the disk is never full, and an account costs no work.
+    fn default() -> Self {
+        Self { admin: None, disk: Disk::endless(), work_bits: 0, rates: Rates::default() }
+    }
 }
 
 /// Why a keyserver does not start. Each says what the operator should look at.
@@ -49,6 +78,14 @@ pub enum StartError {
     /// The identity cannot sign a log.
     #[error("the key of a keyserver is an Ed25519 key, as hushwire-keyserver init makes it; this one is another kind")]
     Key,
+    /// The admin port.
+    #[error("cannot use {address} for the admin port: {cause}")]
+    Admin {
+        /// What was asked for.
+        address: SocketAddr,
+        /// What the system said.
+        cause: io::Error,
+    },
     /// The database does not open.
     #[error("{}: {cause}", path.display())]
     Open {
@@ -63,11 +100,13 @@ pub enum StartError {
 pub struct Running {
     address: ServerAddress,
     local: SocketAddr,
+    admin_address: Option<SocketAddr>,
     counts: Arc<Counts>,
     server: Arc<Server>,
     stop: watch::Sender<bool>,
     served: JoinHandle<Drained>,
-    epochs: JoinHandle<()>,
+    /// What runs beside, until the end: epochs, the admin port, the watch on the disk.
+    beside: JoinSet<()>,
 }
 
 /// Opens the database and starts to serve. Needs a tokio runtime around it.
@@ -75,26 +114,41 @@ pub struct Running {
 /// # Errors
 /// [`StartError`]; nothing runs then.
 pub async fn start(parts: Parts) -> Result<Running, StartError> {
-    let Parts { data_dir, identity, listen, host, registration, connections } = parts;
+    let Parts { data_dir, identity, listen, host, registration, connections, operation } = parts;
+    let Operation { admin, disk, work_bits, rates } = operation;
     let listener = Listener::bind(listen, &identity, KEYS_ALPN)?;
     let (local, counts) = (listener.local_addr(), listener.counts());
     let address = ServerAddress::parse(&format!("hush://{host}"), local.port())?;
     let address = address.with_fingerprint(identity.fingerprint());
-    let signing = identity.signing_key().ok_or(StartError::Key)?;
-    let log = LogKeys { signing, places: identity.derived(Label::LogPlaces) };
-    let path = data_dir.clone();
-    let keys = tokio::task::spawn_blocking(move || Keys::open(&data_dir, log))
+    let log = LogKeys::of(&identity).ok_or(StartError::Key)?;
+    let admin = admin.map(|address| admin::bind(address).map_err(|cause| StartError::Admin { address, cause }));
+    let admin = admin.transpose()?;
+    let admin_address = admin.as_ref().and_then(|listener| listener.local_addr().ok());
+    let (path, invites, metrics) = (data_dir.clone(), Invites::beside(&data_dir), Arc::new(Metrics::default()));
+    let counting = metrics.clone();
+    let keys = tokio::task::spawn_blocking(move || Keys::open(&data_dir, log, counting))
         .await
-        .unwrap_or_else(|panic| Err(OpenError::System(std::io::Error::other(panic))))
+        .unwrap_or_else(|panic| Err(OpenError::System(io::Error::other(panic))))
         .map_err(|cause| StartError::Open { path, cause })?;
     let keys = Arc::new(keys);
-    let epochs = tokio::spawn(keys.clone().make_epochs());
-    let server = Arc::new(Server::new(keys, registration, Instant::now()));
+    let mut beside = JoinSet::new();
+    beside.spawn(keys.clone().make_epochs());
+    let terms = Terms { registration, work_bits, rates, fingerprint: identity.fingerprint(), invites };
+    let server = Arc::new(Server::new(keys, metrics.clone(), terms, Instant::now()));
     let (stop, mut stopping) = watch::channel(false);
+    if let Some(listener) = admin {
+        let pages = Admin { server: server.clone(), counts: counts.clone(), stopping: stopping.clone() };
+        beside.spawn(admin::serve(listener, Arc::new(pages)));
+    }
+    beside.spawn(disk::watch(disk, move |space, reserve, low| {
+        metrics.disk_free.set(space.free);
+        metrics.disk_reserve.set(reserve);
+        metrics.disk_low.store(low, Relaxed);
+    }));
     let served = tokio::spawn(serve(listener, server.clone(), connections, async move {
         let _ = stopping.wait_for(|stop| *stop).await; // or dropped, which means the same
     }));
-    Ok(Running { address, local, counts, server, stop, served, epochs })
+    Ok(Running { address, local, admin_address, counts, server, stop, served, beside })
 }
 
 impl Running {
@@ -110,6 +164,12 @@ impl Running {
         self.local
     }
 
+    /// Where it tells its numbers, with its real port.
+    #[must_use]
+    pub fn admin_addr(&self) -> Option<SocketAddr> {
+        self.admin_address
+    }
+
     /// What it counts.
     #[must_use]
     pub fn counts(&self) -> Arc<Counts> {
@@ -122,22 +182,20 @@ impl Running {
     }
 
     /// Begins no request, ends those that have begun, and returns when the database is closed.
-    pub async fn shutdown(self) -> Drained {
+    pub async fn shutdown(mut self) -> Drained {
         self.stop.send_replace(true);
         let drained = self.served.await.unwrap_or(Drained { cut: 0 });
-        self.epochs.abort(); // what waits, waits for the next start
-        let _ = self.epochs.await;
+        self.beside.shutdown().await; // what waits for an epoch, waits for the next start
         close(self.server).await;
         drained
     }
 
     /// Stops in the middle of everything, as a crash of the process would, except that what waits for the writer is
     /// still written. For tests and simulations.
-    pub async fn kill(self) {
+    pub async fn kill(mut self) {
         self.served.abort();
         let _ = self.served.await;
-        self.epochs.abort();
-        let _ = self.epochs.await;
+        self.beside.shutdown().await;
         close(self.server).await;
     }
 }

@@ -1,17 +1,17 @@
 //! What the keyserver says of handles is proven, to a client and to an auditor, and stays so across kills.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::print_stdout, missing_docs)]
 
 mod common;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use common::{Asker, Person, Program, init, keyserver, reason};
+use common::{Asker, Person, Program, UNBOUND_LINES, configure, fetch, init, keyserver, reason};
 use hushwire_keyserver::Registration;
 use hushwire_log::{Seen, absent, follows, history, present, watch};
 use hushwire_proto::address::ServerAddress;
 use hushwire_proto::ids::AccountId;
-use hushwire_proto::keyserver::{Answer, Found, Proven, RefusedReason, Request, Who};
+use hushwire_proto::keyserver::{Answer, Bundle, Found, Proven, RefusedReason, Request, Who};
 use hushwire_proto::log::{Entry, SignedRoot};
 
 /// SIGKILLs of a keyserver that is registering, in a short run; `HUSHWIRE_KILLS` asks for more.
@@ -121,11 +121,64 @@ async fn what_is_said_of_a_handle_is_proven_at_the_moment_it_is_said() {
     assert!(tokio::spawn(async move { drop(keyserver(&path, Registration::Open).await) }).await.is_err());
 }
 
+/// One-time keys of each kind that a person publishes while the keyserver is about to be killed.
+const STOCK: u32 = 3;
+
+/// Somebody whose publication was acknowledged.
+struct Stocked {
+    person: Person,
+    /// Fetches that were begun, and that were answered.
+    asked: u32,
+    answered: u32,
+}
+
+/// Registers, publishes, and fetches twice; `None` once the keyserver does not answer any more.
+async fn give(
+    asker: &Asker,
+    mut person: Person,
+    stocked: &mut Vec<Stocked>,
+    given: &mut BTreeSet<(AccountId, bool, u32)>,
+) -> Option<()> {
+    let ask = async |request: Request| {
+        let answer = asker.0.call(request.encode(), Duration::from_secs(2)).await.ok()?;
+        Some(Answer::parse(&answer).unwrap())
+    };
+    match ask(asker.registration(&person, "")).await? {
+        Answer::Registered => {}
+        Answer::Refused(later) if later.reason == RefusedReason::Overloaded => {
+            tokio::time::sleep(Duration::from_millis(later.retry_after_ms)).await;
+            return Some(());
+        }
+        other => panic!("{other:?}"),
+    }
+    let Answer::Stock(stock) = ask(Request::Publish(person.prekeys(100..100 + STOCK))).await? else { panic!() };
+    assert_eq!(stock.one_time, STOCK);
+    stocked.push(Stocked { person, asked: 0, answered: 0 });
+    let Stocked { person, asked, answered } = stocked.last_mut()?;
+    for _ in 0..2 {
+        *asked += 1;
+        let Answer::Bundles(bundles) = ask(fetch(person.account)).await? else { panic!() };
+        *answered += 1;
+        keep(person, &bundles[0], given);
+    }
+    Some(())
+}
+
+fn keep(person: &Person, bundle: &Bundle, given: &mut BTreeSet<(AccountId, bool, u32)>) {
+    let kyber = (bundle.kyber.id != 2).then_some((person.account, true, bundle.kyber.id));
+    for key in bundle.one_time.iter().map(|key| (person.account, false, key.id)).chain(kyber) {
+        assert!(given.insert(key), "given out twice: {key:?}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn no_epoch_has_two_roots_and_nothing_acknowledged_is_gone_whenever_it_is_killed() {
+async fn no_epoch_has_two_roots_no_key_is_given_twice_and_nothing_acknowledged_is_gone_whenever_it_is_killed() {
     let kills = std::env::var("HUSHWIRE_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(KILLS);
     let dir = tempfile::tempdir().unwrap();
     let config = init(dir.path());
+    configure(&config, UNBOUND_LINES);
+    let mut given: BTreeSet<(AccountId, bool, u32)> = BTreeSet::new();
+    let mut stocked: Vec<Stocked> = Vec::new();
     let mut roots: BTreeMap<u64, [u8; 32]> = BTreeMap::new();
     let mut registered: Vec<(String, AccountId)> = Vec::new();
     for kill in 0..kills {
@@ -146,6 +199,15 @@ async fn no_epoch_has_two_roots_and_nothing_acknowledged_is_gone_whenever_it_is_
                 }
             }
         };
+        let giving = async {
+            let asker = Asker::connect(&program.address).await;
+            for number in 0..100 {
+                let person = Person::seeded(1_000_000 + 100 * kill as u64 + number);
+                if give(&asker, person, &mut stocked, &mut given).await.is_none() {
+                    break;
+                }
+            }
+        };
         let watching = async {
             let watcher = Asker::connect(&program.address).await;
             for _ in 0..20 + 37 * kill % 100 {
@@ -161,7 +223,7 @@ async fn no_epoch_has_two_roots_and_nothing_acknowledged_is_gone_whenever_it_is_
             }
             program.signal("KILL");
         };
-        tokio::join!(registering, watching);
+        tokio::join!(registering, giving, watching);
         program.wait();
     }
     let program = Program::start(&config);
@@ -173,6 +235,24 @@ async fn no_epoch_has_two_roots_and_nothing_acknowledged_is_gone_whenever_it_is_
         let other = Asker::connect(&program.address).await;
         assert_eq!(proven(&other, &program.address, name).await.0.account, *account);
     }
+    for Stocked { person, asked, answered } in stocked.iter().rev().take(100) {
+        let owner = Asker::connect(&program.address).await;
+        assert_eq!(owner.sign_in(person).await, Answer::SignedIn);
+        let Answer::Stock(stock) = owner.ask(Request::GetStock).await else { panic!() };
+        assert!(
+            (STOCK - asked..=STOCK - answered).contains(&stock.one_time),
+            "{stock:?}: {asked} asked, {answered} came"
+        );
+        keep(person, &owner.bundle(person.account).await, &mut given);
+    }
+    println!(
+        "{kills} kills: {} registered, {} epochs seen, {} one-time keys given out of {} people",
+        registered.len(),
+        roots.len(),
+        given.len(),
+        stocked.len()
+    );
+    assert!(given.len() >= kills, "{} one-time keys were given out", given.len());
     assert!(
         registered.len() >= kills && roots.len() > 1,
         "{} registered, {} epochs seen",

@@ -3,10 +3,12 @@
 
 mod common;
 
+use std::net::{TcpListener, UdpSocket};
 use std::process::{Command, Output};
 
-use common::{Asker, PROGRAM, Person, Program, init};
+use common::{Asker, PROGRAM, Person, Program, configure, init};
 use hushwire_log::{Alarm, watch};
+use hushwire_proto::admission::{Invite, Pass};
 use hushwire_proto::keyserver::{Answer, Publish, Request, Who};
 use hushwire_proto::limits::CALL_DEADLINE;
 
@@ -28,12 +30,84 @@ fn init_makes_a_keyserver_that_check_and_address_agree_about() {
     let address = stdout(&program(&["address", "--config", config.to_str().unwrap()]));
     assert!(address.starts_with("hush://") && address.trim().ends_with("@keys.example.org:4432"), "{address}");
     assert!(stdout(&made).ends_with(&address));
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, text.replace("[::]:4432", "127.0.0.1:0")).unwrap(); // others may have the usual port
     let checked = program(&["check", "--config", config.to_str().unwrap()]);
-    assert!(checked.status.success() && stdout(&checked).ends_with(&address), "{checked:?}");
+    let key = stdout(&program(&["address", "--config", config.to_str().unwrap()]));
+    assert!(checked.status.success() && stdout(&checked).contains(key.trim()), "{checked:?}");
+    assert!(stdout(&checked).lines().all(|line| line.starts_with("ok     ")), "{checked:?}");
     let again = program(&["init", "--dir", path.to_str().unwrap()]);
     assert_eq!(again.status.code(), Some(1));
     std::fs::write(&config, "data_dir = 3").unwrap();
     assert_eq!(program(&["check", "--config", config.to_str().unwrap()]).status.code(), Some(1));
+}
+
+#[test]
+fn check_says_what_is_not_fine_and_what_to_do() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = init(dir.path());
+    let text = std::fs::read_to_string(&config).unwrap();
+    let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let listen = taken.local_addr().unwrap().to_string();
+    std::fs::write(&config, text.replace("127.0.0.1:0", &listen) + "disk_reserve_mib = 1000000\n").unwrap();
+    let checked = program(&["check", "--json", "--config", config.to_str().unwrap()]);
+    assert_eq!(checked.status.code(), Some(1));
+    let findings: Vec<serde_json::Value> = serde_json::from_slice(&checked.stdout).unwrap();
+    let wrong: Vec<_> = findings.iter().filter(|finding| finding["ok"] == false).map(|f| &f["what"]).collect();
+    assert_eq!(wrong, ["disk space", "udp port"], "{findings:?}");
+    assert!(findings.iter().any(|finding| finding["what"] == "clock"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_keyserver_that_runs_tells_its_numbers_and_whether_it_is_ready() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = init(dir.path());
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    configure(&config, &format!("admin = \"{port}\"\n"));
+    let started = Program::start(&config);
+    let page = move |path: &'static str| {
+        let page = tokio::task::spawn_blocking(move || hushwire_server::admin::get(port, path));
+        async move { String::from_utf8(page.await.unwrap().unwrap()).unwrap() }
+    };
+    assert_eq!((page("/healthz").await, page("/readyz").await), ("alive\n".to_owned(), "ready\n".to_owned()));
+    let (mut alice, asker) = (Person::seeded(1), Asker::connect(&started.address).await);
+    assert_eq!(asker.register(&alice, "alice").await, Answer::Registered);
+    asker.publish(alice.prekeys(10..12)).await;
+    asker.bundle(alice.account).await;
+    assert!(matches!(asker.ask(Request::Lookup(Who::Handle("alice".to_owned()))).await, Answer::Found(_)));
+    let metrics = page("/metrics").await;
+    for line in [
+        "accounts_made_total 1",
+        "publications_total 1",
+        "bundles_total 1",
+        "lookups_total 1",
+        "epoch 2",
+        "epoch_seconds_count 1",
+        "work_bits 0",
+        "disk_low 0",
+    ] {
+        assert!(metrics.lines().any(|found| found == format!("hushwire_keyserver_{line}")), "{line}\n{metrics}");
+    }
+    assert!(!metrics.contains("alice"));
+
+    // While it runs, check finds that it does; and codes are made that it takes.
+    let checked = program(&["check", "--config", config.to_str().unwrap()]);
+    assert!(checked.status.success() && stdout(&checked).contains("open in the keyserver that runs"), "{checked:?}");
+    started.signal("TERM");
+    assert_eq!(started.wait().code(), Some(0));
+    configure(&config, "registration = \"invites\"\n");
+    let started = Program::start(&config);
+    let made = program(&["invite", "--count", "2", "--expires", "12h", "--config", config.to_str().unwrap()]);
+    let codes: Vec<Invite> = stdout(&made).lines().map(|code| code.parse().unwrap()).collect();
+    assert_eq!(codes.len(), 2);
+    let (bob, asker) = (Person::seeded(2), Asker::connect(&started.address).await);
+    let Request::Register { link, handle_name, proof, .. } = asker.registration(&bob, "bob") else { panic!() };
+    let given = Pass { work: None, invite: codes.first().cloned() };
+    assert_eq!(asker.ask(Request::Register { link, handle_name, proof, pass: given }).await, Answer::Registered);
+    for wrong in ["7", "d", "-1d", "7w", ""] {
+        let refused = program(&["invite", &format!("--expires={wrong}"), "--config", config.to_str().unwrap()]);
+        assert_eq!(refused.status.code(), Some(2), "{wrong}");
+    }
 }
 
 #[tokio::test]

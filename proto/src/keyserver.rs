@@ -6,6 +6,7 @@
 use bytes::Bytes;
 
 use crate::account::SignedLink;
+use crate::admission::{NewAccounts, Pass};
 use crate::auth::SignatureBytes;
 use crate::ids::{AccountId, DeviceId, UnixMillis};
 use crate::log::SignedRoot;
@@ -33,6 +34,8 @@ pub enum Request {
         handle_name: Option<String>,
         /// [`crate::auth::prove_registration`].
         proof: SignatureBytes,
+        /// For an account that is new.
+        pass: Pass,
     },
     /// This connection is that device.
     SignIn {
@@ -172,6 +175,8 @@ pub struct Welcome {
     pub now: UnixMillis,
     /// Name and version of the software.
     pub software: String,
+    /// Whom it takes as new accounts.
+    pub new_accounts: NewAccounts,
 }
 
 /// Prekeys of one device that are left.
@@ -268,5 +273,13 @@ reasons! {
         BadHandle = 11, "not a handle";
         /// Another link stands in the place of this one. Look the account up and sign what follows from its newest link.
         OutOfDate = 12, "the device list has changed meanwhile";
+        /// A new account needs more work, or fresh work. Ask how much with [`Request::Hello`], and do it.
+        WorkNeeded = 13, "a proof of work is needed";
+        /// New accounts need an invite here. Ask whoever runs the keyserver for one.
+        InviteNeeded = 14, "an invite is needed";
+        /// No such invite: never made, used, or expired. Ask for another.
+        BadInvite = 15, "the invite is not valid";
+        /// No new accounts here. Choose another keyserver.
+        Closed = 16, "closed to new accounts";
     }
 }

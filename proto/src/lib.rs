@@ -12,6 +12,7 @@
 //! | [`relay`] | requests and answers of a relay | `proto/spec/relay.md` |
 //! | [`keyserver`] | requests and answers of a keyserver | `proto/spec/keyserver.md` |
 //! | [`account`] | device lists, their chain, account ids | `proto/spec/keyserver.md` §3 |
+//! | [`admission`] | proof of work and invites | `proto/spec/keyserver.md` §3.8 |
 //! | [`log`] | signed roots of a keyserver's log | `proto/spec/keyserver.md` §7 |
 //! | [`envelope`] | size classes | `proto/spec/envelope.md` |
 //! | [`auth`] | sign-in bound to the TLS session | `proto/spec/relay.md` §3 |
@@ -19,6 +20,7 @@
 
 pub mod account;
 pub mod address;
+pub mod admission;
 pub mod auth;
 pub mod envelope;
 pub mod frame;

@@ -108,6 +108,17 @@ pub const STEP_PART_BYTES_MAX: usize = 128 * KIB;
 /// The longest local part of a handle, in bytes.
 pub const HANDLE_NAME_BYTES_MAX: usize = 32;
 
+/// Zero bits that a keyserver may ask for from a new account: minutes on a phone. A client does no more, whatever it is
+/// told.
+pub const WORK_BITS_MAX: u8 = 30;
+
+/// How old a proof of work may be. Longer than the longest takes; short enough that none is made in store.
+pub const WORK_LIFETIME: Duration = Duration::from_secs(30 * 60);
+
+/// What the answers to a lookup and to a fetch are filled up to, or to a multiple of it: a few kilobytes of proof and
+/// the chain of an account with a few devices, or a bundle of keys.
+pub const LOOKUP_ANSWER_STEP: usize = 8 * KIB;
+
 /// The longest server address, in bytes: fingerprint, a domain name of 253 and a port.
 pub const ADDRESS_BYTES_MAX: usize = 400;
 

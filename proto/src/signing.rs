@@ -21,6 +21,10 @@ pub enum Label {
     SignIn,
     /// Signature that asks a keyserver for an account and a handle.
     Register,
+    /// Hash that a new account's proof of work is about.
+    RegistrationWork,
+    /// Hash of an invite.
+    Invite,
     /// Signature over the root of a keyserver's log at an epoch.
     LogRoot,
     /// Hash of a keyserver's private key: the key of places in its log.
@@ -37,7 +41,7 @@ pub enum Label {
 
 impl Label {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::Link,
         Self::LinkSignature,
         Self::DeviceIdentity,
@@ -45,6 +49,8 @@ impl Label {
         Self::OpenMailbox,
         Self::SignIn,
         Self::Register,
+        Self::RegistrationWork,
+        Self::Invite,
         Self::LogRoot,
         Self::LogPlaces,
         Self::MessageChain,
@@ -64,6 +70,8 @@ impl Label {
             Self::OpenMailbox => "hushwire/1 open mailbox",
             Self::SignIn => "hushwire/1 keyserver sign-in",
             Self::Register => "hushwire/1 register",
+            Self::RegistrationWork => "hushwire/1 registration work",
+            Self::Invite => "hushwire/1 invite",
             Self::LogRoot => "hushwire/1 log root",
             Self::LogPlaces => "hushwire/1 log places",
             Self::MessageChain => "hushwire/1 message chain",

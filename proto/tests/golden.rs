@@ -8,6 +8,7 @@ use bytes::Bytes;
 use data_encoding::HEXLOWER;
 use ed25519_dalek::SigningKey;
 use hushwire_proto::account::{Device, Link, Signatory, SignedLink, encode_links, parse_links};
+use hushwire_proto::admission::{Invite, NewAccounts, Pass, Work};
 use hushwire_proto::auth::SignatureBytes;
 use hushwire_proto::envelope::Envelope;
 use hushwire_proto::ids::{AccountId, DepositId, DeviceId, LinkHash, MailboxId, Seq, Token, TokenHash, UnixMillis};
@@ -165,7 +166,17 @@ fn keyserver_messages() -> Vec<Golden> {
     let request = |name, message: Request| golden(name, message, Request::encode, Request::parse);
     let answer = |name, message: Answer| golden(name, message, Answer::encode, Answer::parse);
     let handle_name = Some("alice".to_owned());
-    let register = |handle_name| Request::Register { link: signed_link(), handle_name, proof: SIGNATURE };
+    let register = |handle_name, pass| Request::Register { link: signed_link(), handle_name, proof: SIGNATURE, pass };
+    let work = Work { at: UnixMillis(1_700_000_000_000), nonce: 0x0102_0304_0506_0708 };
+    let worked = Pass { work: Some(work), invite: None };
+    let invited = Pass { work: None, invite: Some(Invite::from_bytes([0xA6; 15])) };
+    let welcome = |new_accounts| {
+        Answer::Welcome(Welcome {
+            now: UnixMillis(1_700_000_000_000),
+            software: "hushwire-keyserver 0.1.0".to_owned(),
+            new_accounts,
+        })
+    };
     let one_time = CurveKey { id: u32::MAX, key: [0x05; 33] };
     let root = SignedRoot {
         epoch: 300,
@@ -185,8 +196,10 @@ fn keyserver_messages() -> Vec<Golden> {
     let stock = |signed_prekey_id| Answer::Stock(Stock { one_time: 200, one_time_kyber: 0, signed_prekey_id });
     vec![
         request("hello", Request::Hello),
-        request("register", register(handle_name.clone())),
-        request("register without a handle", register(None)),
+        request("register", register(handle_name.clone(), Pass::default())),
+        request("register without a handle", register(None, Pass::default())),
+        request("register with work", register(handle_name.clone(), worked)),
+        request("register with an invite", register(handle_name.clone(), invited)),
         request("sign in", Request::SignIn { account, device, proof: SIGNATURE }),
         request(
             "publish",
@@ -207,13 +220,9 @@ fn keyserver_messages() -> Vec<Golden> {
         request("get a history", Request::GetHistory { handle_name: "alice".to_owned() }),
         request("get a step", Request::GetStep { epoch: 300, offset: 131_072 }),
         request("fetch", Request::Fetch { account, devices: vec![device, other] }),
-        answer(
-            "welcome",
-            Answer::Welcome(Welcome {
-                now: UnixMillis(1_700_000_000_000),
-                software: "hushwire-keyserver 0.1.0".to_owned(),
-            }),
-        ),
+        answer("welcome", welcome(NewAccounts::Open { work_bits: 20 })),
+        answer("welcome with an invite", welcome(NewAccounts::Invites)),
+        answer("closed to new accounts", welcome(NewAccounts::Closed)),
         answer("registered", Answer::Registered),
         answer("signed in", Answer::SignedIn),
         answer("appended", Answer::Appended),
@@ -262,10 +271,22 @@ fn every_reason_has_its_number_and_no_other_number_is_one() {
     let relay = relay::RefusedReason::ALL.iter().map(|reason| reason.code());
     assert!(relay.eq(1..=11));
     let keyserver = keyserver::RefusedReason::ALL.iter().map(|reason| reason.code());
-    assert!(keyserver.eq(1..=12));
+    assert!(keyserver.eq(1..=16));
     for code in 0..300 {
         assert_eq!(relay::RefusedReason::from_code(code).is_some(), (1..=11).contains(&code));
-        assert_eq!(keyserver::RefusedReason::from_code(code).is_some(), (1..=12).contains(&code));
+        assert_eq!(keyserver::RefusedReason::from_code(code).is_some(), (1..=16).contains(&code));
+    }
+}
+
+#[test]
+fn an_answer_that_is_filled_up_has_the_length_of_others_and_reads_back_the_same() {
+    use keyserver::Answer;
+    for length in 0..700 {
+        let answer = Answer::Step(Step { bytes_total: 7, part: vec![0xA5; length].into() });
+        let filled = answer.encode_filled(256);
+        assert_eq!(filled.len() % 256, 0, "{length}");
+        assert!(filled.len() < answer.encode().len() + 3 * 256);
+        assert_eq!(Answer::parse(&filled).unwrap(), answer);
     }
 }
 

@@ -23,7 +23,6 @@ pub mod check;
 pub mod clock;
 pub mod config;
 mod connection;
-pub mod disk;
 mod drains;
 pub mod du;
 #[cfg(feature = "fail-points")]
@@ -40,4 +39,5 @@ pub mod rates;
 mod running;
 mod service;
 
+pub use hushwire_server::disk;
 pub use running::{Failure, Operation, Parts, Running, StartError, start};

@@ -22,30 +22,17 @@ use hushwire_relay::{
         rocks::{OpenError, RocksQueue},
     },
 };
-use sd_notify::NotifyState;
+use hushwire_server::program::{self, Done, NotifyState, STORAGE_FAILED, say, tell_systemd};
 use tokio::{
     runtime::Builder,
     signal::unix::{SignalKind, signal},
 };
-use tracing_subscriber::{
-    EnvFilter, Layer,
-    filter::{FilterExt, filter_fn},
-    layer::SubscriberExt,
-    util::SubscriberInitExt,
-};
-
-/// The storage failed: do not start again before somebody has looked at the disk.
-const STORAGE_FAILED: u8 = 2;
-
 /// Threads that read from the disk for drains. A small machine's disk does no more at once.
 const READERS_MAX: usize = 16;
 
 /// An envelope is kept at most so much longer than the configuration says, and the hour that an engine may add. The
 /// relay's time is kept as often: so much of it a crash may lose.
 const SWEEP_EVERY: Duration = Duration::from_millis(if cfg!(feature = "fail-points") { 100 } else { 60_000 });
-
-/// Who may write to the log, whatever RUST_LOG says: what the network's libraries would has addresses in it.
-const OURS: &str = "hushwire_";
 
 /// Free bytes with which the queue can be opened after the disk was full.
 const START_BYTES: u64 = 16 * 1024 * 1024;
@@ -119,8 +106,6 @@ pub(crate) fn main() -> ExitCode {
     })
 }
 
-type Done = Result<ExitCode, Box<dyn Error>>;
-
 fn init(dir: &Path, hosts: &[String]) -> Done {
     let path = config::init(dir, hosts)?;
     let config = Config::load(&path)?;
@@ -150,14 +135,7 @@ fn check(path: &Path, json: bool) -> Done {
         }
         Err(error) => vec![Finding { what, ok: false, says: error.to_string() }],
     };
-    if json {
-        say(&serde_json::to_string(&findings)?)?;
-    } else {
-        for Finding { what, ok, says } in &findings {
-            say(&format!("{:<6} {what}: {says}", if *ok { "ok" } else { "NOT OK" }))?;
-        }
-    }
-    Ok(if findings.iter().all(|finding| finding.ok) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    program::report(&findings, json)
 }
 
 fn du(path: &Path, json: bool) -> Done {
@@ -192,11 +170,7 @@ fn address(path: &Path) -> Done {
 }
 
 fn serve(path: &Path) -> Done {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,hushwire_relay=info"));
-    let ours = filter_fn(|said| said.target().starts_with(OURS));
-    let ansi = io::IsTerminal::is_terminal(&io::stderr());
-    let log = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(ansi);
-    tracing_subscriber::registry().with(log.with_filter(filter.and(ours))).init();
+    program::log("warn,hushwire_relay=info");
     let config = Config::load(path)?;
     let disk = Disk::of(&config.data_dir, config.disk_reserve);
     let runtime = Builder::new_multi_thread().enable_all().max_blocking_threads(READERS_MAX).build()?;
@@ -282,19 +256,5 @@ async fn run(parts: Parts<RocksQueue>, first: bool, disk: &Disk) -> Result<Next,
 async fn room(disk: &Disk) {
     while disk.space().is_some_and(|space| disk.is_low(space, true) || space.free < START_BYTES) {
         tokio::time::sleep(LOOK_FOR_ROOM_EVERY).await;
-    }
-}
-
-/// A script may wait for this line, so it leaves at once.
-fn say(text: &str) -> Done {
-    let mut out = io::stdout().lock();
-    writeln!(out, "{text}")?;
-    out.flush()?;
-    Ok(ExitCode::SUCCESS)
-}
-
-fn tell_systemd(state: NotifyState<'_>) {
-    if let Err(error) = sd_notify::notify(&[state]) {
-        tracing::warn!(%error, "systemd cannot be told");
     }
 }

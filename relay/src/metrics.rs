@@ -3,14 +3,12 @@
 //!
 //! Counted where it happens, without locks; read by `admin.rs` and put into Prometheus' words by `text`.
 
-mod histogram;
 pub(crate) mod text;
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use hushwire_proto::relay::RefusedReason;
-
-pub use self::histogram::Histogram;
+pub use hushwire_server::metrics::{Counter, Gauge, Histogram, Reasons};
 
 /// Jobs in one batch: powers of two up to what one batch takes.
 const BATCH_JOBS: [u64; 11] = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024];
@@ -19,57 +17,8 @@ const BATCH_JOBS: [u64; 11] = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024];
 const SYNC_MICROS: [u64; 12] =
     [100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 500_000, 2_000_000];
 
-/// Only grows.
-#[derive(Debug, Default)]
-pub struct Counter(AtomicU64);
-
-impl Counter {
-    /// So many more.
-    pub fn add(&self, more: u64) {
-        self.0.fetch_add(more, Relaxed);
-    }
-
-    /// So many until now.
-    #[must_use]
-    pub fn get(&self) -> u64 {
-        self.0.load(Relaxed)
-    }
-}
-
-/// As it is now.
-#[derive(Debug, Default)]
-pub struct Gauge(AtomicU64);
-
-impl Gauge {
-    /// It is this.
-    pub fn set(&self, now: u64) {
-        self.0.store(now, Relaxed);
-    }
-
-    /// What it is.
-    #[must_use]
-    pub fn get(&self) -> u64 {
-        self.0.load(Relaxed)
-    }
-}
-
 /// Refusals, by reason.
-#[derive(Debug, Default)]
-pub struct Refusals([Counter; RefusedReason::ALL.len()]);
-
-impl Refusals {
-    /// One more.
-    pub fn count(&self, reason: RefusedReason) {
-        if let Some((_, counter)) = self.iter().find(|(known, _)| *known == reason) {
-            counter.add(1);
-        }
-    }
-
-    /// Every reason.
-    pub fn iter(&self) -> impl Iterator<Item = (RefusedReason, &Counter)> {
-        RefusedReason::ALL.iter().copied().zip(&self.0)
-    }
-}
+pub type Refusals = Reasons<RefusedReason>;
 
 /// What a queue holds. Rows of a mailbox are counted as if every envelope were stored by itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -137,8 +86,8 @@ impl Default for Metrics {
     fn default() -> Self {
         Self {
             deposits_stored: Counter::default(),
-            deposits_refused: Refusals::default(),
-            refused: Refusals::default(),
+            deposits_refused: Refusals::new(RefusedReason::ALL),
+            refused: Refusals::new(RefusedReason::ALL),
             delivered: Counter::default(),
             acknowledged: Counter::default(),
             expired: Counter::default(),

@@ -18,6 +18,7 @@ use hushwire_proto::{
         tls::ServerIdentity,
     },
 };
+use hushwire_server::admin;
 use tokio::{
     sync::{Semaphore, mpsc, watch},
     task::JoinHandle,
@@ -25,9 +26,9 @@ use tokio::{
 };
 
 use crate::{
-    admin::{self, Admin},
+    admin::Admin,
     clock::{Clock, RelayTime},
-    disk::Disk,
+    disk::{self, Disk},
     drains::Drains,
     fail_points::{Step, reach},
     queue::Queue,
@@ -37,9 +38,6 @@ use crate::{
 
 /// Between two batches of one sweep, so that the writer's time goes to clients first.
 const SWEEP_PAUSE: Duration = Duration::from_millis(20);
-
-/// How often the disk is looked at. Between two looks comes less than the least reserve, even on a fast disk.
-const DISK_LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// What a relay is made of.
 #[derive(Debug)]
@@ -163,7 +161,12 @@ pub fn start<Q: Queue>(parts: Parts<Q>) -> Result<Running, StartError> {
         _in_use: using,
     });
     beside.push(tokio::spawn(sweep(relay.clone(), sweep_every)));
-    beside.push(tokio::spawn(watch_disk(relay.clone(), operation.disk)));
+    let metrics = relay.queue.metrics().clone();
+    beside.push(tokio::spawn(disk::watch(operation.disk, move |space, reserve, low| {
+        metrics.disk_free.set(space.free);
+        metrics.disk_reserve.set(reserve);
+        metrics.disk_low.store(low, Relaxed);
+    })));
     let served = tokio::spawn(serve(listener, relay, connections, async move {
         let _ = stopping.wait_for(|stopping| *stopping).await; // or dropped, which means the same
     }));
@@ -263,26 +266,5 @@ async fn sweep<Q: Queue>(relay: Arc<Relay<Q>>, every: Duration) {
             tracing::info!(envelopes, "envelopes expired");
         }
         relay.queue.tidy().await;
-    }
-}
-
-/// Shuts the doors for what is new while the disk is nearly full, and opens them again.
-async fn watch_disk<Q: Queue>(relay: Arc<Relay<Q>>, disk: Disk) {
-    let metrics = relay.queue.metrics();
-    let mut ticks = interval(DISK_LOOK_EVERY);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        let Some(space) = disk.space() else { continue };
-        metrics.disk_free.set(space.free);
-        metrics.disk_reserve.set(disk.reserve(space));
-        let was_low = metrics.disk_low.load(Relaxed);
-        let low = disk.is_low(space, was_low);
-        metrics.disk_low.store(low, Relaxed);
-        match (was_low, low) {
-            (false, true) => tracing::warn!(free = space.free, "the disk is nearly full: nothing new is taken"),
-            (true, false) => tracing::info!(free = space.free, "the disk has room again"),
-            _ => {}
-        }
     }
 }

@@ -62,6 +62,9 @@ cargo xtask COMMAND
   bench relay [ARGS]   measure the relay under load beside a bare QUIC server with a synced log, and their ratio; ARGS go
                        to `hushload compare`: --work thr1,thr16,lat2000,offline,idle,idle20k,fanon,fanoff, --seconds N,
                        --part N, --json, --save FILE; --peers DIR: the same loads for other servers, by the harness there
+  bench keyserver [ARGS]
+                       measure a keyserver with 1,000, 100,000 and 1,000,000 handles: lookups and fetches in a second,
+                       epochs, proofs, memory and disk; --quick: 1,000 and 10,000; --handles N,N, --seconds N, --json
   help                 this text
 
 Everything but this program itself is built in $HUSHWIRE_TARGET_DIR, else $CARGO_TARGET_DIR, else
@@ -92,10 +95,11 @@ fn run(command: &str, rest: &[String]) -> Result<(), Failure> {
         ("check", only) => check::run(only),
         ("fuzz", args) => fuzz::run(args),
         ("interop", args) => interop::run(args),
-        ("bench", ["latency", args @ ..]) => latency(args),
+        ("bench", ["latency", args @ ..]) => measure("latency", args),
+        ("bench", ["keyserver", args @ ..]) => measure("keyload", args),
         ("bench", ["crypto", args @ ..]) => interop::bench(args),
         ("bench", ["relay", args @ ..]) => bench_relay::run(args),
-        ("bench", _) => Err("which: bench latency, bench crypto, or bench relay?".to_owned()),
+        ("bench", _) => Err("which: bench latency, bench crypto, bench relay, or bench keyserver?".to_owned()),
         ("help" | "--help" | "-h", []) => {
             print!("{HELP}");
             Ok(())
@@ -118,10 +122,10 @@ fn test(args: &[&str]) -> Result<(), Failure> {
     cargo::run(cargo::command("test").arg("--workspace").args(args), "the tests failed")
 }
 
-fn latency(args: &[&str]) -> Result<(), Failure> {
+fn measure(program: &str, args: &[&str]) -> Result<(), Failure> {
     preflight::run()?;
     cargo::build()?;
     // The program as the whole workspace built it, and not `cargo run --package`: see `cargo`.
-    let mut latency = std::process::Command::new(cargo::program("latency"));
-    cargo::run(latency.args(args), "measuring failed")
+    let mut measuring = std::process::Command::new(cargo::program(program));
+    cargo::run(measuring.args(args), "measuring failed")
 }

@@ -1,7 +1,7 @@
 //! Everything together, on one machine, under faults: what the checks of this crate share.
 //!
 //! Owns starting and killing the programs of this workspace, the ledger's verdict, and looking for bytes in files.
-//! Leaves what is checked to `tests/`, and what is measured to `src/bin/latency/`. Nothing here is part of a release.
+//! Leaves what is checked to `tests/`, and what is measured to `src/bin/`. Nothing here is part of a release.
 //!
 //! | file | what it is about |
 //! |---|---|
@@ -9,6 +9,7 @@
 //! | `tests/seizure.rs` | what whoever takes a disk away finds on it |
 //! | `tests/doors.rs` | bad input at a relay and a keyserver that run |
 //! | `src/bin/latency/` | what a relay adds to the time of a message |
+//! | `src/bin/keyload/` | what a keyserver does in a second, at a thousand handles and at a million |
 //! | [`ledger`] | what was promised against what came |
 //! | [`program`], [`server`] | processes, by handle |
 //! | [`scan`] | bytes in files, in every form they may have there |

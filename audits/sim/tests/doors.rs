@@ -241,7 +241,7 @@ async fn no_account_begins_with_a_weak_key() {
         let link = link.sign(Signatory::Device(DeviceId::FIRST), &signing);
         let account = AccountId(link.hash().0);
         let proof = hushwire_proto::auth::prove_registration(binding, account, DeviceId::FIRST, "", &signing);
-        keys::Request::Register { link, handle_name: None, proof }
+        keys::Request::Register { link, handle_name: None, proof, pass: hushwire_proto::admission::Pass::default() }
     };
     let (ours, theirs) = (signing.verifying_key().to_bytes(), identity.public().to_pub33());
     let curve = |weak: [u8; 32]| {

@@ -68,6 +68,7 @@ impl World {
             identity: identity(),
             registration: hushwire_keyserver::Registration::Open,
             connections: ServeLimits::default(),
+            operation: hushwire_keyserver::Operation::default(),
         })
         .await
         .unwrap();

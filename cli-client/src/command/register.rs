@@ -3,7 +3,12 @@
 use std::time::Duration;
 
 use hushwire_client::address::Handle;
-use hushwire_client::{Client, Command, DataDir, Error, Event, EventStream, Profile, Protection, Setup, Zeroizing};
+use hushwire_client::{
+    Client, Command, DataDir, Error, Event, EventStream, Profile, Protection, Refused, RefusedReason, Registering,
+    Setup, Zeroizing,
+};
+use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::app::App;
 use crate::args::{Protect, Register};
@@ -12,8 +17,11 @@ use crate::passphrase;
 use crate::show::{Item, Out};
 use crate::text;
 
-/// Two servers, each with a proof of work or two on a slow machine.
+/// Two servers, on a slow network. The time for a proof of work is not counted.
 const REGISTERED_WITHIN: Duration = Duration::from_secs(60);
+
+/// How often a person is told how far the work is.
+const TOLD_EVERY: Duration = Duration::from_secs(5);
 
 const WORDS: &str = "
 Your 24 recovery words. They are the only way back to this account if every device is lost,
@@ -44,17 +52,38 @@ pub(super) async fn run(app: &App, args: Register) -> Result<(), Failure> {
         app.keep(client);
     }
     let client = app.client().await?;
-    let mut events = client.events();
+    let (mut events, mut registering) = (client.events(), client.registering());
+    client.set_invite(args.invite);
     client.connect().await?;
     out.note("Registering …");
-    match tokio::time::timeout(app.timeout(REGISTERED_WITHIN), registered(&mut events)).await {
-        Ok(Ok(())) => tell(app, &mut words).await,
-        Ok(Err(refused)) => {
-            let hint =
-                "the account is made here and waits: type the same command with another --handle, or without one";
-            Err(Failure::usage(format!("the keyserver refused: {}", text::clean_line(&refused)), hint))
+    match registered(app, &mut events, &mut registering).await {
+        Some(Ok(())) => tell(app, &mut words).await,
+        Some(Err(refused)) => {
+            let said = text::clean_line(&refused.to_string());
+            Err(Failure::usage(format!("the keyserver refused: {said}"), what_to_do(refused.reason, &dir)))
         }
-        Err(_) => Err(unfinished(app, &dir).await),
+        None => {
+            let last = registering.borrow().clone();
+            Err(unfinished(app, &dir, &last).await)
+        }
+    }
+}
+
+/// The account is made here and waits.
+fn what_to_do(reason: RefusedReason, dir: &DataDir) -> String {
+    match reason {
+        RefusedReason::InviteNeeded => {
+            "ask whoever runs the keyserver for a code, and type the same command with --invite CODE".to_owned()
+        }
+        RefusedReason::BadInvite => {
+            "look at the code again, or ask for another one, and type the same command with --invite CODE".to_owned()
+        }
+        RefusedReason::Closed => {
+            format!("choose another keyserver: delete {} and begin again", dir.path().display())
+        }
+        _ => {
+            "the account is made here and waits: type the same command with another --handle, or without one".to_owned()
+        }
     }
 }
 
@@ -79,7 +108,13 @@ async fn go_on(app: &App, dir: &DataDir, setup: Setup) -> Result<(), Failure> {
 }
 
 /// The account exists and the keyserver does not know it.
-async fn unfinished(app: &App, dir: &DataDir) -> Failure {
+async fn unfinished(app: &App, dir: &DataDir, last: &Registering) -> Failure {
+    if let Registering::Refused(refused) = last {
+        let said = text::clean_line(&refused.to_string());
+        let seconds = refused.retry_after_ms.div_ceil(1000).max(1);
+        return Failure::new(Exit::Network, format!("the account is made here, but not registered yet: {said}"))
+            .hint(format!("type the same command again in {seconds} seconds"));
+    }
     let why = app.offline(app.timeout(REGISTERED_WITHIN)).await;
     Failure::new(Exit::Network, format!("the account is made here, but not registered yet: {}", why.message)).hint(format!(
         "the same command tries again, `hush doctor` says what is wrong; if an address was mistyped, delete {} and begin again",
@@ -87,15 +122,45 @@ async fn unfinished(app: &App, dir: &DataDir) -> Failure {
     ))
 }
 
-/// `Err` holds why a person must choose again.
-async fn registered(events: &mut EventStream) -> Result<(), String> {
+/// `Err` holds why a person must choose again; `None`: it takes too long, and not because of work that is being done.
+async fn registered(
+    app: &App,
+    events: &mut EventStream,
+    registering: &mut watch::Receiver<Registering>,
+) -> Option<Result<(), Refused>> {
+    let patience = app.timeout(REGISTERED_WITHIN);
+    let mut until = Instant::now() + patience;
+    let mut tell_at = Instant::now();
     loop {
-        match events.next().await {
-            Some(Ok(Event::Registered)) => return Ok(()),
-            Some(Ok(Event::RegistrationFailed(why))) => return Err(why),
-            Some(_) => {}
-            None => std::future::pending().await,
+        tokio::select! {
+            event = events.next() => match event {
+                Some(Ok(Event::Registered)) => return Some(Ok(())),
+                Some(Ok(Event::RegistrationFailed(why))) => return Some(Err(why)),
+                Some(_) => {}
+                None => std::future::pending().await,
+            },
+            Ok(()) = registering.changed() => {
+                if let Registering::Working { expected, tries } = *registering.borrow_and_update() {
+                    until = Instant::now() + patience;
+                    if tell_at <= Instant::now() {
+                        tell_at = Instant::now() + TOLD_EVERY;
+                        app.out().note(&working(expected, tries));
+                    }
+                }
+            }
+            () = tokio::time::sleep_until(until) => return None,
         }
+    }
+}
+
+/// Luck decides: there is no end that could be said.
+fn working(expected: u64, tries: u64) -> String {
+    match tries {
+        0 => format!(
+            "The keyserver asks a new account for some work, about {expected} tries. Ctrl-C stops it; an invite (--invite \
+             CODE) does without."
+        ),
+        tries => format!("Working … {tries} tries of about {expected}"),
     }
 }
 

@@ -17,7 +17,7 @@ pub(super) async fn event(app: &App, event: &Event) -> Result<bool, Failure> {
             return Ok(false);
         }
         Event::RegistrationFailed(why) => {
-            out.warn(&format!("the keyserver refused the account: {}", crate::text::clean_line(why)));
+            out.warn(&format!("the keyserver refused the account: {}", crate::text::clean_line(&why.to_string())));
             return Ok(false);
         }
         Event::ContactRequest(contact) => out.item(&Item::Request(&app.as_now(contact).await?))?,

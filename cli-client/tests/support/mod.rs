@@ -8,6 +8,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use hushwire_keyserver::Registration;
+use hushwire_keyserver::invites::Invites;
 use hushwire_proto::net::serve::ServeLimits;
 use hushwire_proto::net::tls::ServerIdentity;
 use hushwire_relay::clock::Clock;
@@ -136,11 +137,16 @@ pub(crate) struct Servers {
     pub(crate) keyserver: String,
     runtime: tokio::runtime::Runtime,
     running: Option<(hushwire_relay::Running, hushwire_keyserver::Running)>,
-    _data: TempDir,
+    data: TempDir,
 }
 
 impl Servers {
     pub(crate) fn start() -> Self {
+        Self::admitting(Registration::Open, 0)
+    }
+
+    /// A keyserver that takes such new accounts, for so much work.
+    pub(crate) fn admitting(registration: Registration, work_bits: u8) -> Self {
         let data = tempfile::tempdir().unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let identity = || ServerIdentity::self_signed(&["127.0.0.1".to_owned()]).unwrap();
@@ -159,8 +165,9 @@ impl Servers {
             listen: (LOCALHOST, 0).into(),
             host: "127.0.0.1".to_owned(),
             identity: identity(),
-            registration: Registration::Open,
+            registration,
             connections: ServeLimits::default(),
+            operation: hushwire_keyserver::Operation { work_bits, ..Default::default() },
         };
         let (relay, keyserver) = runtime.block_on(async {
             (hushwire_relay::start(relay).unwrap(), hushwire_keyserver::start(keyserver).await.unwrap())
@@ -170,8 +177,15 @@ impl Servers {
             keyserver: keyserver.address().to_string(),
             runtime,
             running: Some((relay, keyserver)),
-            _data: data,
+            data,
         }
+    }
+
+    /// A code that lets in one person.
+    pub(crate) fn invite(&self) -> String {
+        let invites = Invites::beside(&self.data.path().join("keys"));
+        let made = invites.make(1, Duration::from_secs(3600), std::time::SystemTime::now(), &mut rand::rng());
+        made.unwrap().first().unwrap().to_code().to_string()
     }
 
     /// Addresses where nobody listens.

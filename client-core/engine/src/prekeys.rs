@@ -18,6 +18,9 @@ use crate::store::prekeys::{self, Kind};
 use crate::store::{StoreError, damaged};
 use crate::types::Event;
 
+/// The longest that a keyserver makes us wait.
+const HOUR_MS: u64 = 3600 * 1000;
+
 /// One-time prekeys of each kind made at once: as many as one publication carries.
 const BATCH: u32 = 50;
 const _: () = assert!(BATCH as usize == PREKEYS_PER_PUBLISH_MAX);
@@ -86,15 +89,23 @@ pub(crate) fn registered<R: CryptoRng>(cx: &mut Cx<'_, R>, reply: Result<Reply, 
         Err(CallFailed::Keyserver(refused))
             if matches!(
                 refused.reason,
-                RefusedReason::HandleTaken | RefusedReason::BadHandle | RefusedReason::BadKeys
+                RefusedReason::HandleTaken
+                    | RefusedReason::BadHandle
+                    | RefusedReason::BadKeys
+                    | RefusedReason::InviteNeeded
+                    | RefusedReason::BadInvite
+                    | RefusedReason::Closed
             ) =>
         {
-            // Only a person can choose another handle; ask again no sooner than they can.
+            // Only a person can choose another handle, or get an invite; ask again no sooner than they can.
             failed(cx, Chore::Register);
-            if let Some(backoff) = cx.flight.chores.get_mut(&Chore::Register) {
-                backoff.due = cx.now.plus(3600 * 1000);
-            }
-            cx.event(Event::RegistrationFailed(refused.to_string()));
+            not_before(cx, Chore::Register, HOUR_MS);
+            cx.event(Event::RegistrationFailed(refused));
+            Ok(())
+        }
+        Err(CallFailed::Keyserver(refused)) => {
+            failed(cx, Chore::Register);
+            not_before(cx, Chore::Register, refused.retry_after_ms.min(HOUR_MS));
             Ok(())
         }
         Ok(_) | Err(_) => {
@@ -211,6 +222,14 @@ pub(crate) fn failed<R: CryptoRng>(cx: &mut Cx<'_, R>, chore: Chore) {
     let attempts = cx.flight.chores.get(&chore).map_or(0, |backoff| backoff.attempts);
     let next = backoff(attempts, cx.now, cx.rng);
     cx.flight.chores.insert(chore, next);
+}
+
+/// The next try comes this much later at the earliest.
+fn not_before<R: CryptoRng>(cx: &mut Cx<'_, R>, chore: Chore, wait_ms: u64) {
+    let earliest = cx.now.plus(wait_ms);
+    if let Some(backoff) = cx.flight.chores.get_mut(&chore) {
+        backoff.due = backoff.due.max(earliest);
+    }
 }
 
 fn tokens<R: CryptoRng>(cx: &mut Cx<'_, R>, wake: &mut Option<UnixMillis>) -> Result<(), StoreError> {

@@ -2,6 +2,7 @@
 
 use hushwire_proto::address::{Handle, ServerAddress};
 use hushwire_proto::ids::{AccountId, DeviceId, MessageId, UnixMillis};
+use hushwire_proto::keyserver::Refused;
 
 /// A contact's row. Stays the same for the life of the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -129,8 +130,8 @@ pub struct SafetyNumber {
 pub enum Event {
     /// The keyserver has the account and its prekeys: others can write now.
     Registered,
-    /// Registration cannot go on; a person must choose.
-    RegistrationFailed(String),
+    /// Registration cannot go on; a person must choose, as the reason says.
+    RegistrationFailed(Refused),
     /// A contact was added (the answer to [`crate::Command::AddContact`]).
     ContactAdded(Contact),
     /// A contact could not be added.

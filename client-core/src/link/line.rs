@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use hushwire_engine::{Call, CallFailed, CallId, Credentials, Input, Reply};
 use hushwire_proto::address::ServerAddress;
+use hushwire_proto::admission::Pass;
 use hushwire_proto::limits::{CALL_DEADLINE, CONNECT_DEADLINE};
 use hushwire_proto::net::call::{Connection, PendingCall};
 use hushwire_proto::net::{KEYS_ALPN, RELAY_ALPN};
@@ -20,6 +21,7 @@ use tokio::time::{Instant, timeout};
 
 use super::speak::{self, Tongue, unreachable};
 use super::turns::{Turn, Turns};
+use crate::newcomer::Newcomer;
 
 /// Calls that wait to go out over one line. The engine keeps what is refused for more.
 pub(crate) const CALLS_WAITING_MAX: usize = 1024;
@@ -70,6 +72,8 @@ pub(crate) struct Around {
     pub(crate) replies: mpsc::Sender<Input>,
     /// True once everything is to end.
     pub(crate) closing: watch::Receiver<bool>,
+    /// What our account shows while it is new.
+    pub(crate) newcomer: Arc<Newcomer>,
     /// What keeps deposits in their order.
     pub(crate) turns: Turns,
 }
@@ -141,12 +145,16 @@ impl Line {
 
     async fn start(&mut self, outgoing: Outgoing) {
         let (id, turn) = (outgoing.id, Turn::of(&outgoing.call));
-        let connected = self.connected(&outgoing.call).await;
+        let registers = matches!(outgoing.call, Call::Register { .. });
+        let connected = match self.connected(&outgoing.call).await {
+            Ok(connection) if registers => self.pass(&connection).await.map(|pass| (connection, pass)),
+            connected => connected.map(|connection| (connection, Pass::default())),
+        };
         // Only now: to connect anew ends the turns of what was under way.
         let begun = match turn.map_or(Ok(()), |turn| self.around.turns.check(turn)) {
             Err(over) => Err(over),
             Ok(()) => connected
-                .and_then(|connection| self.begin(connection, outgoing.call))
+                .and_then(|(connection, pass)| self.begin(connection, outgoing.call, pass))
                 .inspect_err(|error| self.unusable(error)),
         };
         let (connection, pending, tongue) = match begun {
@@ -158,18 +166,40 @@ impl Line {
         };
         self.deposits.extend(turn.map(|turn| (id, turn)));
         let made = self.made;
+        let newcomer = registers.then(|| self.around.newcomer.clone());
         self.under_way.spawn(async move {
             let (reply, lost) = match pending.answer(CALL_DEADLINE).await {
                 Ok(answer) => (speak::reply(&answer, tongue), None),
                 Err(error) => (Err(unreachable(error)), Some(made)),
             };
+            if let Some(newcomer) = newcomer {
+                newcomer.answered(match &reply {
+                    Err(CallFailed::Keyserver(refused)) => Some(refused.clone()),
+                    _ => None,
+                });
+            }
             drop(connection); // not before: others may wait for it still when it is not asked again
             Ended { id, reply, lost }
         });
     }
 
-    fn begin(&self, connection: Connection, call: Call) -> Result<(Connection, PendingCall, Tongue), CallFailed> {
-        let (bytes, tongue) = speak::request(call, &connection, &self.around.credentials)?;
+    /// What a registration shows; `Err` also if everything is to end meanwhile.
+    async fn pass(&self, connection: &Connection) -> Result<Pass, CallFailed> {
+        let Around { newcomer, credentials, closing, .. } = &self.around;
+        let mut closing = closing.clone();
+        tokio::select! {
+            pass = newcomer.pass(connection, self.address.fingerprint(), credentials.account) => pass,
+            () = told(&mut closing) => Err(CallFailed::Unreachable("closing".to_owned())),
+        }
+    }
+
+    fn begin(
+        &self,
+        connection: Connection,
+        call: Call,
+        pass: Pass,
+    ) -> Result<(Connection, PendingCall, Tongue), CallFailed> {
+        let (bytes, tongue) = speak::request(call, &connection, &self.around.credentials, pass)?;
         let pending = connection.start(bytes).map_err(unreachable)?;
         Ok((connection, pending, tongue))
     }

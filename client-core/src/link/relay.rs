@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hushwire_engine::{CallFailed, CallId, Input, Reply};
+use hushwire_proto::admission::Pass;
 use hushwire_proto::auth::prove_mailbox;
 use hushwire_proto::ids::{MailboxId, Seq};
 use hushwire_proto::limits::{CALL_DEADLINE, CONNECT_DEADLINE};
@@ -221,7 +222,7 @@ impl Session {
     }
 
     async fn call(&mut self, Outgoing { id, call, .. }: Outgoing, own: &OwnRelay) {
-        let started = speak::request(call, &self.connection, &own.around.credentials)
+        let started = speak::request(call, &self.connection, &own.around.credentials, Pass::default())
             .and_then(|(bytes, _)| self.connection.start(bytes).map_err(speak::unreachable));
         match started {
             Ok(pending) => {

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use hushwire_engine::{Call, CallFailed, Credentials, Reply};
+use hushwire_proto::admission::Pass;
 use hushwire_proto::auth::{EXPORTER_LABEL, SessionBinding, prove_device, prove_registration};
 use hushwire_proto::ids::MailboxId;
 use hushwire_proto::limits::CALL_DEADLINE;
@@ -21,11 +22,13 @@ pub(crate) fn binding(connection: &Connection) -> Result<SessionBinding, NoExpor
     connection.exporter(EXPORTER_LABEL, b"").map(SessionBinding)
 }
 
-/// The request for a call. Calls to the own keyserver need who we are; a registration proves it over this connection.
+/// The request for a call. Calls to the own keyserver need who we are; a registration proves it over this connection, and
+/// is the only one to show a pass.
 pub(crate) fn request(
     call: Call,
     connection: &Connection,
     credentials: &Credentials,
+    pass: Pass,
 ) -> Result<(Bytes, Tongue), CallFailed> {
     let mailbox = MailboxId(credentials.mailbox_key.verifying_key().to_bytes());
     Ok(match call {
@@ -38,7 +41,7 @@ pub(crate) fn request(
             let Credentials { account, device, ref signing_key, .. } = *credentials;
             let name = handle_name.as_deref().unwrap_or_default();
             let proof = prove_registration(binding, account, device, name, signing_key);
-            to_keyserver(&keyserver::Request::Register { link, handle_name, proof })
+            to_keyserver(&keyserver::Request::Register { link, handle_name, proof, pass })
         }
         Call::Publish { publish, .. } => to_keyserver(&keyserver::Request::Publish(publish)),
         Call::GetStock { .. } => to_keyserver(&keyserver::Request::GetStock),

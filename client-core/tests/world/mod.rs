@@ -46,6 +46,7 @@ impl<Q: Queue> World<Q> {
             identity: read_identity(folder.path(), "keys"),
             registration: hushwire_keyserver::Registration::Open,
             connections: ServeLimits::default(),
+            operation: hushwire_keyserver::Operation { work_bits: 8, ..Default::default() },
         })
         .await
         .unwrap();

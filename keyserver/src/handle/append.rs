@@ -38,7 +38,10 @@ pub(super) async fn append(server: &Server, account: AccountId, link: SignedLink
             return Ok(Answer::Refused(overloaded("this account changes its devices too often", wait)));
         }
         match server.keys.append(stored.links, chain).await? {
-            Ok(()) => return Ok(Answer::Appended),
+            Ok(()) => {
+                server.metrics.links.add(1);
+                return Ok(Answer::Appended);
+            }
             Err(AppendRefusal::Changed) => {} // another link came first: perhaps this one still follows
         }
     }

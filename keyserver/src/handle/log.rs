@@ -14,14 +14,21 @@ use tokio::time::{Instant, timeout_at};
 
 use super::fetch::unknown;
 use super::{Server, aside, overloaded, refuse};
+use crate::connection::Session;
 use crate::keys::{Keys, KeysError};
-use crate::limits::{EPOCH_EVERY, EPOCH_PATIENCE, TooFast};
+use crate::limits::{EPOCH_EVERY, EPOCH_PATIENCE, TooFast, lock};
 use crate::verify;
 
 /// How often an answer is computed again that two epochs overtook.
 const TRIES_MAX: u32 = 3;
 
-pub(super) async fn lookup(server: &Server, who: Who) -> Result<Answer, KeysError> {
+pub(super) async fn lookup(server: &Server, session: &Session, who: Who) -> Result<Answer, KeysError> {
+    if let Who::Handle(_) = &who
+        && let Err(wait) = lock(&server.lookups).take(session.address(), std::time::Instant::now())
+    {
+        return Ok(Answer::Refused(overloaded("too many handles were looked up from this address", wait)));
+    }
+    server.metrics.lookups.add(1);
     let patience = Instant::now() + EPOCH_PATIENCE;
     let mut epochs = server.keys.epochs();
     loop {

@@ -12,13 +12,19 @@ use crate::verify;
 
 pub(super) async fn publish(server: &Server, session: &Session, publish: Publish) -> Result<Answer, KeysError> {
     let Some((account, device)) = signed_in(server, session)? else { return Ok(not_signed_in()) };
+    if let Err(full) = server.has_room() {
+        return Ok(Answer::Refused(full));
+    }
     let (device, identity) = (device.id, device.identity_key);
     let verified = match aside(move || verify::publication(publish, &identity)).await? {
         Ok(verified) => verified,
         Err(bad) => return Ok(refuse(RefusedReason::BadKeys, bad.to_string())),
     };
     Ok(match server.keys.publish((account, device), identity, verified).await? {
-        Ok(stock) => Answer::Stock(stock),
+        Ok(stock) => {
+            server.metrics.publications.add(1);
+            Answer::Stock(stock)
+        }
         Err(PublishRefusal::Revoked) => not_signed_in(),
         Err(PublishRefusal::Replaced(bad)) => refuse(RefusedReason::BadKeys, bad.to_string()),
         Err(PublishRefusal::TooMany(kind)) => {

@@ -18,6 +18,7 @@ use super::view::View;
 use super::{Damaged, Keys, KeysError, OpenError, handle_owner, stored_account};
 use crate::limits::{EPOCH_ENTRIES_MAX, EPOCH_EVERY};
 use crate::log::{Log, NextEpoch, newest_key, root_key, step_key, waiting_key, waiting_name};
+use crate::metrics::micros;
 
 /// Makes the first epoch, or finds the newest; its number. A database from before there was a log gets all its handles
 /// in the next.
@@ -39,6 +40,12 @@ pub(super) fn begin(db: &DB, log: &Log) -> Result<u64, OpenError> {
     Ok(epoch)
 }
 
+/// The newest epoch of an open database; 0 if it has none.
+pub(super) fn look(db: &DB) -> Result<u64, OpenError> {
+    let newest = newest(&View::new(db)).map_err(|error| OpenError::Log(error.to_string()))?;
+    Ok(newest.map_or(0, |root| root.epoch))
+}
+
 impl Keys {
     /// Makes epochs out of what waits, until the storage fails or the future is dropped.
     pub(crate) async fn make_epochs(self: Arc<Self>) {
@@ -55,7 +62,7 @@ impl Keys {
     }
 
     async fn make_epoch(self: Arc<Self>) -> Result<(), KeysError> {
-        let keys = self.clone();
+        let (keys, began) = (self.clone(), Instant::now());
         let next = tokio::task::spawn_blocking(move || {
             let entries = waiting(&View::new(&keys.db))?;
             match entries.is_empty() {
@@ -68,12 +75,14 @@ impl Keys {
             self.changed.notify_one(); // more may wait
         }
         let epoch = next.as_ref().map(|next| next.root.epoch);
+        self.metrics.epoch_entries.observe(entries.len() as u64);
         self.writer()?
             .write(move |view| {
                 unmark(view, &entries)?;
                 next.map_or(Ok(()), |next| put(view, next))
             })
             .await?;
+        self.metrics.epoch_micros.observe(micros(began.elapsed()));
         if let Some(epoch) = epoch {
             self.epoch.send_replace(epoch);
         }
@@ -132,7 +141,7 @@ fn entry_of(view: &View<'_>, name: &str) -> Result<Option<Entry>, KeysError> {
     Ok(stored.and_then(|stored| stored.entry(account)))
 }
 
-fn put(view: &mut View<'_>, next: NextEpoch) -> Result<(), KeysError> {
+pub(super) fn put(view: &mut View<'_>, next: NextEpoch) -> Result<(), KeysError> {
     let epoch = next.root.epoch;
     if root(view, epoch)?.is_some() {
         return Err(Damaged("root").into()); // there is one of this epoch: never another

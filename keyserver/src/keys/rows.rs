@@ -8,7 +8,7 @@
 //! | `prekeys` | `account ‖ device ‖ kind`, 34 bytes | of signed and last-resort: `BE32(id) ‖ key ‖ signature` |
 //! | `prekeys` | `account ‖ device ‖ kind ‖ BE32(id)`, 38 bytes | of one-time: `key`, of one-time Kyber: `key ‖ signature` |
 //! | `prekeys` | the same | of those given out: the first 16 bytes of the key after its type byte |
-//!
+//! | `invites` | hash of an invite that was used | account |
 //! | `log` | | in `log/store.rs` |
 //!
 //! A change here is a change of [`SCHEMA`].
@@ -35,10 +35,11 @@ pub(super) enum Family {
     Handles,
     Prekeys,
     Log,
+    Invites,
 }
 
 impl Family {
-    pub(super) const ALL: [Self; 4] = [Self::Accounts, Self::Handles, Self::Prekeys, Self::Log];
+    pub(super) const ALL: [Self; 5] = [Self::Accounts, Self::Handles, Self::Prekeys, Self::Log, Self::Invites];
 
     pub(super) fn name(self) -> &'static str {
         match self {
@@ -46,6 +47,7 @@ impl Family {
             Self::Handles => "handles",
             Self::Prekeys => "prekeys",
             Self::Log => log::FAMILY,
+            Self::Invites => "invites",
         }
     }
 }
@@ -213,7 +215,7 @@ mod tests {
             assert_eq!(key, [&account[..], &[1, code, 1, 2, 3, 4]].concat());
             assert_eq!(id_of(&key), Ok(0x0102_0304));
         }
-        assert_eq!(Family::ALL.map(Family::name), ["accounts", "handles", "prekeys", "log"]);
+        assert_eq!(Family::ALL.map(Family::name), ["accounts", "handles", "prekeys", "log", "invites"]);
     }
 
     #[test]

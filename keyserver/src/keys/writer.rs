@@ -9,6 +9,7 @@
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use rocksdb::DB;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -16,6 +17,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::KeysError;
 use super::view::View;
 use crate::limits::{ROUND_JOBS_MAX, WAITING_JOBS_MAX};
+use crate::metrics::{Metrics, micros};
 
 /// Changes the view, and leaves what tells its asker once that is durable, or that it is not.
 type Job = Box<dyn FnOnce(&mut View<'_>) -> Result<Reply, KeysError> + Send>;
@@ -29,10 +31,20 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Starts the thread, which says in `failed` when the storage has failed.
-    pub(super) fn start(db: Arc<DB>, failed: Arc<watch::Sender<bool>>) -> std::io::Result<(Self, JoinHandle<()>)> {
+    pub(super) fn start(
+        db: Arc<DB>,
+        failed: Arc<watch::Sender<bool>>,
+        metrics: Arc<Metrics>,
+    ) -> std::io::Result<(Self, JoinHandle<()>)> {
         let (jobs, waiting) = mpsc::channel(WAITING_JOBS_MAX);
-        let thread = std::thread::Builder::new().name("writer".to_owned()).spawn(move || run(&db, waiting, &failed))?;
+        let run = move || run(&db, waiting, &failed, &metrics);
+        let thread = std::thread::Builder::new().name("writer".to_owned()).spawn(run)?;
         Ok((Self { jobs }, thread))
+    }
+
+    /// Writes that wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.jobs.max_capacity().saturating_sub(self.jobs.capacity())
     }
 
     /// Runs `act` in the next round. `Ok` once what it changed is durable. It checks before it changes anything:
@@ -52,14 +64,17 @@ impl Writer {
     }
 }
 
-fn run(db: &DB, mut waiting: mpsc::Receiver<Job>, failed: &watch::Sender<bool>) {
+fn run(db: &DB, mut waiting: mpsc::Receiver<Job>, failed: &watch::Sender<bool>, metrics: &Metrics) {
     let mut jobs = Vec::with_capacity(ROUND_JOBS_MAX);
     while waiting.blocking_recv_many(&mut jobs, ROUND_JOBS_MAX) > 0 {
+        let began = Instant::now();
+        metrics.round_jobs.observe(jobs.len() as u64);
         if let Err(error) = round(db, jobs.drain(..)) {
             tracing::error!(%error, "storage failed; nothing is written any more");
             failed.send_replace(true);
             return; // drops the answers of this round and of all who wait: they learn that nothing is promised
         }
+        metrics.round_micros.observe(micros(began.elapsed()));
     }
 }
 

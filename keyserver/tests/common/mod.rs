@@ -14,9 +14,10 @@ use hushwire_crypto::prekey::{
     KyberPreKey, KyberPreKeyPublic, OneTimePreKey, OneTimePreKeyPublic, PreKeyBundle, SignedPreKey, SignedPreKeyPublic,
     VerifiedBundle,
 };
-use hushwire_keyserver::{Parts, Registration, Running, start};
+use hushwire_keyserver::{Operation, Parts, Rates, Registration, Running, start};
 use hushwire_proto::account::{Device, Link, Signatory, SignedLink, identity_transcript};
 use hushwire_proto::address::{KEYSERVER_PORT, ServerAddress};
+use hushwire_proto::admission::Pass;
 use hushwire_proto::auth::{EXPORTER_LABEL, SessionBinding, SignatureBytes, prove_device, prove_registration};
 use hushwire_proto::ids::{AccountId, DeviceId, MailboxId, Token};
 use hushwire_proto::keyserver::{
@@ -195,7 +196,7 @@ impl Asker {
 
 pub fn register(person: &Person, handle: &str, proof: SignatureBytes) -> Request {
     let handle_name = Some(handle.to_owned()).filter(|name| !name.is_empty());
-    Request::Register { link: person.link.clone(), handle_name, proof }
+    Request::Register { link: person.link.clone(), handle_name, proof, pass: Pass::default() }
 }
 
 pub fn fetch(account: AccountId) -> Request {
@@ -211,6 +212,11 @@ pub fn reason(answer: Answer) -> RefusedReason {
 
 /// A keyserver in this process, on loopback, its data and its identity in `dir`.
 pub async fn keyserver(dir: &Path, registration: Registration) -> Running {
+    operated(dir, registration, Operation::default()).await
+}
+
+/// The same, as its operator wants it.
+pub async fn operated(dir: &Path, registration: Registration, operation: Operation) -> Running {
     let (certificate, key) = (dir.join("keyserver.crt"), dir.join("keyserver.key"));
     if !key.exists() {
         ServerIdentity::self_signed(&["localhost".to_owned()]).unwrap().write(&certificate, &key).unwrap();
@@ -223,18 +229,34 @@ pub async fn keyserver(dir: &Path, registration: Registration) -> Running {
         identity,
         registration,
         connections: ServeLimits::default(),
+        operation,
     })
     .await
     .unwrap()
 }
 
-/// What `hushwire-keyserver init` writes, for a free port on loopback; the path of the configuration.
+/// A configuration with more lines.
+pub fn configure(config: &Path, lines: &str) {
+    let text = std::fs::read_to_string(config).unwrap() + lines;
+    std::fs::write(config, text).unwrap();
+}
+
+/// Rates that a test alone does not reach.
+pub const UNBOUND: Rates =
+    Rates { requests_per_second: 1_000_000, fetches_per_hour: 1_000_000_000, lookups_per_hour: 1_000_000_000 };
+
+/// The same in a configuration.
+pub const UNBOUND_LINES: &str = "requests_per_second_per_connection = 1000000\n\
+    fetches_per_hour_per_address = 1000000000\nlookups_per_hour_per_address = 1000000000\n";
+
+/// What `hushwire-keyserver init` writes, for a free port on loopback and accounts that cost no work; the path of the
+/// configuration.
 pub fn init(dir: &Path) -> PathBuf {
     let init = Command::new(PROGRAM).args(["init", "--host", "127.0.0.1", "--dir"]).arg(dir).output().unwrap();
     assert!(init.status.success(), "{init:?}");
     let config = dir.join("keyserver.toml");
     let text = std::fs::read_to_string(&config).unwrap();
-    std::fs::write(&config, text.replace("[::]:4432", "127.0.0.1:0")).unwrap();
+    std::fs::write(&config, text.replace("[::]:4432", "127.0.0.1:0") + "work_bits = 0\n").unwrap();
     config
 }
 

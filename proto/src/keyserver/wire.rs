@@ -9,14 +9,18 @@ use super::{
     SignedKyberKey, Step, Stock, Welcome, Who,
 };
 use crate::account::SignedLink;
+use crate::admission::{Invite, NewAccounts, Pass, Work};
 use crate::ids::{AccountId, DeviceId, UnixMillis};
 use crate::limits::{
     CHAIN_LINKS_MAX, DEVICES_PER_ACCOUNT_MAX, HANDLE_NAME_BYTES_MAX, LOOKUP_PROOF_BYTES_MAX, PREKEYS_PER_PUBLISH_MAX,
-    PROOF_BYTES_MAX, STEP_PART_BYTES_MAX,
+    PROOF_BYTES_MAX, STEP_PART_BYTES_MAX, WORK_BITS_MAX,
 };
 use crate::log::SignedRoot;
 use crate::parse::{BadMessage, DETAIL_BYTES_MAX, at_most, bytes_at_most, decode, encode, exactly, some, text_at_most};
 use crate::wire::keys as wire;
+
+/// Bytes of the head of a padding: two of its field's number, three of its length.
+const PADDING_HEAD_MAX: usize = 5;
 
 impl Request {
     /// The payload of a frame.
@@ -25,10 +29,12 @@ impl Request {
         use wire::request::Body;
         let body = match self {
             Self::Hello => Body::Hello(wire::Hello {}),
-            Self::Register { link, handle_name, proof } => Body::Register(wire::Register {
+            Self::Register { link, handle_name, proof, pass } => Body::Register(wire::Register {
                 link: Some(link.to_wire()),
                 handle_name: handle_name.clone().unwrap_or_default(),
                 signature: copy(proof),
+                work: pass.work.map(|work| wire::Work { at_ms: work.at.0, nonce: work.nonce }),
+                invite: pass.invite.as_ref().map(|invite| copy(invite.as_bytes())).unwrap_or_default(),
             }),
             Self::SignIn { account, device, proof } => Body::SignIn(wire::SignIn {
                 account: copy(account.as_bytes()),
@@ -75,6 +81,13 @@ impl Request {
                 link: SignedLink::from_wire(some("link", register.link)?)?,
                 handle_name: handle(register.handle_name)?,
                 proof: exactly("signature", &register.signature)?,
+                pass: Pass {
+                    work: register.work.map(|work| Work { at: UnixMillis(work.at_ms), nonce: work.nonce }),
+                    invite: match register.invite.is_empty() {
+                        true => None,
+                        false => Some(Invite::from_bytes(exactly("invite", &register.invite)?)),
+                    },
+                },
             },
             Body::SignIn(sign_in) => Self::SignIn {
                 account: account(&sign_in.account)?,
@@ -120,10 +133,36 @@ impl Answer {
     /// The payload of a frame.
     #[must_use]
     pub fn encode(&self) -> Bytes {
+        encode(&self.to_wire())
+    }
+
+    /// The payload of a frame, filled up with zeros to a multiple of `step` bytes, so that its length says little.
+    #[must_use]
+    pub fn encode_filled(&self, step: usize) -> Bytes {
+        let mut message = self.to_wire();
+        let length = prost::Message::encoded_len(&message);
+        let full = length.saturating_add(PADDING_HEAD_MAX).next_multiple_of(step.max(1));
+        // Some lengths no padding has: that of its own length takes a byte more from 128 zeros on.
+        let padding = [full, full.saturating_add(step)].into_iter().find_map(|full| {
+            let room = full.saturating_sub(length);
+            let zeros = room.saturating_sub(PADDING_HEAD_MAX)..room;
+            zeros.rev().find(|zeros| 2 + prost::length_delimiter_len(*zeros) + zeros == room)
+        });
+        message.padding = vec![0; padding.unwrap_or_default()].into();
+        encode(&message)
+    }
+
+    fn to_wire(&self) -> wire::Answer {
         use wire::answer::Body;
         let body = match self {
             Self::Welcome(welcome) => {
-                Body::Welcome(wire::Welcome { now_ms: welcome.now.0, software: welcome.software.clone() })
+                let (new_accounts, work_bits) = match welcome.new_accounts {
+                    NewAccounts::Open { work_bits } => (1, work_bits.into()),
+                    NewAccounts::Invites => (2, 0),
+                    NewAccounts::Closed => (3, 0),
+                };
+                let (now_ms, software) = (welcome.now.0, welcome.software.clone());
+                Body::Welcome(wire::Welcome { now_ms, software, new_accounts, work_bits })
             }
             Self::Registered => Body::Registered(wire::Registered {}),
             Self::SignedIn => Body::SignedIn(wire::SignedIn {}),
@@ -161,7 +200,7 @@ impl Answer {
                 retry_after_ms: refused.retry_after_ms,
             }),
         };
-        encode(&wire::Answer { body: Some(body) })
+        wire::Answer { body: Some(body), padding: Bytes::new() }
     }
 
     /// Reads the payload of a frame.
@@ -175,6 +214,13 @@ impl Answer {
             Body::Welcome(welcome) => Self::Welcome(Welcome {
                 now: UnixMillis(welcome.now_ms),
                 software: text_at_most("software", welcome.software, DETAIL_BYTES_MAX)?,
+                new_accounts: match (welcome.new_accounts, u8::try_from(welcome.work_bits)) {
+                    (0 | 1, Ok(work_bits)) if work_bits <= WORK_BITS_MAX => NewAccounts::Open { work_bits },
+                    (0 | 1, _) => return Err(BadMessage::Range("work_bits")),
+                    (2, _) => NewAccounts::Invites,
+                    (3, _) => NewAccounts::Closed,
+                    _ => return Err(BadMessage::Range("new_accounts")),
+                },
             }),
             Body::Registered(wire::Registered {}) => Self::Registered,
             Body::SignedIn(wire::SignedIn {}) => Self::SignedIn,

@@ -16,7 +16,8 @@ pub struct Histogram<const N: usize> {
 
 impl<const N: usize> Histogram<N> {
     /// Bounds in growing order.
-    pub(super) fn new(bounds: [u64; N]) -> Self {
+    #[must_use]
+    pub fn new(bounds: [u64; N]) -> Self {
         Self {
             bounds,
             counts: array::from_fn(|_| AtomicU64::new(0)),
@@ -33,7 +34,7 @@ impl<const N: usize> Histogram<N> {
     }
 
     /// For each bound how many values were not above it.
-    pub(super) fn cumulative(&self) -> impl Iterator<Item = (u64, u64)> {
+    pub fn cumulative(&self) -> impl Iterator<Item = (u64, u64)> {
         self.bounds.iter().zip(&self.counts).scan(0_u64, |so_far, (bound, count)| {
             *so_far = so_far.saturating_add(count.load(Relaxed));
             Some((*bound, *so_far))

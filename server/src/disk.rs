@@ -1,12 +1,14 @@
-//! How full the disk is, and when the relay takes nothing more.
+//! How full the disk is, and when a server takes nothing more.
 //!
-//! RocksDB needs room to give room back: what removes envelopes is written first, and what compacts them is written
-//! before the old files go. So a reserve stays free. Below it nothing new is taken, while reading, acknowledging and
-//! expiry go on; a little above it everything is taken again.
+//! RocksDB needs room to give room back: what removes rows is written first, and what compacts them is written
+//! before the old files go. So a reserve stays free. Below it nothing new is taken, while reading and removing go on;
+//! a little above it everything is taken again.
 //!
-//! Spec: relay §8.
+//! Spec: relay §8, keyserver §6.
 
-use std::{fmt, path::Path, sync::Arc};
+use std::{fmt, path::Path, sync::Arc, time::Duration};
+
+use tokio::time::{MissedTickBehavior, interval};
 
 const GIB: u64 = 1024 * 1024 * 1024;
 
@@ -19,6 +21,9 @@ const RESERVE_MAX: u64 = 16 * GIB;
 
 /// Between them, a share of the disk: others write to it too.
 const RESERVE_SHARE: u64 = 20;
+
+/// How often the disk is looked at. Between two looks comes less than the least reserve, even on a fast disk.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// What a disk says of itself, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +78,26 @@ impl Disk {
         let reserve = self.reserve(space);
         let wanted = if was_low { reserve.saturating_add(reserve / 10) } else { reserve };
         space.free < wanted
+    }
+}
+
+/// Looks at the disk until it is dropped, and tells at each look how it is, what must stay free, and whether nothing new
+/// is to be taken.
+pub async fn watch(disk: Disk, tell: impl Fn(Space, u64, bool)) {
+    let mut ticks = interval(LOOK_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut was_low = false;
+    loop {
+        ticks.tick().await;
+        let Some(space) = disk.space() else { continue };
+        let low = disk.is_low(space, was_low);
+        tell(space, disk.reserve(space), low);
+        match (was_low, low) {
+            (false, true) => tracing::warn!(free = space.free, "the disk is nearly full: nothing new is taken"),
+            (true, false) => tracing::info!(free = space.free, "the disk has room again"),
+            _ => {}
+        }
+        was_low = low;
     }
 }
 
