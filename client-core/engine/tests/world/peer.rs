@@ -142,6 +142,7 @@ impl Peer {
             relay: server(4431).to_string(),
             mailbox: MailboxId(world.rng.random()),
             request_token: Token::from_slice(&[3; 32]).unwrap(),
+            name: String::new(),
         }
     }
 
