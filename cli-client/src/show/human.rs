@@ -4,6 +4,7 @@ use hushwire_client::ids::UnixMillis;
 use hushwire_client::{Contact, Finding, LocalId, Message, Profile, Standing, State, Verdict, Waiting};
 use jiff::{Timestamp, tz::TimeZone};
 
+use super::devices;
 use super::item::Named;
 use super::json::state_word;
 use super::{Item, Paint};
@@ -62,6 +63,14 @@ pub(crate) fn lines(item: &Item<'_>, paint: Paint, columns: Option<usize>) -> Ve
             );
             notice(&text, columns, |line| paint.red(line))
         }
+        Item::Device(_)
+        | Item::DeviceRequest { .. }
+        | Item::Devices { .. }
+        | Item::DevicesNotChanged { .. }
+        | Item::DevicesForked
+        | Item::Revoked
+        | Item::RecoveryWords { .. }
+        | Item::Log(_) => devices::lines(item, paint, columns),
         Item::Retrying { contact, reason, next_try } => {
             let (name, reason) = (clean_line(&contact.name), clean_line(reason));
             let text = format!("not sent to {name} yet: {reason}; next try at {}", clock(*next_try));
@@ -73,7 +82,7 @@ pub(crate) fn lines(item: &Item<'_>, paint: Paint, columns: Option<usize>) -> Ve
     }
 }
 
-fn field(name: &str, value: &str, paint: Paint) -> String {
+pub(super) fn field(name: &str, value: &str, paint: Paint) -> String {
     format!("{} {value}", paint.dim(&format!("{name:<10}")))
 }
 
@@ -112,7 +121,7 @@ fn contact_line(contact: &Contact, paint: Paint) -> String {
 }
 
 /// What happened beside messages: begins with `--`, and each line fits.
-fn notice(text: &str, columns: Option<usize>, paint: impl Fn(&str) -> String) -> Vec<String> {
+pub(super) fn notice(text: &str, columns: Option<usize>, paint: impl Fn(&str) -> String) -> Vec<String> {
     let lines = wrap(text, columns.unwrap_or(usize::MAX).saturating_sub(4));
     let start = |number: usize| if number == 0 { "-- " } else { "   " };
     lines.iter().enumerate().map(|(number, line)| paint(&format!("{}{line}", start(number)))).collect()

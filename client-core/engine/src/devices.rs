@@ -253,6 +253,12 @@ impl Engine {
         listed.iter().map(row).collect()
     }
 
+    /// Whether these are the recovery words of today.
+    #[must_use]
+    pub fn is_recovered_by(&self, words: &RecoveryKey) -> bool {
+        self.keys.links.last().is_some_and(|link| link.link().recovery_key == words.public())
+    }
+
     /// Whether a change of the list is on its way to the keyserver.
     ///
     /// # Errors
