@@ -25,7 +25,7 @@ use crate::store::{StoreError, contacts, damaged};
 use crate::types::{Event, ListChange, ListedDevice, Membership};
 
 /// How often a device that waits to be added looks whether it was, in milliseconds.
-const LOOK_EVERY_MS: u64 = 2_000;
+const LOOK_EVERY_MS: u64 = 3_000;
 
 /// Adds the device that asks for it.
 pub(crate) fn add<R: CryptoRng>(cx: &mut Cx<'_, R>, request: DeviceRequest) -> Result<Answer, StoreError> {

@@ -19,14 +19,15 @@ use std::path::PathBuf;
 
 use hushwire_crypto::PublicKey;
 use hushwire_engine::{
-    Answer, Call, CallFailed, CallId, Command, Contact, ContactId, DatabaseKey, Engine, Event, Input, Message,
-    NewContact, Output, Page, Reply, Setup, State, Store,
+    Answer, Call, CallFailed, CallId, CannotJoin, Command, Contact, ContactId, DatabaseKey, DeviceRequest, Engine,
+    Event, Input, Joining, KnownAccount, Membership, Message, NewContact, Output, Page, Reply, Setup, State, Store,
 };
-use hushwire_proto::account::SignedLink;
+use hushwire_proto::account::{Chain, DoesNotFollow, SignedLink};
 use hushwire_proto::address::{Handle, Host, ServerAddress};
+use hushwire_proto::auth::SignatureBytes;
 use hushwire_proto::envelope::Envelope;
-use hushwire_proto::ids::{AccountId, DepositId, MailboxId, Seq, TokenHash, UnixMillis};
-use hushwire_proto::keyserver::{self, Bundle, Found, Publish, Stock, Who};
+use hushwire_proto::ids::{AccountId, DepositId, DeviceId, MailboxId, Seq, TokenHash, UnixMillis};
+use hushwire_proto::keyserver::{self, Bundle, CURVE_KEY_LEN, Found, Publish, Stock, Who};
 use hushwire_proto::relay::{self, Deliveries, Delivery, Deposit};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -38,6 +39,8 @@ pub struct Person {
     pub calls: VecDeque<(CallId, Call)>,
     pub events: Vec<Event>,
     pub wake: Option<UnixMillis>,
+    /// Of the recovery key, on paper.
+    pub words: String,
     identity: Option<PublicKey>,
     path: PathBuf,
 }
@@ -54,7 +57,22 @@ pub struct Mailbox {
 pub struct Keys {
     pub links: Vec<SignedLink>,
     pub handle: Option<String>,
+    /// Of device 1.
     pub publish: Publish,
+    /// Of the others.
+    pub others: BTreeMap<DeviceId, Publish>,
+}
+
+impl Keys {
+    pub fn of(&mut self, device: DeviceId) -> &mut Publish {
+        if device == DeviceId::FIRST { &mut self.publish } else { self.others.entry(device).or_default() }
+    }
+
+    fn lists(&self, person: &Person) -> bool {
+        let credentials = person.engine().credentials();
+        let listed = self.links.last().and_then(|link| link.link().device(credentials.device));
+        listed.is_some_and(|device| device.signing_key == credentials.signing_key.verifying_key().to_bytes())
+    }
 }
 
 pub struct World {
@@ -98,20 +116,55 @@ impl World {
         let setup = Setup { relay: server(4431), keyserver: server(4432), handle_name: Some(name.into()) };
         let (engine, recovery) = Engine::create(store(&path), &setup, self.now, &mut self.rng).unwrap();
         assert_eq!(recovery.words().split(' ').count(), 24);
-        let mut person = Person {
-            name,
-            engine: Some(engine),
-            calls: VecDeque::new(),
-            events: Vec::new(),
-            wake: None,
-            identity: None,
-            path,
-        };
+        let mut person = Person { words: recovery.words().to_string(), ..Person::of(name, engine, path) };
         self.settle(&mut [&mut person]);
         let device = &self.accounts[&person.account()].links[0].link().devices[0];
         person.identity = Some(PublicKey::from_pub33(&device.identity_key).unwrap());
         assert!(person.events.contains(&Event::Registered));
         person
+    }
+
+    /// What the keyserver shows of somebody's account.
+    pub fn known(&mut self, name: &str) -> KnownAccount {
+        let whose = NewContact::Handle(Handle::new(name, server(4432)).unwrap(), server(4432));
+        let (account, keys) = self.accounts.iter().find(|(_, keys)| keys.handle.as_deref() == Some(name)).unwrap();
+        let found = Found {
+            account: *account,
+            links: keys.links.clone(),
+            handle_name: keys.handle.clone(),
+            proven: Some(self.log.says(name, &keys.links)),
+        };
+        KnownAccount::verify(&whose, found).unwrap()
+    }
+
+    /// A device that waits to be added to the account of that handle.
+    pub fn joins(&mut self, of: &str, name: &'static str) -> (Person, DeviceRequest) {
+        let path = self.dir.path().join(name);
+        let joining = Joining { account: self.known(of), relay: server(4431), name: name.into() };
+        let (engine, request) = Engine::join(store(&path), &joining, self.now, &mut self.rng).unwrap().unwrap();
+        (Person::of(name, engine, path), request)
+    }
+
+    /// A new device, made with the words.
+    pub fn recovers(&mut self, of: &str, name: &'static str, words: &str) -> Result<Person, CannotJoin> {
+        let path = self.dir.path().join(name);
+        let joining = Joining { account: self.known(of), relay: server(4431), name: name.into() };
+        let words = words.parse().unwrap();
+        let engine = Engine::recover(store(&path), &joining, &words, self.now, &mut self.rng).unwrap()?;
+        Ok(Person::of(name, engine, path))
+    }
+
+    /// A copy of somebody's database in other hands.
+    pub fn stolen(&mut self, from: &Person, name: &'static str) -> Person {
+        let path = self.dir.path().join(name);
+        for suffix in ["", "-wal"] {
+            let with = |path: &PathBuf| PathBuf::from(format!("{}{suffix}", path.display()));
+            if with(&from.path).exists() {
+                std::fs::copy(with(&from.path), with(&path)).unwrap();
+            }
+        }
+        let engine = Engine::open(store(&path)).unwrap().unwrap();
+        Person { identity: from.identity, ..Person::of(name, engine, path) }
     }
 
     /// Two people who have added each other by handle.
@@ -244,14 +297,27 @@ impl World {
                 if handle_name.is_some() && self.accounts.values().any(|keys| keys.handle == handle_name) {
                     return Err(refused(keyserver::RefusedReason::HandleTaken));
                 }
-                let keys = Keys { links: vec![link.clone()], handle: handle_name, publish: Publish::default() };
+                let keys = Keys { links: vec![link.clone()], handle: handle_name, ..Keys::default() };
                 self.accounts.entry(AccountId(link.hash().0)).or_insert(keys);
                 Ok(Reply::Registered)
             }
+            Call::AppendLink { account, link, .. } => {
+                down(self.keyserver_down)?;
+                let keys = self.accounts.get_mut(&account).ok_or_else(|| refused(keyserver::RefusedReason::Unknown))?;
+                match Chain::verify(keys.links.clone(), vouches).unwrap().append(link, vouches) {
+                    Ok(chain) => keys.links = chain.links().to_vec(),
+                    Err(DoesNotFollow::Taken) => return Err(refused(keyserver::RefusedReason::OutOfDate)),
+                    Err(DoesNotFollow::Bad(_)) => return Err(refused(keyserver::RefusedReason::BadKeys)),
+                }
+                Ok(Reply::Appended)
+            }
             Call::Publish { publish, .. } => {
                 down(self.keyserver_down)?;
-                let account = person.engine().profile().unwrap().account;
-                let held = &mut self.accounts.get_mut(&account).unwrap().publish;
+                let keys = self.accounts.get_mut(&person.account()).unwrap();
+                if !keys.lists(person) {
+                    return Err(refused(keyserver::RefusedReason::BadProof));
+                }
+                let held = keys.of(person.device());
                 held.signed_prekey = publish.signed_prekey.or(held.signed_prekey.take());
                 held.last_resort_kyber = publish.last_resort_kyber.or(held.last_resort_kyber.take());
                 held.one_time.extend(publish.one_time);
@@ -260,8 +326,11 @@ impl World {
             }
             Call::GetStock { .. } => {
                 down(self.keyserver_down)?;
-                let account = person.engine().profile().unwrap().account;
-                Ok(Reply::Stock(stock(&self.accounts[&account].publish)))
+                let keys = self.accounts.get_mut(&person.account()).unwrap();
+                if !keys.lists(person) {
+                    return Err(refused(keyserver::RefusedReason::BadProof));
+                }
+                Ok(Reply::Stock(stock(keys.of(person.device()))))
             }
             Call::Lookup { who, .. } => {
                 down(self.keyserver_down)?;
@@ -293,22 +362,23 @@ impl World {
                 down(self.keyserver_down)?;
                 let twist = self.twist;
                 let keys = self.accounts.get_mut(&account).unwrap();
-                let held = &mut keys.publish;
-                let one_time = (!held.one_time.is_empty()).then(|| held.one_time.remove(0));
-                let kyber = match held.one_time_kyber.is_empty() {
-                    true => held.last_resort_kyber.clone(),
-                    false => Some(held.one_time_kyber.remove(0)),
-                };
-                let mut bundle = Bundle {
-                    device: devices[0],
-                    signed_prekey: held.signed_prekey.clone().unwrap(),
-                    kyber: kyber.unwrap(),
-                    one_time,
-                };
-                if let Some(twist) = twist {
-                    twist(&mut bundle);
-                }
-                Ok(Reply::Bundles(vec![bundle]))
+                let bundles = devices.into_iter().filter_map(|device| {
+                    let held = keys.of(device);
+                    let mut bundle = Bundle {
+                        device,
+                        signed_prekey: held.signed_prekey.clone()?,
+                        kyber: match held.one_time_kyber.is_empty() {
+                            true => held.last_resort_kyber.clone()?,
+                            false => held.one_time_kyber.remove(0),
+                        },
+                        one_time: (!held.one_time.is_empty()).then(|| held.one_time.remove(0)),
+                    };
+                    if let Some(twist) = twist {
+                        twist(&mut bundle);
+                    }
+                    Some(bundle)
+                });
+                Ok(Reply::Bundles(bundles.collect()))
             }
         }
     }
@@ -332,6 +402,24 @@ impl World {
 }
 
 impl Person {
+    fn of(name: &'static str, engine: Engine, path: PathBuf) -> Self {
+        let (calls, events, words) = (VecDeque::new(), Vec::new(), String::new());
+        Self { name, engine: Some(engine), calls, events, wake: None, words, identity: None, path }
+    }
+
+    pub fn device(&self) -> DeviceId {
+        self.engine().credentials().device
+    }
+
+    /// Numbers of the devices that it knows of its account.
+    pub fn devices(&self) -> Vec<u8> {
+        self.engine().devices().iter().map(|device| device.id.get()).collect()
+    }
+
+    pub fn membership(&self) -> Membership {
+        self.engine().profile().unwrap().membership
+    }
+
     pub fn engine(&self) -> &Engine {
         self.engine.as_ref().unwrap()
     }
@@ -398,6 +486,10 @@ impl Person {
         self.wake = None;
         self.engine = Some(Engine::open(store(&self.path)).unwrap().expect("an account"));
     }
+}
+
+fn vouches(key: &[u8; CURVE_KEY_LEN], message: &[u8], signature: &SignatureBytes) -> bool {
+    PublicKey::from_pub33(key).is_ok_and(|key| key.verify(&[message], signature))
 }
 
 fn store(path: &std::path::Path) -> Store {

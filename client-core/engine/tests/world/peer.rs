@@ -178,7 +178,7 @@ impl Peer {
             }),
             ..Publish::default()
         };
-        world.accounts.insert(self.account(), Keys { links: self.links.clone(), handle: None, publish });
+        world.accounts.insert(self.account(), Keys { links: self.links.clone(), publish, ..Keys::default() });
         for device in &self.links.last().unwrap().link().devices {
             world.mailboxes.entry(device.mailbox).or_default().tokens.push(device.request_token.hash());
         }
