@@ -72,7 +72,7 @@ pub(crate) struct WordsFrom {
 pub(crate) struct JoinArgs {
     /// Your account: its contact link, or its handle, name@keyserver, with --keyserver
     #[arg(value_name = "LINK|HANDLE")]
-    pub(crate) account: String,
+    pub(crate) of: String,
     /// The relay that shall keep messages for this device: `hush://FINGERPRINT@HOST[:PORT]`
     #[arg(long, env = "HUSHWIRE_RELAY", value_name = "ADDRESS", value_parser = relay, hide_env = true)]
     pub(crate) relay: ServerAddress,

@@ -52,7 +52,7 @@ pub(super) async fn locked<T, F: Future<Output = Result<T, Error>>>(
 /// # Errors
 /// When there is none, or what the keyserver says does not hold.
 pub(super) async fn account(app: &App, args: &JoinArgs) -> Result<(Joining, NewContact), Failure> {
-    let whose = whom::wanted(&args.account, args.keyserver.clone(), None)?;
+    let whose = whom::wanted(&args.of, args.keyserver.clone(), None)?;
     let account = Client::look_up(&whose).await?;
     let called = account.handle().map_or_else(|| format!("{:.16}…", account.account().to_string()), |h| h.to_string());
     app.out()
