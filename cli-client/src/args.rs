@@ -103,7 +103,7 @@ pub(crate) enum Command {
         after_help = "Example:\n  hush chat bob\n\nMarks at your messages: · queued here, ✓ the relay has it, ✓✓ arrived, ✓✓ read (in colour, or the word).\n/quit or Ctrl-D ends the chat."
     )]
     Chat(Chat),
-    /// Compare safety numbers with a contact, or check what the keyserver's log says of a handle
+    /// Compare safety numbers with a contact, or ask the keyserver's log about one
     #[command(
         after_help = "Examples:\n  hush verify bob\n  hush verify bob --confirm\n  hush verify --log bob@keys.example.org\n\n\
         Read the number to each other on the phone, or compare the QR codes. If they are equal, nobody is in between.\n\

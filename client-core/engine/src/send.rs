@@ -230,11 +230,13 @@ fn seal<R: CryptoRng>(
         return Ok(Err(Held::NoSession(wanted)));
     }
     let introduction = introduction(cx, contact.id)?;
+    // Texts, until one has arrived; receipts stay small.
+    let tells_of_devices = introduction.is_some() && unsealed.message.is_some() && cx.keys.links.len() > 1;
     let introduces = introduction.as_ref().is_some_and(|introduction| introduction.token.is_some());
     let plain = Plain { content: unsealed.content.clone(), introduction }.encode();
     let mut made = Vec::new();
     for target in &ready {
-        match seal_for(cx, contact, target, &plain)? {
+        match seal_for(cx, contact, target, &plain, tells_of_devices)? {
             Ok(one) => made.push(one),
             Err(EncryptError::UsedUp) => {
                 sessions::save(cx.db, contact.id, target.device.id, &target.sessions.archive_current())?;
@@ -255,12 +257,14 @@ fn seal<R: CryptoRng>(
     Ok(Ok(()))
 }
 
-/// The sealed envelope for one device, and its session behind that.
+/// The sealed envelope for one device, and its session behind that. It carries our device lists with a first message, and
+/// with later ones as long as the contact may not have heard how they changed.
 fn seal_for<R: CryptoRng>(
     cx: &mut Cx<'_, R>,
     contact: &Contact,
     target: &Target<'_>,
     plain: &[u8],
+    tells_of_devices: bool,
 ) -> Result<Result<(Sessions, Deposit), EncryptError>, StoreError> {
     let local = Local::new(&cx.keys.identity, cx.keys.registration_id.into()).with_peer(target.identity);
     let encrypted = match target.sessions.clone().encrypt(&local, plain, cx.now.0, cx.rng) {
@@ -268,7 +272,7 @@ fn seal_for<R: CryptoRng>(
         Err(error) => return Ok(Err(error)),
     };
     let links = match encrypted.message {
-        CiphertextMessage::Signal(_) if contacts::introduced(cx.db, contact.id)? => Vec::new(),
+        CiphertextMessage::Signal(_) if !tells_of_devices => Vec::new(),
         CiphertextMessage::PreKey(_) | CiphertextMessage::Signal(_) => cx.keys.links.clone(),
     };
     let inside = Inside {
