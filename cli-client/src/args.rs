@@ -113,10 +113,10 @@ pub(crate) enum Command {
     /// List, add, revoke and rename the devices of your account
     #[command(subcommand, after_help = "Example:\n  hush device list")]
     Device(Device),
-    /// Take your account back with the 24 recovery words, when every device is lost or stolen
+    /// Take your account back with the 24 recovery words
     #[command(
         after_help = "Examples:\n  hush recover alice@keys.example.org --keyserver hush://FINGERPRINT@keys.example.org --relay hush://FINGERPRINT@relay.example.org\n  hush recover 'hushwire:c#…' --relay hush://FINGERPRINT@relay.example.org --words-file words.txt\n\n\
-        It asks for the words and shows nothing of them. From then on this device is the only one of the account; the others are out, whatever they sign.\n\
+        For when every device is lost or stolen. It asks for the words and shows nothing of them. From then on this device is the only one of the account; the others are out, whatever they sign.\n\
         Your contacts keep the same safety number with you. What the lost devices had, contacts and history, does not come back."
     )]
     Recover(Box<Recover>),

@@ -252,7 +252,7 @@ fn the_log_is_explained_in_words() {
         "every signature",
         "names exactly this list",
         "signed by the key that the address pins",
-        "follows from every root",
+        "no older than the newest",
         "your own handle",
         "auditors",
     ] {

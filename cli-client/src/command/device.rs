@@ -163,9 +163,6 @@ async fn request(app: &App, args: &JoinArgs) -> Result<(), Failure> {
         ));
     };
     let request = request.to_string();
-    if let Some(code) = out.qr(request.as_bytes()) {
-        out.human(&code)?;
-    }
     out.item(&Item::DeviceRequest { request: &request })?;
     out.note("\nOn a device that you have, type: hush device add 'REQUEST'\nThis one waits until then; Ctrl-C and the same command later is as good.");
     let mut events = client.events();

@@ -47,7 +47,12 @@ fn device_line(device: &ListedDevice, paint: Paint) -> String {
     let padding = NAME_COLUMNS.saturating_sub(width(&name));
     let name = if device.name.is_empty() { paint.dim(&name) } else { paint.bold(&name) };
     let this = if device.is_this { paint.green("this device") } else { "           ".to_owned() };
-    format!("{:>3}  {name}{:padding$} {this}  {}", device.id, "", clean_line(&device.relay)).trim_end().to_owned()
+    format!("{:>3}  {name}{:padding$} {this}  {}", device.id, "", place(&device.relay)).trim_end().to_owned()
+}
+
+/// Where a mailbox is, without the fingerprint: that is for programs.
+fn place(relay: &str) -> String {
+    clean_line(relay.rsplit_once('@').map_or(relay, |(_, place)| place))
 }
 
 fn changed(contact: Option<&Named>, change: &ListChange) -> String {
@@ -115,14 +120,16 @@ fn log_lines(report: &LogReport, paint: Paint, columns: Option<usize>) -> Vec<St
         report.epoch,
         moment(report.at)
     ));
-    checked("that root follows from every root of this keyserver that this device has seen");
-    if let Some(at) = report.own_watched_at {
+    checked(
+        "that root is no older than the newest of this keyserver that this device has seen, and no other one for its epoch",
+    );
+    if let Some(at) = report.own_agreed_at {
         checked(&format!("the log was last asked on {} what it says of your own handle, and agreed", moment(at)));
     }
     lines.push(String::new());
     lines.push(field("keyserver", &report.keyserver.to_string(), paint));
     lines.push(field("root", &hex(&report.root), paint));
-    lines.push(field("auditors", "none was asked: that others see the same root is for you to compare", paint));
+    lines.push(field("auditors", "none was asked: whether others are shown the same root, nobody has checked", paint));
     lines
 }
 

@@ -1,7 +1,7 @@
 //! Each thing shown, as lines for people. Whatever others could have written goes through `text::clean`.
 
 use hushwire_client::ids::UnixMillis;
-use hushwire_client::{Contact, Finding, LocalId, Message, Profile, Standing, State, Verdict, Waiting};
+use hushwire_client::{Contact, Finding, LocalId, Membership, Message, Profile, Standing, State, Verdict, Waiting};
 use jiff::{Timestamp, tz::TimeZone};
 
 use super::devices;
@@ -89,10 +89,15 @@ pub(super) fn field(name: &str, value: &str, paint: Paint) -> String {
 fn profile_lines(profile: &Profile, paint: Paint) -> Vec<String> {
     let handle = profile.handle.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string);
     let registered = if profile.registered { "" } else { "  (not registered there yet)" };
+    let membership = match profile.membership {
+        Membership::Listed => String::new(),
+        Membership::Waiting => paint.yellow("  (waits to be added: hush device request)"),
+        Membership::Revoked => paint.red("  (not one of the account any more)"),
+    };
     let mut lines = vec![
         field("handle", &paint.bold(&handle), paint),
         field("account", &profile.account.to_string(), paint),
-        field("device", &profile.device.to_string(), paint),
+        field("device", &format!("{}{membership}", profile.device), paint),
         field("keyserver", &format!("{}{registered}", profile.keyserver), paint),
         field("relay", &profile.relay.to_string(), paint),
     ];

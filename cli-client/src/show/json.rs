@@ -141,7 +141,7 @@ fn log_of(report: &LogReport) -> Value {
         "root": text::hex(&report.root), "timestamp": time(report.at), "timestamp_ms": report.at.0,
         "who": who, "contact": contact, "account_id": found.map(|found| found.account.to_string()),
         "version": found.map(|found| found.version), "devices": found.map(|found| &found.devices),
-        "own_watched": report.own_watched_at.and_then(time), "own_watched_ms": report.own_watched_at.map(|at| at.0),
+        "own_agreed": report.own_agreed_at.and_then(time), "own_agreed_ms": report.own_agreed_at.map(|at| at.0),
     })
 }
 
@@ -300,7 +300,7 @@ mod tests {
             at: AT,
             root: [7; 32],
             found: None,
-            own_watched_at: None,
+            own_agreed_at: None,
         };
         let items = [
             Item::Registered { profile: &profile, recovery_words: Some("a b") },

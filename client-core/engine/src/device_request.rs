@@ -1,4 +1,4 @@
-//! What a new device asks of the ones that are there: `hushwire:d#…`, in a QR code or pasted. It holds nothing secret, only
+//! What a new device asks of the ones that are there: `hushwire:d#…`, to be copied. It holds nothing secret, only
 //! what will stand in the list; whoever approves it takes care that it comes from their own new device.
 //!
 //! The part after `#` is base64url of `version (1) ‖ account (32) ‖ checksum (4) ‖ the device as in a list`.

@@ -174,6 +174,8 @@ pub(crate) fn watched<R: CryptoRng>(
         lie(cx, &keyserver, "the newest that its log says of our handle is not our device list: somebody changed it");
     } else if !said.iter().all(|said| mine.contains(&said.entry) || is_undone(cx.keys, &said.entry)) {
         lie(cx, &keyserver, "its log has said something of our handle that no device of ours has signed");
+    } else {
+        roots::set_agreed_at(cx.db, cx.now)?;
     }
     watched_now(cx)
 }

@@ -52,7 +52,7 @@ pub(crate) fn answered<R: CryptoRng>(
             at: proven.root.at,
             root: proven.root.root,
             found,
-            own_watched_at: Some(roots::watched_at(cx.db)?).filter(|at| at.0 > 0),
+            own_agreed_at: roots::agreed_at(cx.db)?,
         }),
         Err((reason, retryable)) => Event::LogNotChecked { asked: handle.to_string(), reason, retryable },
     };

@@ -120,7 +120,7 @@ pub struct LogReport {
     /// Whose the handle is; `None`: the log proves that nobody ever had it.
     pub found: Option<FoundInLog>,
     /// When the log was last asked what it says of our own handle, and said nothing else than we did.
-    pub own_watched_at: Option<UnixMillis>,
+    pub own_agreed_at: Option<UnixMillis>,
 }
 
 /// An account that a log names.

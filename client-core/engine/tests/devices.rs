@@ -379,6 +379,6 @@ fn a_log_is_asked_about_anybody_and_what_was_checked_is_told() {
     assert_eq!((bob.who, bob.version, bob.devices), (WhoInLog::Contact("bob".into()), 0, vec!["device 1".to_owned()]));
     let report = check("alice");
     assert_eq!(report.found.unwrap().who, WhoInLog::Myself);
-    assert!(report.own_watched_at.is_some());
+    assert!(report.own_agreed_at.is_some());
     assert!(check("nobody").found.is_none());
 }

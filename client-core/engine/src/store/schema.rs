@@ -162,6 +162,7 @@ ALTER TABLE me ADD COLUMN watched_at INTEGER NOT NULL DEFAULT 0; -- when the log
 ";
 
 const V3: &str = "
+ALTER TABLE me ADD COLUMN agreed_at INTEGER NOT NULL DEFAULT 0; -- when the log last said of us nothing that we have not said
 ALTER TABLE me ADD COLUMN joined INTEGER NOT NULL DEFAULT 1; -- this device has stood in its account's list
 ALTER TABLE me ADD COLUMN wanted BLOB;                       -- as a device that joins wants to stand there
 ALTER TABLE me ADD COLUMN next_link BLOB;                    -- a device list that is signed, and not at the keyserver yet
