@@ -101,7 +101,7 @@ async fn add(app: &App, request: &str) -> Result<(), Failure> {
         app.out().note("That device is one of yours already.");
         return show(app).await;
     }
-    changed(app, Command::AddDevice(request)).await?;
+    changed(app, Command::AddDevice(Box::new(request))).await?;
     show(app).await?;
     app.out().note("It is one of your devices now, and sees so by itself within a moment.");
     Ok(())

@@ -34,7 +34,7 @@ pub(crate) fn command<R: CryptoRng>(cx: &mut Cx<'_, R>, command: Command) -> Res
         }
         Command::Rename(contact, name) => rename(cx, contact, &name)?,
         Command::SetHandleName(name) => set_handle_name(cx, name.as_deref())?,
-        Command::AddDevice(request) => devices::add(cx, request)?,
+        Command::AddDevice(request) => devices::add(cx, *request)?,
         Command::RevokeDevice(device) => devices::revoke(cx, device)?,
         Command::RenameDevice(device, name) => devices::rename(cx, device, name)?,
         Command::RenewRecovery { old, new } => devices::renew_recovery(cx, &old, &new)?,

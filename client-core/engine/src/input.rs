@@ -72,7 +72,7 @@ pub enum Command {
     SetHandleName(Option<String>),
     /// A new device of this account, as it asks for it. Answered at once; the outcome comes as
     /// [`Event::OwnDevicesChanged`] or [`Event::OwnDevicesNotChanged`], also of the next three.
-    AddDevice(DeviceRequest),
+    AddDevice(Box<DeviceRequest>),
     /// A device is one no longer.
     RevokeDevice(DeviceId),
     /// A device of ours is called otherwise.

@@ -5,7 +5,7 @@
 //!
 //! Spec: keyserver §7.
 
-use hushwire_log::Alarm;
+use hushwire_log::{Alarm, Said};
 use hushwire_proto::account::{Chain, Signatory, SignedLink};
 use hushwire_proto::address::ServerAddress;
 use hushwire_proto::ids::UnixMillis;
@@ -172,7 +172,9 @@ pub(crate) fn watched<R: CryptoRng>(
             return Ok(());
         }
         lie(cx, &keyserver, "the newest that its log says of our handle is not our device list: somebody changed it");
-    } else if !said.iter().all(|said| mine.contains(&said.entry) || is_undone(cx.keys, &said.entry)) {
+    } else if !said.iter().enumerate().all(|(place, one)| {
+        mine.contains(&one.entry) || is_undone(cx.keys, &one.entry, said.get(..place).unwrap_or_default())
+    }) {
         lie(cx, &keyserver, "its log has said something of our handle that no device of ours has signed");
     } else {
         roots::set_agreed_at(cx.db, cx.now)?;
@@ -186,10 +188,15 @@ fn watched_now<R: CryptoRng>(cx: &mut Cx<'_, R>) -> Result<(), StoreError> {
     roots::set_watched_at(cx.db, cx.now)
 }
 
-/// Whether an entry is of a list that a thief signed and the recovery key has undone since: the log goes on having it.
-fn is_undone(keys: &Keys, entry: &Entry) -> bool {
-    let by_recovery = keys.links.iter().find(|link| link.signatory() == Signatory::Recovery);
-    entry.account == keys.account && by_recovery.is_some_and(|link| link.link().version <= entry.version)
+/// Whether an entry may be of a list that a thief signed and the recovery key has undone since: the log goes on having it,
+/// and said after it what the recovery key put into its place or before it. `later` is what it said since, newest first.
+fn is_undone(keys: &Keys, entry: &Entry, later: &[Said]) -> bool {
+    let undoes = |link: &&SignedLink| {
+        let version = link.link().version;
+        let is_said = later.iter().any(|said| (said.entry.head, said.entry.version) == (link.hash(), version));
+        link.signatory() == Signatory::Recovery && version <= entry.version && is_said
+    };
+    entry.account == keys.account && keys.links.iter().any(|link| undoes(&link))
 }
 
 pub(crate) fn entry_of(chain: &Chain) -> Option<Entry> {
