@@ -275,15 +275,22 @@ fn seal_for<R: CryptoRng>(
         CiphertextMessage::Signal(_) if !tells_of_devices => Vec::new(),
         CiphertextMessage::PreKey(_) | CiphertextMessage::Signal(_) => cx.keys.links.clone(),
     };
-    let inside = Inside {
+    let is_first = matches!(encrypted.message, CiphertextMessage::PreKey(_));
+    let mut inside = Inside {
         account: cx.keys.account,
         device: cx.keys.device,
         recipient: contact.account,
         message: encrypted.message,
         links,
     };
-    // What may stand in a device list, and how long a text may be, leave no other way to fail than too long a list.
-    let Ok(envelope) = inside.seal(&cx.keys.identity, &target.identity, cx.rng) else {
+    // What may stand in a device list, and how long a text may be, leave no other way to fail than too long a list. A later
+    // message goes without it then: the contact looks us up within a day.
+    let mut sealed = inside.seal(&cx.keys.identity, &target.identity, cx.rng);
+    if sealed.is_err() && !is_first {
+        inside.links.clear();
+        sealed = inside.seal(&cx.keys.identity, &target.identity, cx.rng);
+    }
+    let Ok(envelope) = sealed else {
         return Ok(Err(EncryptError::TooLong { length: plain.len(), limit: ENVELOPE_BYTES_MAX }));
     };
     let mut id = DepositId([0; 16]);

@@ -9,6 +9,7 @@ use hushwire_engine::{
 use hushwire_proto::account::{CannotChange, SignedLink};
 use hushwire_proto::address::Handle;
 use hushwire_proto::ids::DeviceId;
+use hushwire_proto::limits::TEXT_BYTES_MAX;
 use world::{Person, World, server};
 
 const DAY: u64 = 24 * 3600 * 1000;
@@ -392,4 +393,27 @@ fn a_log_is_asked_about_anybody_and_what_was_checked_is_told() {
     assert_eq!(report.found.unwrap().who, WhoInLog::Myself);
     assert!(report.own_agreed_at.is_some());
     assert!(check("nobody").found.is_none());
+}
+
+#[test]
+fn a_text_that_leaves_no_room_for_the_list_of_devices_goes_without_it() {
+    let mut world = World::seeded(14);
+    let (mut alice, mut bob) = world.friends();
+    for _ in 0..2 {
+        world.send(&mut alice, "bob", "hello");
+        world.send(&mut bob, "alice", "hello");
+        world.settle(&mut [&mut alice, &mut bob]);
+    }
+    let _laptop = second(&mut world, &mut alice, "laptop");
+    for number in 0..40 {
+        world.command(&mut alice, Command::RenameDevice(id(1), format!("phone {number}")));
+        world.settle(&mut [&mut alice]);
+    }
+    world.send(&mut alice, "bob", &"x".repeat(TEXT_BYTES_MAX));
+    world.settle(&mut [&mut alice, &mut bob]);
+    assert_eq!(bob.shown().last().unwrap().len(), TEXT_BYTES_MAX);
+    assert!(changes_of_alice(&bob).is_empty());
+    world.send(&mut alice, "bob", "short");
+    world.settle(&mut [&mut alice, &mut bob]);
+    assert_eq!(bob.shown().last().unwrap(), "short");
 }
