@@ -1,6 +1,7 @@
 //! What was typed, as types. Help texts are written for somebody who has never seen the program: each command ends with
 //! an example. What it all means is for `app` and `command`.
 
+mod devices;
 mod value;
 
 use std::{path::PathBuf, time::Duration};
@@ -9,6 +10,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, builder::FalseyValueP
 use hushwire_client::Invite;
 use hushwire_client::address::ServerAddress;
 
+pub(crate) use devices::{Device, JoinArgs, Recover, Recovery, WordsFrom};
 use value::{account_name, duration, keyserver, relay};
 
 const FIRST_STEPS: &str = "\
@@ -102,10 +104,26 @@ pub(crate) enum Command {
         after_help = "Example:\n  hush chat bob\n\nMarks at your messages: · queued here, ✓ the relay has it, ✓✓ arrived, ✓✓ read (in colour, or the word).\n/quit or Ctrl-D ends the chat."
     )]
     Chat(Chat),
-    /// Compare safety numbers with a contact
-    #[command(after_help = "Example:\n  hush verify bob\n  hush verify bob --confirm\n\n\
-        Read the number to each other on the phone, or compare the QR codes. If they are equal, nobody is in between.")]
+    /// Compare safety numbers with a contact, or ask the keyserver's log about one
+    #[command(
+        after_help = "Examples:\n  hush verify bob\n  hush verify bob --confirm\n  hush verify --log bob@keys.example.org\n\n\
+        Read the number to each other on the phone, or compare the QR codes. If they are equal, nobody is in between.\n\
+        --log says in words what was checked about the keyserver's answer, and by whom."
+    )]
     Verify(Verify),
+    /// List, add, revoke and rename the devices of your account
+    #[command(subcommand, after_help = "Example:\n  hush device list")]
+    Device(Device),
+    /// Take your account back with the 24 recovery words
+    #[command(
+        after_help = "Examples:\n  hush recover alice@keys.example.org --keyserver hush://FINGERPRINT@keys.example.org --relay hush://FINGERPRINT@relay.example.org\n  hush recover 'hushwire:c#…' --relay hush://FINGERPRINT@relay.example.org --words-file words.txt\n\n\
+        For when every device is lost or stolen. It asks for the words and shows nothing of them. From then on this device is the only one of the account; the others are out, whatever they sign.\n\
+        Your contacts keep the same safety number with you. What the lost devices had, contacts and history, does not come back."
+    )]
+    Recover(Box<Recover>),
+    /// Renew the recovery words
+    #[command(subcommand, after_help = "Example:\n  hush recovery renew")]
+    Recovery(Recovery),
     /// Show messages that have not left yet, and why
     #[command(after_help = "Example:\n  hush outbox")]
     Outbox,
@@ -279,8 +297,14 @@ pub(crate) struct Chat {
 /// `hush verify`
 #[derive(Args, Debug)]
 pub(crate) struct Verify {
-    /// Name, handle or account id
+    /// Name, handle or account id; with --log a handle, also of somebody who is no contact
     pub(crate) contact: String,
+    /// What does the keyserver's log say of the handle?
+    #[arg(long, conflicts_with_all = ["confirm", "undo", "no_qr"])]
+    pub(crate) log: bool,
+    /// With --log: their keyserver, if it is not yours: `hush://FINGERPRINT@HOST[:PORT]`
+    #[arg(long, value_name = "ADDRESS", value_parser = keyserver, requires = "log")]
+    pub(crate) keyserver: Option<ServerAddress>,
     /// The numbers were equal: mark the contact as verified
     #[arg(long, conflicts_with = "undo")]
     pub(crate) confirm: bool,

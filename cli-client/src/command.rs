@@ -2,18 +2,24 @@
 
 mod chat;
 mod contact;
+mod device;
 mod doctor;
 mod history;
+mod join;
 mod link;
+mod log;
 mod manual;
 mod outbox;
 mod passphrase;
 mod receive;
+mod recovery;
 mod register;
 mod report;
 mod send;
 mod verify;
 mod whoami;
+mod whom;
+mod words;
 
 use crate::app::App;
 use crate::args::Command;
@@ -34,6 +40,9 @@ pub(crate) async fn run(app: &App, command: Command) -> Result<(), Failure> {
         Command::History(args) => history::run(app, &args).await,
         Command::Chat(args) => chat::run(app, &args).await,
         Command::Verify(args) => verify::run(app, &args).await,
+        Command::Device(args) => device::run(app, args).await,
+        Command::Recover(args) => recovery::recover(app, *args).await,
+        Command::Recovery(args) => recovery::run(app, args).await,
         Command::Outbox => outbox::run(app).await,
         Command::Doctor => doctor::run(app).await,
         Command::Whoami => whoami::run(app).await,

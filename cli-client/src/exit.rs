@@ -6,7 +6,7 @@
 
 use std::{fmt, io, process::ExitCode};
 
-use hushwire_client::{CommandError, Error};
+use hushwire_client::{CannotJoin, CommandError, Error};
 
 /// What the exit code says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,6 +114,13 @@ impl From<CommandError> for Failure {
             CommandError::Myself => "give this link or handle to somebody else, and add theirs",
             CommandError::AlreadyRegistered => "`hush whoami` shows the handle; --account NAME makes a second account",
             CommandError::BadName => "give a shorter, plain name",
+            CommandError::NotADevice => "`hush device list` shows the devices of the account",
+            CommandError::ChangeUnderWay => "go online, for instance with `hush device list`, and try again",
+            CommandError::Devices(_) => "`hush device list` shows them",
+            CommandError::ThisDevice => "on another device: hush device revoke; with none left: hush recover",
+            CommandError::OtherAccount => "--account NAME chooses another account of this machine",
+            CommandError::BadRequest => "type `hush device request` on the new device, and copy what it prints",
+            CommandError::WrongRecoveryWords => "look for the newest paper: words that were renewed are worth nothing",
         };
         Self::usage(error.to_string(), hint)
     }
@@ -128,7 +135,11 @@ impl From<Error> for Failure {
             | Error::TooOpen { .. }
             | Error::NotOurs { .. }
             | Error::EmptyPassphrase
-            | Error::NoKeyring { .. } => Exit::Usage,
+            | Error::NoKeyring { .. }
+            | Error::NoSuchAccount
+            | Error::CannotJoin(CannotJoin::WrongWords | CannotJoin::BadName | CannotJoin::Devices(_)) => Exit::Usage,
+            Error::CannotJoin(CannotJoin::Disbelieved(_)) => Exit::Untrusted,
+            Error::Unreachable { .. } => Exit::Network,
             Error::InUse { .. } | Error::WrongPassphrase | Error::PassphraseNeeded | Error::KeyringLocked => {
                 Exit::Locked
             }
@@ -138,6 +149,11 @@ impl From<Error> for Failure {
         let hint = match &error {
             Error::NoAccount { .. } => Some("`hush register` makes one; --account and --data-dir choose another"),
             Error::AccountExists { .. } => Some("`hush whoami` shows it; --account NAME makes a second one beside it"),
+            Error::Unreachable { .. } => Some("try again later, and check the address; nothing was changed"),
+            Error::NoSuchAccount => Some("a contact link, which `hush link` prints, names the account for sure"),
+            Error::CannotJoin(CannotJoin::WrongWords) => {
+                Some("look for the newest paper: words that were renewed are worth nothing; nothing was changed")
+            }
             Error::PassphraseNeeded => Some("without a terminal: --passphrase-file FILE or HUSHWIRE_PASSPHRASE_FILE"),
             Error::NoKeyring { .. } => Some("--protect passphrase, or --protect key-file on a server"),
             Error::Store(_) => {

@@ -16,18 +16,24 @@ pub(crate) fn can_ask() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
-/// The first line of a file that only its owner can read.
-pub(crate) fn from_file(path: &Path) -> Result<Zeroizing<String>, Failure> {
+/// What stands in a file that only its owner can read.
+pub(crate) fn whole_file(path: &Path) -> Result<Zeroizing<String>, Failure> {
     let unreadable = |error: io::Error| {
         Failure::usage(
-            format!("the passphrase file {} cannot be read: {error}", path.display()),
-            "check --passphrase-file and HUSHWIRE_PASSPHRASE_FILE",
+            format!("the file {} cannot be read: {error}", path.display()),
+            "check its name and who may read it",
         )
     };
     let file = std::fs::File::open(path).map_err(unreadable)?;
     private(path, &file.metadata().map_err(unreadable)?)?;
     let mut content = Zeroizing::new(String::new());
     file.take(FILE_BYTES_MAX).read_to_string(&mut content).map_err(unreadable)?;
+    Ok(content)
+}
+
+/// The first line of a file that only its owner can read.
+pub(crate) fn from_file(path: &Path) -> Result<Zeroizing<String>, Failure> {
+    let content = whole_file(path)?;
     match content.lines().next() {
         Some(line) if !line.is_empty() => Ok(Zeroizing::new(line.to_owned())),
         _ => Err(Failure::usage(
@@ -69,7 +75,7 @@ fn private(path: &Path, file: &std::fs::Metadata) -> Result<(), Failure> {
     let mode = file.permissions().mode() & 0o777;
     if file.is_file() && mode & 0o077 != 0 {
         return Err(Failure::usage(
-            format!("the passphrase file {} can be read by others (mode {mode:03o})", path.display()),
+            format!("the file {} can be read by others (mode {mode:03o})", path.display()),
             format!("run: chmod 600 {}", path.display()),
         ));
     }

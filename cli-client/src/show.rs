@@ -3,6 +3,7 @@
 //!
 //! Owns the choice between the two, colours and line breaks. What is printed is an [`Item`]; `human` and `json` say how.
 
+mod devices;
 mod human;
 mod item;
 mod json;

@@ -4,7 +4,10 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use hushwire_engine::{Answer, Command, Credentials, DatabaseKey, Engine, Setup, Store, StoreError};
+use hushwire_engine::{
+    Answer, Command, Credentials, DatabaseKey, DeviceRequest, Engine, Joining, KnownAccount, NewContact, RecoveryKey,
+    Setup, Store, StoreError,
+};
 use hushwire_proto::admission::Invite;
 use hushwire_proto::ids::UnixMillis;
 use rand::TryRng;
@@ -21,6 +24,7 @@ use crate::engine_thread::EngineThread;
 use crate::error::{self, Error};
 use crate::events::EventStream;
 use crate::files;
+use crate::lookup;
 use crate::newcomer::{Newcomer, Registering};
 use crate::vault::{self, Protection, Unlock};
 
@@ -93,9 +97,64 @@ impl Client {
         protection: Protection,
         setup: Setup,
     ) -> Result<(Self, Zeroizing<String>), Error> {
+        let make = move |store| {
+            let (engine, recovery) = Engine::create(store, &setup, now(), &mut rand::rng())?;
+            Ok((engine, recovery.words()))
+        };
+        Self::make(dir, protection, make).await
+    }
+
+    /// Asks a keyserver for an account that a device here is to be one of, over a connection on which nobody signs in, and
+    /// checks the answer.
+    ///
+    /// # Errors
+    /// [`Error::Unreachable`], [`Error::NoSuchAccount`]; [`Error::CannotJoin`] when what the keyserver says does not hold.
+    pub async fn look_up(whose: &NewContact) -> Result<KnownAccount, Error> {
+        lookup::look_up(whose).await
+    }
+
+    /// Makes a device in this directory that waits until another device of the account adds it. Purely local, as
+    /// [`Client::create`]. The request is to be given to the other device; [`Engine::device_request`] has it later too.
+    ///
+    /// # Errors
+    /// As [`Client::create`]; [`Error::CannotJoin`].
+    pub async fn join(dir: &DataDir, protection: Protection, joining: Joining) -> Result<(Self, DeviceRequest), Error> {
+        let make = move |store| Engine::join(store, &joining, now(), &mut rand::rng())?.map_err(Error::CannotJoin);
+        Self::make(dir, protection, make).await
+    }
+
+    /// Makes the one device of an account whose other devices are lost or in other hands. It counts, and the others are
+    /// out, once the keyserver has taken it, which needs [`Client::connect`].
+    ///
+    /// # Errors
+    /// As [`Client::create`]; [`Error::CannotJoin`] also for words that are not those of the account.
+    pub async fn recover(
+        dir: &DataDir,
+        protection: Protection,
+        joining: Joining,
+        words: RecoveryKey,
+    ) -> Result<Self, Error> {
+        let make = move |store| {
+            let engine = Engine::recover(store, &joining, &words, now(), &mut rand::rng())?;
+            Ok((engine.map_err(Error::CannotJoin)?, ()))
+        };
+        Ok(Self::make(dir, protection, make).await?.0)
+    }
+
+    /// New recovery words, which stand for nothing yet: for [`Command::RenewRecovery`], once they are on paper.
+    #[must_use]
+    pub fn new_recovery_key() -> RecoveryKey {
+        RecoveryKey::generate(&mut rand::rng())
+    }
+
+    async fn make<T: Send + 'static>(
+        dir: &DataDir,
+        protection: Protection,
+        make_engine: impl FnOnce(Store) -> Result<(Engine, T), Error> + Send + 'static,
+    ) -> Result<(Self, T), Error> {
         let place = dir.clone();
-        let (lock, engine, words) = blocking(move || make(&place, &protection, setup)).await?;
-        Ok((Self::start(dir.clone(), lock, engine).await?, words))
+        let (lock, engine, made) = blocking(move || make(&place, &protection, make_engine)).await?;
+        Ok((Self::start(dir.clone(), lock, engine).await?, made))
     }
 
     /// Opens the account of this directory. Ask [`DataDir::protection`] first whether a passphrase is needed.
@@ -301,7 +360,11 @@ impl Client {
 }
 
 /// The vault is written last: a directory without one holds no account, whatever else an interrupted try left there.
-fn make(dir: &DataDir, protection: &Protection, setup: Setup) -> Result<(Lock, Engine, Zeroizing<String>), Error> {
+fn make<T>(
+    dir: &DataDir,
+    protection: &Protection,
+    make_engine: impl FnOnce(Store) -> Result<(Engine, T), Error>,
+) -> Result<(Lock, Engine, T), Error> {
     dir.prepare()?;
     let lock = dir.lock()?;
     if dir.has_account() {
@@ -312,11 +375,11 @@ fn make(dir: &DataDir, protection: &Protection, setup: Setup) -> Result<(Lock, E
     SysRng.try_fill_bytes(key.as_mut_slice()).map_err(|_| Error::NoRandomness)?;
     files::create_private(&dir.database()).map_err(error::file(&dir.database()))?; // SQLite keeps the mode
     let made = Store::open(&dir.database(), &DatabaseKey::new(*key))
-        .and_then(|store| Engine::create(store, &setup, now(), &mut rand::rng()))
         .map_err(Error::from)
+        .and_then(make_engine)
         .and_then(|made| vault::create(dir, &key, protection).map(|()| made));
-    let (engine, recovery) = made.inspect_err(|_| dir.remove_new_database())?;
-    Ok((lock, engine, recovery.words()))
+    let (engine, told) = made.inspect_err(|_| dir.remove_new_database())?;
+    Ok((lock, engine, told))
 }
 
 /// The wall clock. Before 1970 it is 1970.

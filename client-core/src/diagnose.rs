@@ -1,6 +1,6 @@
 //! What `hush doctor` looks at: each thing that a working client needs, and what to do when it is not so.
 
-use hushwire_engine::{Credentials, Profile, Waiting};
+use hushwire_engine::{Credentials, Membership, Profile, Waiting};
 use hushwire_proto::address::ServerAddress;
 use hushwire_proto::ids::UnixMillis;
 use hushwire_proto::limits::{CALL_DEADLINE, CONNECT_DEADLINE};
@@ -70,6 +70,21 @@ async fn database(client: &Client) -> Finding {
 }
 
 fn account(profile: &Profile) -> Finding {
+    match profile.membership {
+        Membership::Listed => {}
+        Membership::Waiting => {
+            return advise(
+                fail("account", "this device waits to be added"),
+                "type `device add` with its request on a device that you have",
+            );
+        }
+        Membership::Revoked => {
+            return advise(
+                fail("account", "this device was taken out of its account"),
+                "if that was not you, recover the account with the 24 words",
+            );
+        }
+    }
     match (&profile.handle, profile.registered) {
         (Some(handle), true) => ok("account", &format!("registered as {handle}")),
         (None, true) => ok("account", "registered, without a handle: others add it by contact link"),

@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use hushwire_engine::{CommandError, StoreError};
+use hushwire_engine::{CannotJoin, CommandError, StoreError};
 
 /// Why something was not done. Each `Display` says what to do; none holds a secret or names a person.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -108,6 +108,20 @@ pub enum Error {
     /// The database failed. The client has stopped, if it was running.
     #[error("the database: {0}")]
     Store(Arc<StoreError>),
+    /// A server did not answer, or not as it should.
+    #[error("{server} cannot be asked: {why}")]
+    Unreachable {
+        /// Its address.
+        server: String,
+        /// What the try met.
+        why: String,
+    },
+    /// The keyserver has nobody of that handle or link.
+    #[error("the keyserver knows no such account; check the spelling and the server")]
+    NoSuchAccount,
+    /// No device can be made of this account.
+    #[error(transparent)]
+    CannotJoin(CannotJoin),
     /// The command was not carried out. Nothing changed.
     #[error(transparent)]
     Refused(CommandError),
@@ -124,7 +138,7 @@ impl Error {
     /// Whether the same may succeed later without anyone changing anything but the weather.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
-        matches!(self, Self::InUse { .. } | Self::KeyringLocked | Self::OutOfMemory { .. })
+        matches!(self, Self::InUse { .. } | Self::KeyringLocked | Self::OutOfMemory { .. } | Self::Unreachable { .. })
     }
 
     /// Whether a person must unlock something, or enter the passphrase (again).
@@ -155,6 +169,9 @@ impl Error {
             Self::OutOfMemory { .. } => "out_of_memory",
             Self::NoRandomness => "no_randomness",
             Self::Store(_) => "store",
+            Self::Unreachable { .. } => "unreachable",
+            Self::NoSuchAccount => "no_such_account",
+            Self::CannotJoin(_) => "cannot_join",
             Self::Refused(_) => "refused",
             Self::Closed => "closed",
         }

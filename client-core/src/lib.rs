@@ -25,6 +25,7 @@
 //! | I want to | look at |
 //! |---|---|
 //! | open an account, write, read | [`Client`] |
+//! | add a device, or take the account back with the 24 words | [`Client::join`], [`Client::recover`] |
 //! | hear what happens | [`EventStream`] |
 //! | know whether we are online | [`Connectivity`] |
 //! | choose how the database is locked | [`Protection`], [`Unlock`] |
@@ -42,6 +43,7 @@ mod error;
 mod events;
 mod files;
 mod link;
+mod lookup;
 mod newcomer;
 mod vault;
 
@@ -52,8 +54,10 @@ pub use diagnose::{Finding, Verdict};
 pub use error::Error;
 pub use events::{EventStream, Lagged};
 pub use hushwire_engine::{
-    Answer, BadContactLink, Command, CommandError, Contact, ContactId, ContactLink, Engine, Event, LocalId, Message,
-    NewContact, Page, Profile, SafetyNumber, Setup, Standing, State, StoreError, Waiting,
+    Answer, BadContactLink, BadDeviceRequest, BadWords, CannotJoin, Command, CommandError, Contact, ContactId,
+    ContactLink, DeviceRequest, Engine, Event, FoundInLog, Joining, KnownAccount, ListChange, ListedDevice, LocalId,
+    LogReport, Membership, Message, NewContact, Page, Profile, RecoveryKey, SafetyNumber, Setup, Standing, State,
+    StoreError, Waiting, WhoInLog,
 };
 pub use hushwire_proto::admission::{BadInvite, Invite};
 pub use hushwire_proto::keyserver::{Refused, RefusedReason};

@@ -71,9 +71,10 @@ impl Link {
             Call::Lookup { keyserver, .. } | Call::Fetch { keyserver, .. } | Call::GetHistory { keyserver, .. } => {
                 Some((Purpose::Lookups, keyserver.clone()))
             }
-            Call::Register { keyserver, .. } | Call::Publish { keyserver, .. } | Call::GetStock { keyserver } => {
-                Some((Purpose::OwnAccount, keyserver.clone()))
-            }
+            Call::Register { keyserver, .. }
+            | Call::AppendLink { keyserver, .. }
+            | Call::Publish { keyserver, .. }
+            | Call::GetStock { keyserver } => Some((Purpose::OwnAccount, keyserver.clone())),
         };
         let refused = match line {
             None => self.own_relay.try_send(outgoing).err(),

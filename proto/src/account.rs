@@ -6,7 +6,7 @@
 //! recovery key: otherwise a stolen device could take the account for good.
 //!
 //! Keyserver and clients use this one module, so that what the one keeps the others believe. Links as bytes are in
-//! `account/wire.rs`, chains that part in `account/fork.rs`.
+//! `account/wire.rs`, what an owner may want of a list in `account/change.rs`, chains that part in `account/fork.rs`.
 //!
 //! The XEdDSA proof inside each device (its identity key vouches for its signing key) is checked by a function that
 //! the caller gives, because Signal's curve arithmetic lives in `hushwire-crypto`, which this crate does not know.
@@ -21,15 +21,17 @@ use sha2::{Digest, Sha256};
 use crate::auth::{SignatureBytes, verify};
 use crate::ids::{AccountId, DeviceId, LinkHash, MailboxId, Token};
 use crate::keyserver::CURVE_KEY_LEN;
-use crate::limits::{CHAIN_BYTES_MAX, CHAIN_LINKS_MAX};
+use crate::limits::{CHAIN_BYTES_MAX, CHAIN_LINKS_MAX, DEVICE_NAME_BYTES_MAX};
 use crate::signing::{Label, Transcript};
 
+mod change;
 mod fork;
 mod wire;
 
+pub use change::{CannotChange, Change};
 pub use fork::{Compared, DoesNotFollow};
 pub(crate) use wire::links_to_wire;
-pub use wire::{encode_links, parse_links};
+pub use wire::{encode_device, encode_links, parse_device, parse_links};
 
 /// The largest registration id: 14 bits. Spec: signal-wire §2.1.
 pub const REGISTRATION_ID_MAX: u16 = 0x3FFF;
@@ -53,6 +55,22 @@ pub struct Device {
     pub mailbox: MailboxId,
     /// What strangers deposit with.
     pub request_token: Token,
+    /// What its owner calls it, for everyone to read; empty for none. See [`is_device_name`].
+    pub name: String,
+}
+
+/// Whether a device may be called so: nothing, or up to [`DEVICE_NAME_BYTES_MAX`] bytes in one line without spaces around.
+#[must_use]
+pub fn is_device_name(name: &str) -> bool {
+    name.len() <= DEVICE_NAME_BYTES_MAX && name.trim() == name && !name.chars().any(char::is_control)
+}
+
+/// Whether no two devices have one name: a person tells them apart by it.
+fn are_distinct(devices: &[Device]) -> bool {
+    let mut names: Vec<&str> = devices.iter().map(|device| device.name.as_str()).collect();
+    names.retain(|name| !name.is_empty());
+    names.sort_unstable();
+    names.is_sorted_by(|a, b| a < b)
 }
 
 /// One list of devices.
@@ -62,7 +80,7 @@ pub struct Link {
     pub version: u64,
     /// Hash of the link before; `None` in link 0.
     pub previous: Option<LinkHash>,
-    /// At least one, at most eight, ids rising.
+    /// At least one, at most eight, ids rising, no two of one name.
     pub devices: Vec<Device>,
     /// Ed25519 key whose private half is on paper.
     pub recovery_key: [u8; 32],

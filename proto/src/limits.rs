@@ -76,6 +76,9 @@ pub const DEVICES_PER_ACCOUNT_MAX: usize = 8;
 /// The largest device id: Signal's, one byte without the sign bit. Spec: signal-wire §1.5.
 pub const DEVICE_ID_MAX: u8 = 127;
 
+/// The name of a device, in bytes: what a person calls it, in any script.
+pub const DEVICE_NAME_BYTES_MAX: usize = 48;
+
 /// Links in one chain of device lists that a reader follows.
 pub const CHAIN_LINKS_MAX: usize = 256;
 

@@ -33,6 +33,8 @@ pub enum Label {
     MessageChain,
     /// Checksum of a contact link.
     ContactLink,
+    /// Checksum of the request of a device that wants to be one of an account.
+    DeviceRequest,
     /// Hash of a server's private key: the key of its reset tokens.
     ResetKey,
     /// Keyed hash of a connection id: its reset token.
@@ -41,7 +43,7 @@ pub enum Label {
 
 impl Label {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Link,
         Self::LinkSignature,
         Self::DeviceIdentity,
@@ -55,6 +57,7 @@ impl Label {
         Self::LogPlaces,
         Self::MessageChain,
         Self::ContactLink,
+        Self::DeviceRequest,
         Self::ResetKey,
         Self::ResetToken,
     ];
@@ -76,6 +79,7 @@ impl Label {
             Self::LogPlaces => "hushwire/1 log places",
             Self::MessageChain => "hushwire/1 message chain",
             Self::ContactLink => "hushwire/1 contact link",
+            Self::DeviceRequest => "hushwire/1 device request",
             Self::ResetKey => "hushwire/1 reset key",
             Self::ResetToken => "hushwire/1 reset token",
         }

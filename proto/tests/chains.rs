@@ -45,6 +45,7 @@ fn device(number: u8) -> Device {
         relay: "hush://relay.example.org".to_owned(),
         mailbox: MailboxId([number; 32]),
         request_token: Token::from_slice(&[number; 32]).unwrap(),
+        name: String::new(),
     }
 }
 

@@ -71,6 +71,7 @@ fn device() -> Device {
         relay: "hush://r".to_owned(),
         mailbox: MailboxId([0x22; 32]),
         request_token: Token::from_slice(&[0x33; 32]).unwrap(),
+        name: String::new(),
     }
 }
 

@@ -3,7 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
 use ed25519_dalek::SigningKey;
-use hushwire_proto::account::{Chain, Compared, Device, Link, Signatory, SignedLink, identity_transcript};
+use hushwire_proto::account::{
+    CannotChange, Chain, Change, Compared, Device, Link, Signatory, SignedLink, encode_links, identity_transcript,
+    parse_links,
+};
 use hushwire_proto::auth::SignatureBytes;
 use hushwire_proto::ids::{DeviceId, MailboxId, Token};
 use hushwire_proto::keyserver::CURVE_KEY_LEN;
@@ -39,6 +42,7 @@ fn device(number: u8) -> Device {
         relay: "hush://relay.example.org".to_owned(),
         mailbox: MailboxId([number; 32]),
         request_token: Token::from_slice(&[number; 32]).unwrap(),
+        name: String::new(),
     }
 }
 
@@ -160,4 +164,138 @@ fn whatever_a_stolen_device_signs_loses_against_the_recovery_key() {
             }
         }
     }
+}
+
+/// A link that an owner wants, signed by one of the devices that they have, or by the recovery key.
+fn owners(chain: &Chain, change: &Change, rng: &mut StdRng) -> Result<SignedLink, CannotChange> {
+    let link = chain.change(change)?;
+    let by_recovery = matches!(change, Change::RenewRecovery(_) | Change::Recover(_)) || rng.random_ratio(1, 6);
+    Ok(match by_recovery {
+        true => link.sign(Signatory::Recovery, &key(recovery_of(chain))),
+        false => {
+            let signer = chain.devices()[rng.random_range(0..chain.devices().len())].id;
+            link.sign(Signatory::Device(signer), &key(signer.get()))
+        }
+    })
+}
+
+fn recovery_of(chain: &Chain) -> u8 {
+    let public = chain.head().unwrap().link().recovery_key;
+    (100..=104).find(|number| key(*number).verifying_key().to_bytes() == public).unwrap()
+}
+
+fn wish(chain: &Chain, rng: &mut StdRng) -> Change {
+    let some_id = DeviceId::new(rng.random_range(1..=12)).unwrap();
+    let name = ["", "phone", "laptop", "  ", "a\u{7}b", "\u{d6}l"][rng.random_range(0..6)].to_owned();
+    let new = || Device { name: name.clone(), ..device(chain.free_device_id().unwrap().get()) };
+    match rng.random_range(0..9) {
+        0..=2 => Change::Add(new()),
+        3 => Change::Add(Device { name: name.clone(), ..device(some_id.get()) }), // perhaps one that was a device before
+        4 => Change::Revoke(some_id),
+        5 | 6 => Change::Rename(some_id, name),
+        7 => Change::RenewRecovery(key(rng.random_range(100..=104)).verifying_key().to_bytes()),
+        _ => Change::Recover(new()),
+    }
+}
+
+#[test]
+fn whatever_an_owner_may_want_is_a_link_that_everybody_accepts_and_reads() {
+    let (mut made, mut refused) = (0, [0; 5]);
+    for life in 0..LIVES {
+        let mut rng = StdRng::seed_from_u64(2_000 + life);
+        let start = Made { devices: vec![1], recovery: 100, signs_as: 1, with: 1 };
+        let mut chain = Chain::verify(vec![start.after(None)], vouches).unwrap();
+        let mut numbers = vec![1];
+        for _ in 0..STEPS {
+            let wish = wish(&chain, &mut rng);
+            match owners(&chain, &wish, &mut rng) {
+                Ok(link) => {
+                    // Through bytes, as it arrives; a repeat changes nothing.
+                    let link = parse_links(&encode_links(&[link])).unwrap().pop().unwrap();
+                    let longer = chain.append(link.clone(), vouches).unwrap();
+                    assert_eq!(longer.append(link, vouches), Ok(longer.clone()));
+                    assert_eq!(chain.compare(&longer), Ok(Compared::Newer));
+                    if let Change::Add(device) | Change::Recover(device) = &wish {
+                        assert!(!numbers.contains(&device.id.get()), "life {life}: a number was given twice");
+                        numbers.push(device.id.get());
+                    }
+                    chain = longer;
+                    made += 1;
+                }
+                Err(CannotChange::TooManyDevices) => refused[0] += 1,
+                Err(CannotChange::NumberTaken(_)) => refused[1] += 1,
+                Err(CannotChange::NoSuchDevice(_) | CannotChange::LastDevice) => refused[2] += 1,
+                Err(CannotChange::NameTaken) => refused[3] += 1,
+                Err(CannotChange::BadName) => refused[4] += 1,
+                Err(CannotChange::Full) => unreachable!("{STEPS} links fit"),
+            }
+        }
+    }
+    assert!(made > 1_500 && refused.iter().skip(1).all(|count| *count > 20), "{made} made, refused {refused:?}");
+}
+
+#[test]
+fn whoever_hears_of_everything_believes_the_same_in_whatever_order_and_however_often() {
+    for life in 0..LIVES {
+        let mut rng = StdRng::seed_from_u64(3_000 + life);
+        let start = Made { devices: vec![1, 2], recovery: 100, signs_as: 1, with: 1 };
+        let first = Chain::verify(vec![start.after(None)], vouches).unwrap();
+        let mut heard = vec![first.clone()];
+        let mut honest = first.clone();
+        for _ in 0..rng.random_range(0..3) {
+            let change = Change::Add(device(honest.free_device_id().unwrap().get()));
+            honest = honest.append(owners(&honest, &change, &mut rng).unwrap(), vouches).unwrap();
+            heard.push(honest.clone());
+        }
+        // A thief with device 2 goes on by themselves, as long as the recovery key has signed nothing behind it.
+        let behind = honest.links().iter().rposition(|link| link.signatory() == Signatory::Recovery).unwrap_or(0);
+        let from = rng.random_range(behind..honest.links().len());
+        let mut stolen = Chain::verify(honest.links()[..=from].to_vec(), vouches).unwrap();
+        for _ in 0..rng.random_range(1..4) {
+            let theirs = Made { devices: vec![2, 8], recovery: 100, signs_as: 2, with: 2 };
+            stolen = stolen.append(theirs.after(stolen.head()), vouches).unwrap();
+            heard.push(stolen.clone());
+        }
+        // The owner comes with the words: after what the keyserver had, which is either chain.
+        let seen = if rng.random_bool(0.5) { &stolen } else { &honest };
+        let change = Change::Recover(device(seen.free_device_id().unwrap().get()));
+        let link = seen.change(&change).unwrap().sign(Signatory::Recovery, &key(100));
+        let recovered = seen.append(link, vouches).unwrap();
+        heard.push(recovered.clone());
+        let mut believed = Vec::new();
+        for _ in 0..4 {
+            let mut known = first.clone();
+            for _ in 0..4 * heard.len() {
+                let next = &heard[rng.random_range(0..heard.len())];
+                if matches!(known.compare(next).unwrap(), Compared::Newer | Compared::Recovered) {
+                    known = next.clone();
+                }
+            }
+            for next in &heard {
+                if matches!(known.compare(next).unwrap(), Compared::Newer | Compared::Recovered) {
+                    known = next.clone();
+                }
+            }
+            believed.push(known);
+        }
+        assert!(believed.iter().all(|chain| *chain == recovered), "life {life}");
+    }
+}
+
+#[test]
+fn a_thief_who_fills_the_chain_loses_it_to_the_recovery_key_all_the_same() {
+    let start = Made { devices: vec![1, 2], recovery: 100, signs_as: 1, with: 1 };
+    let mut chain = Chain::verify(vec![start.after(None)], vouches).unwrap();
+    let change = |number: u8| Change::Rename(DeviceId::new(2).unwrap(), format!("mine {number}"));
+    let mut number = 0;
+    while let Ok(link) = chain.change(&change(number)) {
+        let mut links = chain.links().to_vec();
+        links.push(link.sign(Signatory::Device(DeviceId::new(2).unwrap()), &key(2)));
+        chain = Chain::verify(links, vouches).unwrap();
+        number = number.wrapping_add(1);
+    }
+    assert_eq!(chain.change(&change(0)), Err(CannotChange::Full));
+    let link = chain.change(&Change::Recover(device(3))).unwrap().sign(Signatory::Recovery, &key(100));
+    let recovered = chain.append(link, vouches).unwrap();
+    assert_eq!((recovered.links().len(), recovered.devices()), (2, &[device(3)][..]));
 }

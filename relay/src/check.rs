@@ -26,10 +26,7 @@ pub fn run(config: &Config) -> Vec<Finding> {
         Finding::new("udp port", check::udp_port(config.listen, "relay", serving)),
         Finding::new("admin port", check::admin_port(config.admin, "relay", "127.0.0.1:4441", serving)),
         Finding::new("open files", check::open_files()),
-        Finding::new(
-            "udp buffers",
-            udp_buffers(&["rmem_max", "wmem_max"].map(|name| (name, kernel_setting(name)))),
-        ),
+        Finding::new("udp buffers", udp_buffers(&["rmem_max", "wmem_max"].map(|name| (name, kernel_setting(name))))),
     ]
 }
 

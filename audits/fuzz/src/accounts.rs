@@ -165,6 +165,7 @@ fn device(number: u8) -> Device {
     let id = DeviceId::new(u32::from(number) + 1).expect("a small number");
     let (identity_key, signing_key) = ([number; CURVE_KEY_LEN], KEYS[usize::from(number)].verifying_key().to_bytes());
     Device {
+        name: String::new(),
         id,
         registration_id: 7,
         identity_key,

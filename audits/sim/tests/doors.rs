@@ -236,6 +236,7 @@ async fn no_account_begins_with_a_weak_key() {
             relay: "hush://relay.example.org:4431".to_owned(),
             mailbox: house.bob.mailbox(),
             request_token: Token::from_slice(&[5; 32]).unwrap(),
+            name: String::new(),
         };
         let link = Link { version: 0, previous: None, devices: vec![device], recovery_key: [8; 32] };
         let link = link.sign(Signatory::Device(DeviceId::FIRST), &signing);

@@ -182,6 +182,15 @@ impl Talk<'_> {
                 let named = self.app.named(contact).await?;
                 self.screen.item(&Item::IdentityChanged { contact: &named })
             }
+            Event::DevicesChanged { contact, change } if contact == self.contact => {
+                let named = self.app.named(contact).await?;
+                self.screen.item(&Item::Devices { contact: Some(&named), change: &change })
+            }
+            Event::OwnDevicesChanged { change: Some(change) } => {
+                self.screen.item(&Item::Devices { contact: None, change: &change })
+            }
+            Event::OwnDevicesForked => self.screen.item(&Item::DevicesForked),
+            Event::Revoked => self.screen.item(&Item::Revoked),
             Event::Retrying { contact, reason, next_try } if contact == self.contact => {
                 let named = self.app.named(contact).await?;
                 self.screen.item(&Item::Retrying { contact: &named, reason: &reason, next_try })

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use hushwire_client::address::{Handle, KEYSERVER_PORT, ServerAddress};
-use hushwire_client::{Command, Contact as Row, ContactLink, Event, EventStream, NewContact, Profile, Standing};
+use hushwire_client::address::ServerAddress;
+use hushwire_client::{Command, Contact as Row, Event, EventStream, NewContact, Standing};
 
+use super::whom;
 use crate::app::App;
 use crate::args::Contact;
 use crate::exit::{Exit, Failure};
@@ -29,7 +30,7 @@ pub(super) async fn run(app: &App, args: Contact) -> Result<(), Failure> {
 
 async fn add(app: &App, who: &str, name: Option<String>, keyserver: Option<ServerAddress>) -> Result<(), Failure> {
     let (client, out) = (app.client().await?, app.out());
-    let wanted = wanted(who, keyserver, &app.profile().await?)?;
+    let wanted = whom::wanted(who, keyserver, Some(&app.profile().await?.keyserver))?;
     let mut events = client.events();
     client.command(Command::AddContact { who: wanted.clone(), name }).await?;
     client.connect().await?;
@@ -48,54 +49,6 @@ async fn add(app: &App, who: &str, name: Option<String>, keyserver: Option<Serve
         ));
     }
     Ok(())
-}
-
-/// What was typed, as somebody to look for.
-fn wanted(who: &str, keyserver: Option<ServerAddress>, profile: &Profile) -> Result<NewContact, Failure> {
-    if who.to_ascii_lowercase().starts_with("hushwire:") {
-        let link: ContactLink = who.parse().map_err(|error: hushwire_client::BadContactLink| {
-            Failure::usage(error.to_string(), "put the link in quotes: the shell may take what follows # for a comment")
-        })?;
-        return Ok(NewContact::Link(link));
-    }
-    let wrong = |error: hushwire_client::address::AddressError| {
-        Failure::usage(
-            format!("`{}` is neither a contact link nor a handle: {error}", text::clean_line(who)),
-            "write name@keyserver, just the name at your own keyserver, or a link that begins with hushwire:c#",
-        )
-    };
-    let own = &profile.keyserver;
-    if !who.contains('@') {
-        let server = keyserver.unwrap_or_else(|| own.clone());
-        return Ok(NewContact::Handle(Handle::new(who, server.clone()).map_err(wrong)?, server));
-    }
-    let handle = Handle::parse(who).map_err(wrong)?;
-    let server = match keyserver {
-        Some(given) if same_server(&handle, &given) => given,
-        Some(given) => {
-            return Err(Failure::usage(
-                format!("{handle} is not at {given}"),
-                "--keyserver must have the host of the handle; it only adds the fingerprint",
-            ));
-        }
-        None if same_server(&handle, own) => own.clone(),
-        None => {
-            return Err(Failure::usage(
-                format!("{handle} is at another keyserver, whose fingerprint is not known here"),
-                format!(
-                    "add them by link, which has it, or give --keyserver hush://FINGERPRINT@{}",
-                    handle.server().host()
-                ),
-            ));
-        }
-    };
-    Ok(NewContact::Handle(Handle::new(handle.name(), server.clone()).map_err(wrong)?, server))
-}
-
-/// A handle without a port means the server's, whichever it is.
-fn same_server(handle: &Handle, server: &ServerAddress) -> bool {
-    let typed = handle.server();
-    typed.host() == server.host() && (typed.port() == server.port() || typed.port() == KEYSERVER_PORT)
 }
 
 async fn found(events: &mut EventStream, wanted: &NewContact) -> Result<Row, Failure> {

@@ -4,16 +4,16 @@ use std::time::Duration;
 
 use hushwire_client::address::Handle;
 use hushwire_client::{
-    Client, Command, DataDir, Error, Event, EventStream, Profile, Protection, Refused, RefusedReason, Registering,
+    Client, Command, DataDir, Error, Event, EventStream, Profile, Refused, RefusedReason, Registering,
     Setup, Zeroizing,
 };
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::join;
 use crate::app::App;
-use crate::args::{Protect, Register};
+use crate::args::Register;
 use crate::exit::{Exit, Failure};
-use crate::passphrase;
 use crate::show::{Item, Out};
 use crate::text;
 
@@ -47,7 +47,8 @@ pub(super) async fn run(app: &App, args: Register) -> Result<(), Failure> {
     if dir.has_account() {
         go_on(app, &dir, setup).await?;
     } else {
-        let (client, made) = make(app, &dir, args.protect, setup).await?;
+        let create = |protection| Client::create(&dir, protection, setup.clone());
+        let (client, made) = join::locked(app, args.protect, create).await?;
         words.words = Some(made);
         app.keep(client);
     }
@@ -182,41 +183,6 @@ fn next_steps(profile: &Profile) -> String {
         None => "  give them the link that `hush link` shows".to_owned(),
     };
     format!("\nWhat now: let a friend add you:\n{how}\nAnd add them: hush contact add LINK-OR-HANDLE")
-}
-
-/// Locks the database as asked for. If nobody said how: the keyring of the session where there is one, else a passphrase;
-/// and nothing is chosen silently for a program that runs without a person.
-async fn make(
-    app: &App,
-    dir: &DataDir,
-    protect: Option<Protect>,
-    setup: Setup,
-) -> Result<(Client, Zeroizing<String>), Failure> {
-    let (out, file) = (app.out(), app.global().passphrase_file.as_deref());
-    let protection = match (protect, file) {
-        (Some(Protect::Keyring), _) => Protection::Keyring,
-        (Some(Protect::KeyFile), _) => Protection::KeyFile,
-        (_, Some(file)) => Protection::Passphrase(passphrase::from_file(file)?),
-        (_, None) if !passphrase::can_ask() => {
-            return Err(Failure::usage(
-                "nobody is here to be asked for a passphrase, because stdin is not a terminal",
-                "give --protect key-file, or a passphrase with --passphrase-file FILE or HUSHWIRE_PASSPHRASE_FILE",
-            ));
-        }
-        (None, None) => match Client::create(dir, Protection::Keyring, setup.clone()).await {
-            Err(Error::NoKeyring { .. } | Error::KeyringLocked) => {
-                out.note("Your messages are kept encrypted on this machine. Choose the passphrase that opens them.");
-                Protection::Passphrase(passphrase::ask_new().await?)
-            }
-            made => {
-                let made = made?;
-                out.note("The keyring of your session keeps the key of the database: there is nothing to type.");
-                return Ok(made);
-            }
-        },
-        (Some(Protect::Passphrase), None) => Protection::Passphrase(passphrase::ask_new().await?),
-    };
-    Ok(Client::create(dir, protection, setup).await?)
 }
 
 /// The recovery words, shown once whatever happens: also when the program is stopped while it registers.

@@ -16,6 +16,15 @@ pub(super) async fn event(app: &App, event: &Event) -> Result<bool, Failure> {
         Event::Received(_) | Event::ContactAdded(_) | Event::ContactNotFound { .. } | Event::Registered => {
             return Ok(false);
         }
+        Event::LogChecked(_) | Event::LogNotChecked { .. } => return Ok(false),
+        Event::DevicesChanged { contact, change } => {
+            out.item(&Item::Devices { contact: Some(&app.named(*contact).await?), change })?;
+        }
+        Event::OwnDevicesChanged { change: None } => return Ok(false),
+        Event::OwnDevicesChanged { change: Some(change) } => out.item(&Item::Devices { contact: None, change })?,
+        Event::OwnDevicesNotChanged { reason } => out.item(&Item::DevicesNotChanged { reason })?,
+        Event::OwnDevicesForked => out.item(&Item::DevicesForked)?,
+        Event::Revoked => out.item(&Item::Revoked)?,
         Event::RegistrationFailed(why) => {
             out.warn(&format!("the keyserver refused the account: {}", crate::text::clean_line(&why.to_string())));
             return Ok(false);

@@ -9,6 +9,9 @@ use crate::show::Item;
 use crate::text;
 
 pub(super) async fn run(app: &App, args: &Verify) -> Result<(), Failure> {
+    if args.log {
+        return super::log::run(app, &args.contact, args.keyserver.clone()).await;
+    }
     let (client, out) = (app.client().await?, app.out());
     let mut contact = app.contact(&args.contact).await?;
     let change = args.confirm || args.undo;

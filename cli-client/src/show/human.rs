@@ -1,9 +1,10 @@
 //! Each thing shown, as lines for people. Whatever others could have written goes through `text::clean`.
 
 use hushwire_client::ids::UnixMillis;
-use hushwire_client::{Contact, Finding, LocalId, Message, Profile, Standing, State, Verdict, Waiting};
+use hushwire_client::{Contact, Finding, LocalId, Membership, Message, Profile, Standing, State, Verdict, Waiting};
 use jiff::{Timestamp, tz::TimeZone};
 
+use super::devices;
 use super::item::Named;
 use super::json::state_word;
 use super::{Item, Paint};
@@ -62,6 +63,14 @@ pub(crate) fn lines(item: &Item<'_>, paint: Paint, columns: Option<usize>) -> Ve
             );
             notice(&text, columns, |line| paint.red(line))
         }
+        Item::Device(_)
+        | Item::DeviceRequest { .. }
+        | Item::Devices { .. }
+        | Item::DevicesNotChanged { .. }
+        | Item::DevicesForked
+        | Item::Revoked
+        | Item::RecoveryWords { .. }
+        | Item::Log(_) => devices::lines(item, paint, columns),
         Item::Retrying { contact, reason, next_try } => {
             let (name, reason) = (clean_line(&contact.name), clean_line(reason));
             let text = format!("not sent to {name} yet: {reason}; next try at {}", clock(*next_try));
@@ -73,17 +82,22 @@ pub(crate) fn lines(item: &Item<'_>, paint: Paint, columns: Option<usize>) -> Ve
     }
 }
 
-fn field(name: &str, value: &str, paint: Paint) -> String {
+pub(super) fn field(name: &str, value: &str, paint: Paint) -> String {
     format!("{} {value}", paint.dim(&format!("{name:<10}")))
 }
 
 fn profile_lines(profile: &Profile, paint: Paint) -> Vec<String> {
     let handle = profile.handle.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string);
     let registered = if profile.registered { "" } else { "  (not registered there yet)" };
+    let membership = match profile.membership {
+        Membership::Listed => String::new(),
+        Membership::Waiting => paint.yellow("  (waits to be added: hush device request)"),
+        Membership::Revoked => paint.red("  (not one of the account any more)"),
+    };
     let mut lines = vec![
         field("handle", &paint.bold(&handle), paint),
         field("account", &profile.account.to_string(), paint),
-        field("device", &profile.device.to_string(), paint),
+        field("device", &format!("{}{membership}", profile.device), paint),
         field("keyserver", &format!("{}{registered}", profile.keyserver), paint),
         field("relay", &profile.relay.to_string(), paint),
     ];
@@ -112,7 +126,7 @@ fn contact_line(contact: &Contact, paint: Paint) -> String {
 }
 
 /// What happened beside messages: begins with `--`, and each line fits.
-fn notice(text: &str, columns: Option<usize>, paint: impl Fn(&str) -> String) -> Vec<String> {
+pub(super) fn notice(text: &str, columns: Option<usize>, paint: impl Fn(&str) -> String) -> Vec<String> {
     let lines = wrap(text, columns.unwrap_or(usize::MAX).saturating_sub(4));
     let start = |number: usize| if number == 0 { "-- " } else { "   " };
     lines.iter().enumerate().map(|(number, line)| paint(&format!("{}{line}", start(number)))).collect()

@@ -1,7 +1,9 @@
 //! The things that are shown.
 
 use hushwire_client::ids::UnixMillis;
-use hushwire_client::{Contact, ContactId, Finding, LocalId, Message, Profile, State, Waiting};
+use hushwire_client::{
+    Contact, ContactId, Finding, ListChange, ListedDevice, LocalId, LogReport, Message, Profile, State, Waiting,
+};
 
 /// One thing for stdout.
 #[derive(Debug)]
@@ -30,6 +32,22 @@ pub(crate) enum Item<'a> {
     KeyserverLies { keyserver: &'a str, what: &'a str },
     /// A contact's device list is held back.
     IdentityChanged { contact: &'a Named },
+    /// A device of ours.
+    Device(&'a ListedDevice),
+    /// What a new device asks for.
+    DeviceRequest { request: &'a str },
+    /// The devices of a contact changed, or with no contact our own.
+    Devices { contact: Option<&'a Named>, change: &'a ListChange },
+    /// A change of our devices was refused.
+    DevicesNotChanged { reason: &'a str },
+    /// Somebody has one of our devices.
+    DevicesForked,
+    /// This device is out.
+    Revoked,
+    /// New recovery words, shown this once.
+    RecoveryWords { words: &'a str },
+    /// What a log says of a handle.
+    Log(&'a LogReport),
     /// A try to send failed.
     Retrying { contact: &'a Named, reason: &'a str, next_try: UnixMillis },
     /// A message that has not left.

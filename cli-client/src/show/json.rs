@@ -4,7 +4,7 @@
 //! the line may be looked at safely.
 
 use hushwire_client::ids::UnixMillis;
-use hushwire_client::{Contact, Message, Profile, Standing, State, Verdict};
+use hushwire_client::{Contact, LogReport, Membership, Message, Profile, Standing, State, Verdict, WhoInLog};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
@@ -74,6 +74,27 @@ fn fields(item: &Item<'_>) -> (&'static str, Value) {
         Item::Undecryptable { reason } => ("undecryptable", json!({"reason": reason})),
         Item::KeyserverLies { keyserver, what } => ("keyserver_lies", json!({"keyserver": keyserver, "what": what})),
         Item::IdentityChanged { contact } => ("identity_changed", named(contact)),
+        Item::Device(device) => (
+            "device",
+            json!({
+                "device": device.id.get(), "name": device.name, "is_this": device.is_this, "relay": device.relay,
+                "since_version": device.since_version,
+            }),
+        ),
+        Item::DeviceRequest { request } => ("device_request", json!({"request": request})),
+        Item::Devices { contact, change } => (
+            "devices_changed",
+            json!({
+                "contact": contact.map(|contact| &contact.name), "contact_id": contact.map(|contact| contact.id.0),
+                "version": change.version, "added": change.added, "removed": change.removed,
+                "by_recovery": change.by_recovery,
+            }),
+        ),
+        Item::DevicesNotChanged { reason } => ("devices_not_changed", json!({"reason": reason})),
+        Item::DevicesForked => ("devices_forked", json!({})),
+        Item::Revoked => ("revoked", json!({})),
+        Item::RecoveryWords { words } => ("recovery_words", json!({"recovery_words": words})),
+        Item::Log(report) => ("log", log_of(report)),
         Item::Retrying { contact, reason, next_try } => {
             let next = json!({"reason": reason, "next_try": time(*next_try), "next_try_ms": next_try.0});
             ("retrying", with(named(contact), next))
@@ -103,6 +124,24 @@ fn profile_of(profile: &Profile) -> Value {
         "handle": profile.handle.as_ref().map(ToString::to_string),
         "keyserver": profile.keyserver.to_string(), "relay": profile.relay.to_string(),
         "registered": profile.registered, "prekeys_left": profile.prekeys_left,
+        "membership": membership_word(profile.membership),
+    })
+}
+
+fn log_of(report: &LogReport) -> Value {
+    let found = report.found.as_ref();
+    let (who, contact) = match found.map(|found| &found.who) {
+        None => ("nobody", None),
+        Some(WhoInLog::Myself) => ("myself", None),
+        Some(WhoInLog::Contact(name)) => ("contact", Some(name)),
+        Some(WhoInLog::Stranger) => ("stranger", None),
+    };
+    json!({
+        "handle": report.handle, "keyserver": report.keyserver.to_string(), "epoch": report.epoch,
+        "root": text::hex(&report.root), "timestamp": time(report.at), "timestamp_ms": report.at.0,
+        "who": who, "contact": contact, "account_id": found.map(|found| found.account.to_string()),
+        "version": found.map(|found| found.version), "devices": found.map(|found| &found.devices),
+        "own_agreed": report.own_agreed_at.and_then(time), "own_agreed_ms": report.own_agreed_at.map(|at| at.0),
     })
 }
 
@@ -161,6 +200,14 @@ pub(super) const fn standing_word(standing: Standing) -> &'static str {
     }
 }
 
+const fn membership_word(membership: Membership) -> &'static str {
+    match membership {
+        Membership::Listed => "listed",
+        Membership::Waiting => "waiting",
+        Membership::Revoked => "revoked",
+    }
+}
+
 const fn verdict_word(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Ok => "ok",
@@ -176,7 +223,7 @@ mod tests {
 
     use hushwire_client::address::{Handle, ServerAddress};
     use hushwire_client::ids::{AccountId, DeviceId, MessageId};
-    use hushwire_client::{ContactId, Finding, LocalId, Waiting};
+    use hushwire_client::{ContactId, Finding, ListChange, ListedDevice, LocalId, Waiting};
 
     use super::*;
     use crate::exit::Exit;
@@ -220,6 +267,7 @@ mod tests {
             relay: server,
             registered: true,
             prekeys_left: Some(100),
+            membership: Membership::Listed,
         }
     }
 
@@ -236,6 +284,24 @@ mod tests {
             next_try: None,
         };
         let finding = Finding { name: "relay", verdict: Verdict::Ok, detail: "answers".to_owned(), advice: None };
+        let device = ListedDevice {
+            id: DeviceId::FIRST,
+            name: "phone".to_owned(),
+            is_this: true,
+            relay: String::new(),
+            since_version: 0,
+        };
+        let change =
+            ListChange { version: 1, added: vec!["phone".to_owned()], removed: Vec::new(), by_recovery: false };
+        let report = LogReport {
+            handle: "bob@keys.example.org".to_owned(),
+            keyserver: profile.keyserver.clone(),
+            epoch: 7,
+            at: AT,
+            root: [7; 32],
+            found: None,
+            own_agreed_at: None,
+        };
         let items = [
             Item::Registered { profile: &profile, recovery_words: Some("a b") },
             Item::Account { profile: &profile, link: "hushwire:c#A" },
@@ -250,6 +316,14 @@ mod tests {
             Item::KeyserverLies { keyserver: "hush://keys.example.org:4432", what: "it was set back" },
             Item::IdentityChanged { contact: &named },
             Item::Retrying { contact: &named, reason: "no route", next_try: AT },
+            Item::Device(&device),
+            Item::DeviceRequest { request: "hushwire:d#A" },
+            Item::Devices { contact: Some(&named), change: &change },
+            Item::DevicesNotChanged { reason: "out of date" },
+            Item::DevicesForked,
+            Item::Revoked,
+            Item::RecoveryWords { words: "a b" },
+            Item::Log(&report),
             Item::Waiting(&waiting),
             Item::SafetyNumber { contact: &contact, digits: "12345" },
             Item::Finding(&finding),

@@ -1,6 +1,5 @@
 //! Who we are: the keys of this device, link 0 of its account, and what the shell needs to sign in.
 
-use bip39::Mnemonic;
 use ed25519_dalek::SigningKey;
 use hushwire_crypto::{IdentityKeyPair, PublicKey};
 use hushwire_proto::account::{
@@ -15,6 +14,7 @@ use rand_core::CryptoRng;
 use rusqlite::Connection;
 use zeroize::Zeroizing;
 
+use crate::recovery::RecoveryKey;
 use crate::store::me::{self, MeRow};
 use crate::store::{StoreError, damaged};
 
@@ -27,25 +27,6 @@ pub struct Setup {
     pub keyserver: ServerAddress,
     /// The local part of the handle, if one is wanted.
     pub handle_name: Option<String>,
-}
-
-/// The key that can replace a device list when every device is lost. Shown once and never kept.
-pub struct RecoveryKey(Zeroizing<[u8; 32]>);
-
-impl RecoveryKey {
-    /// As 24 words, to be written on paper.
-    #[must_use]
-    pub fn words(&self) -> Zeroizing<String> {
-        // 32 bytes are a valid length, so there always are words.
-        Zeroizing::new(Mnemonic::from_entropy(&self.0[..]).map(|words| words.to_string()).unwrap_or_default())
-    }
-}
-
-impl std::fmt::Debug for RecoveryKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self(_) = self;
-        f.write_str("RecoveryKey(..)")
-    }
 }
 
 /// What the shell signs in with.
@@ -92,58 +73,14 @@ impl Keys {
         setup: &Setup,
         rng: &mut impl CryptoRng,
     ) -> Result<(Self, RecoveryKey), StoreError> {
-        let recovery = Zeroizing::new(draw(rng));
-        let (signing_seed, mailbox_seed) = (Zeroizing::new(draw(rng)), Zeroizing::new(draw(rng)));
-        let (signing, mailbox) = (SigningKey::from_bytes(&signing_seed), SigningKey::from_bytes(&mailbox_seed));
-        let identity = IdentityKeyPair::generate(rng);
-        let request_token = Token::generate(rng);
-        let registration_id = registration_id(rng);
-        let signing_public = signing.verifying_key().to_bytes();
-        let transcript = identity_transcript(DeviceId::FIRST, registration_id, &signing_public);
-        let device = Device {
-            id: DeviceId::FIRST,
-            registration_id,
-            identity_key: identity.public().to_pub33(),
-            signing_key: signing_public,
-            identity_proof: identity.sign(&[transcript.bytes()], rng),
-            relay: setup.relay.to_string(),
-            mailbox: MailboxId(mailbox.verifying_key().to_bytes()),
-            request_token: request_token.clone(),
-        };
-        let link = Link {
-            version: 0,
-            previous: None,
-            devices: vec![device],
-            recovery_key: SigningKey::from_bytes(&recovery).verifying_key().to_bytes(),
-        }
-        .sign(Signatory::Device(DeviceId::FIRST), &signing);
+        let recovery = RecoveryKey::generate(rng);
+        let made = NewDevice::generate(DeviceId::FIRST, String::new(), &setup.relay, rng);
+        let link =
+            Link { version: 0, previous: None, devices: vec![made.device.clone()], recovery_key: recovery.public() }
+                .sign(Signatory::Device(DeviceId::FIRST), &made.signing);
         let account = AccountId(link.hash().0);
-        let row = MeRow {
-            account: account.0,
-            device: DeviceId::FIRST.get(),
-            registration_id,
-            identity_key: identity.to_bytes(),
-            signing_key: signing_seed,
-            mailbox_key: mailbox_seed,
-            links: encode_links(std::slice::from_ref(&link)),
-            relay: setup.relay.to_string(),
-            keyserver: setup.keyserver.to_string(),
-            handle_name: setup.handle_name.clone(),
-        };
-        me::insert(db, &row, first_prekey_id(rng))?;
-        me::add_token(db, &request_token, TokenClass::Request, None)?;
-        let keys = Self {
-            account,
-            device: DeviceId::FIRST,
-            registration_id,
-            identity,
-            signing,
-            mailbox,
-            links: vec![link],
-            relay: setup.relay.clone(),
-            keyserver: setup.keyserver.clone(),
-        };
-        Ok((keys, RecoveryKey(recovery)))
+        let keys = made.keep(db, account, vec![link], &setup.keyserver, setup.handle_name.clone(), rng)?;
+        Ok((keys, recovery))
     }
 
     /// The keys in the database, if it has an account.
@@ -160,6 +97,12 @@ impl Keys {
             relay: ServerAddress::parse(&row.relay, RELAY_PORT).map_err(|_| damaged("relay"))?,
             keyserver: ServerAddress::parse(&row.keyserver, KEYSERVER_PORT).map_err(|_| damaged("keyserver"))?,
         }))
+    }
+
+    /// Whether this device stands in the newest list that is known.
+    pub(crate) fn is_listed(&self) -> bool {
+        let listed = self.links.last().and_then(|link| link.link().device(self.device));
+        listed.is_some_and(|device| device.signing_key == self.signing.verifying_key().to_bytes())
     }
 
     pub(crate) fn mailbox_id(&self) -> MailboxId {
@@ -183,6 +126,68 @@ impl Keys {
     }
 }
 
+/// A device that was made just now: what everyone sees of it, and its secrets.
+pub(crate) struct NewDevice {
+    pub(crate) device: Device,
+    pub(crate) signing: SigningKey,
+    identity: IdentityKeyPair,
+    mailbox: SigningKey,
+    relay: ServerAddress,
+}
+
+impl NewDevice {
+    pub(crate) fn generate(id: DeviceId, name: String, relay: &ServerAddress, rng: &mut impl CryptoRng) -> Self {
+        let signing = SigningKey::from_bytes(&Zeroizing::new(draw(rng)));
+        let mailbox = SigningKey::from_bytes(&Zeroizing::new(draw(rng)));
+        let identity = IdentityKeyPair::generate(rng);
+        let request_token = Token::generate(rng);
+        let registration_id = registration_id(rng);
+        let signing_key = signing.verifying_key().to_bytes();
+        let transcript = identity_transcript(id, registration_id, &signing_key);
+        let device = Device {
+            id,
+            registration_id,
+            identity_key: identity.public().to_pub33(),
+            signing_key,
+            identity_proof: identity.sign(&[transcript.bytes()], rng),
+            relay: relay.to_string(),
+            mailbox: MailboxId(mailbox.verifying_key().to_bytes()),
+            request_token,
+            name,
+        };
+        Self { device, signing, identity, mailbox, relay: relay.clone() }
+    }
+
+    /// Writes it down as the device that this database is of.
+    pub(crate) fn keep(
+        self,
+        db: &Connection,
+        account: AccountId,
+        links: Vec<SignedLink>,
+        keyserver: &ServerAddress,
+        handle_name: Option<String>,
+        rng: &mut impl CryptoRng,
+    ) -> Result<Keys, StoreError> {
+        let Self { device, signing, identity, mailbox, relay } = self;
+        let row = MeRow {
+            account: account.0,
+            device: device.id.get(),
+            registration_id: device.registration_id,
+            identity_key: identity.to_bytes(),
+            signing_key: Zeroizing::new(signing.to_bytes()),
+            mailbox_key: Zeroizing::new(mailbox.to_bytes()),
+            links: encode_links(&links),
+            relay: relay.to_string(),
+            keyserver: keyserver.to_string(),
+            handle_name,
+        };
+        me::insert(db, &row, first_prekey_id(rng))?;
+        me::add_token(db, &device.request_token, TokenClass::Request, None)?;
+        let (id, registration_id, keyserver) = (device.id, device.registration_id, keyserver.clone());
+        Ok(Keys { account, device: id, registration_id, identity, signing, mailbox, links, relay, keyserver })
+    }
+}
+
 /// Verifies the XEdDSA proofs of a chain. Spec: keyserver §3.
 pub(crate) fn vouches(key: &[u8; CURVE_KEY_LEN], message: &[u8], signature: &SignatureBytes) -> bool {
     PublicKey::from_pub33(key).is_ok_and(|key| key.is_contributory() && key.verify(&[message], signature))
@@ -199,7 +204,7 @@ pub(crate) fn root_identity(links: &[SignedLink]) -> Option<PublicKey> {
     PublicKey::from_pub33(&device.identity_key).ok()
 }
 
-fn draw(rng: &mut impl CryptoRng) -> [u8; 32] {
+pub(crate) fn draw(rng: &mut impl CryptoRng) -> [u8; 32] {
     let mut bytes = [0; 32];
     rng.fill_bytes(&mut bytes);
     bytes

@@ -3,18 +3,20 @@
 
 use std::collections::BTreeMap;
 
-use hushwire_proto::ids::{DepositId, MailboxId, Seq, Token, TokenHash, UnixMillis};
+use hushwire_proto::address::{Handle, ServerAddress};
+use hushwire_proto::ids::{DepositId, DeviceId, MailboxId, Seq, Token, TokenHash, UnixMillis};
 use rand_core::CryptoRng;
 use rusqlite::Connection;
 
-use crate::account::{Credentials, Keys, RecoveryKey, Setup};
+use crate::account::{Credentials, Keys, Setup};
 use crate::contact_link::ContactLink;
 use crate::input::{Call, CallFailed, CallId, Input, Output, Reply};
 use crate::outbox::Backoff;
+use crate::recovery::RecoveryKey;
 use crate::store::me::{self, Flag};
 use crate::store::{Store, StoreError};
 use crate::types::{ContactId, Event, Profile};
-use crate::{contacts, log, lookup, outbox, prekeys, receipts, receive, send};
+use crate::{contacts, devices, log, log_check, lookup, outbox, prekeys, receipts, receive, send};
 
 /// The messenger of one device.
 ///
@@ -23,7 +25,7 @@ use crate::{contacts, log, lookup, outbox, prekeys, receipts, receive, send};
 pub struct Engine {
     pub(crate) store: Store,
     pub(crate) keys: Keys,
-    flight: Flight,
+    pub(crate) flight: Flight,
 }
 
 impl std::fmt::Debug for Engine {
@@ -70,7 +72,7 @@ impl Engine {
         rng: &mut impl CryptoRng,
     ) -> Result<Vec<Output>, StoreError> {
         let tx = self.store.begin()?;
-        let mut cx = Cx { db: &tx, keys: &self.keys, flight: &mut self.flight, now, rng, out: Vec::new() };
+        let mut cx = Cx { db: &tx, keys: &mut self.keys, flight: &mut self.flight, now, rng, out: Vec::new() };
         if !cx.flight.begun {
             // What failed before the program stopped says nothing about now.
             cx.flight.begun = true;
@@ -114,6 +116,7 @@ impl Engine {
             relay: self.keys.relay.clone(),
             registered: me::flag(db, Flag::Announced)?,
             prekeys_left: me::stock(db)?,
+            membership: self.membership()?,
         })
     }
 
@@ -146,6 +149,7 @@ impl Engine {
         Ok(!self.flight.calls.is_empty()
             || !crate::store::outbox::is_empty(db)?
             || crate::store::receipts::next_due(db)?.is_some()
+            || me::next_link(db)?.is_some()
             || !me::flag(db, Flag::Announced)?)
     }
 
@@ -161,7 +165,7 @@ impl Engine {
 /// What one input is handled with.
 pub(crate) struct Cx<'a, R> {
     pub(crate) db: &'a Connection,
-    pub(crate) keys: &'a Keys,
+    pub(crate) keys: &'a mut Keys,
     pub(crate) flight: &'a mut Flight,
     pub(crate) now: UnixMillis,
     pub(crate) rng: &'a mut R,
@@ -195,8 +199,14 @@ pub(crate) struct Flight {
     pub(crate) chores: BTreeMap<Chore, Backoff>,
     /// Whether the log was asked what it says of us since the program began.
     pub(crate) log_watched: bool,
-    /// Whether the keyserver was asked for the stock since the program began.
-    pub(crate) stock_asked: bool,
+    /// When the keyserver was asked for the stock, since the program began.
+    pub(crate) stock_asked: Option<UnixMillis>,
+    /// Whether the keyserver is to be asked for our own list of devices: something says that it has changed.
+    pub(crate) own_list_wanted: bool,
+    /// Whether it was asked for because the log says something else than we know.
+    pub(crate) own_list_looked_at: bool,
+    /// Devices of contacts for which the keyserver had no prekeys, and when.
+    pub(crate) without_prekeys: BTreeMap<(ContactId, DeviceId), UnixMillis>,
 }
 
 /// What has to be done once for all contacts together.
@@ -207,6 +217,8 @@ pub(crate) enum Chore {
     GetStock,
     Tokens,
     Watch,
+    Append,
+    OwnList,
 }
 
 /// What a call was about.
@@ -217,8 +229,14 @@ pub(crate) enum Pending {
     GetStock,
     AddContact(Box<lookup::Wanted>, log::Known),
     Refresh(ContactId, log::Known),
-    /// What the log says of us.
-    Watch(log::Known),
+    /// What the log says of us; how many links our list had then.
+    Watch(log::Known, usize),
+    /// The next list of our devices.
+    Append,
+    /// The list of our devices; how many links it had then.
+    OwnList(log::Known, usize),
+    /// What the log says of this handle.
+    CheckLog(Box<(Handle, ServerAddress)>, log::Known),
     Fetch(ContactId),
     Grant(Vec<TokenHash>),
     Revoke(Vec<TokenHash>),
@@ -237,7 +255,10 @@ fn replied<R: CryptoRng>(
         Pending::Publish(keys) => prekeys::published(cx, &keys, reply),
         Pending::GetStock => prekeys::stock(cx, reply),
         Pending::AddContact(wanted, known) => lookup::found(cx, *wanted, &known, reply),
-        Pending::Watch(known) => log::watched(cx, &known, reply),
+        Pending::Watch(known, links) => log::watched(cx, &known, links, reply),
+        Pending::Append => devices::appended(cx, reply),
+        Pending::OwnList(known, links) => devices::looked_up(cx, &known, links, reply),
+        Pending::CheckLog(whose, known) => log_check::answered(cx, &whose.0, &whose.1, &known, reply),
         Pending::Refresh(contact, known) => lookup::refreshed(cx, contact, &known, reply),
         Pending::Fetch(contact) => send::fetched(cx, contact, reply),
         Pending::Grant(hashes) => prekeys::granted(cx, &hashes, reply),
@@ -251,7 +272,13 @@ fn replied<R: CryptoRng>(
 /// Calls whatever the database says is to be done and is not under way, and asks to be woken for the rest.
 fn outstanding<R: CryptoRng>(cx: &mut Cx<'_, R>) -> Result<(), StoreError> {
     let mut wake = prekeys::outstanding(cx)?;
-    for next in [log::outstanding(cx)?, receipts::outstanding(cx)?, send::outstanding(cx)?, outbox::outstanding(cx)?] {
+    for next in [
+        devices::outstanding(cx)?,
+        log::outstanding(cx)?,
+        receipts::outstanding(cx)?,
+        send::outstanding(cx)?,
+        outbox::outstanding(cx)?,
+    ] {
         wake = wake.into_iter().chain(next).min();
     }
     if let Some(at) = wake {

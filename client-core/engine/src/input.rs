@@ -1,12 +1,14 @@
 //! What goes into the engine and what comes out.
 
-use hushwire_proto::account::SignedLink;
+use hushwire_proto::account::{CannotChange, SignedLink};
 use hushwire_proto::address::{Handle, ServerAddress};
 use hushwire_proto::ids::{AccountId, DeviceId, Seq, TokenHash, UnixMillis};
 use hushwire_proto::keyserver::{Bundle, Found, Proven, Publish, Stock, Who};
 use hushwire_proto::relay::{Deliveries, Deposit, TokenClass};
 
 use crate::contact_link::ContactLink;
+use crate::device_request::DeviceRequest;
+use crate::recovery::RecoveryKey;
 use crate::types::{ContactId, Event, LocalId, Message};
 
 /// One thing that the engine is told. Each is one database transaction.
@@ -68,6 +70,27 @@ pub enum Command {
     /// Another handle, or none, for an account that is not registered yet: the first choice was taken.
     /// [`Answer::Done`].
     SetHandleName(Option<String>),
+    /// A new device of this account, as it asks for it. Answered at once; the outcome comes as
+    /// [`Event::OwnDevicesChanged`] or [`Event::OwnDevicesNotChanged`], also of the next three.
+    AddDevice(Box<DeviceRequest>),
+    /// A device is one no longer.
+    RevokeDevice(DeviceId),
+    /// A device of ours is called otherwise.
+    RenameDevice(DeviceId, String),
+    /// Other 24 words from now on. The new ones must be on paper before this is asked for.
+    RenewRecovery {
+        /// The words of today.
+        old: RecoveryKey,
+        /// The words from then on.
+        new: RecoveryKey,
+    },
+    /// What does the log say of this handle? [`Event::LogChecked`] or [`Event::LogNotChecked`].
+    CheckLog {
+        /// Of whom.
+        handle: Handle,
+        /// Whose log. With a fingerprint.
+        keyserver: ServerAddress,
+    },
 }
 
 /// Whom to add.
@@ -139,6 +162,27 @@ pub enum CommandError {
     /// A name that cannot be one.
     #[error("a name has 1 to 64 characters, none of them a control character")]
     BadName,
+    /// This device does not stand in the account's list.
+    #[error("this device is not one of its account: it was revoked, or is not added yet")]
+    NotADevice,
+    /// One change after the other.
+    #[error("an earlier change of the devices is still on its way to the keyserver")]
+    ChangeUnderWay,
+    /// There is no such list.
+    #[error(transparent)]
+    Devices(#[from] CannotChange),
+    /// A device does not take itself out.
+    #[error("a device does not revoke itself; do it on another one")]
+    ThisDevice,
+    /// A device asks for another account.
+    #[error("this request is for another account than the one here")]
+    OtherAccount,
+    /// What a new device says of itself does not hold.
+    #[error("the request is not signed by the device that it names; make a new one there")]
+    BadRequest,
+    /// Not the recovery key of today.
+    #[error("these are not the recovery words of this account")]
+    WrongRecoveryWords,
 }
 
 /// Names a call while it is under way. Not kept across restarts: what was under way is called again.
@@ -156,6 +200,15 @@ pub enum Call {
         link: SignedLink,
         /// Local part of the handle.
         handle_name: Option<String>,
+    },
+    /// Keyserver, own connection, not signed in: the link says who wants it.
+    AppendLink {
+        /// Which keyserver.
+        keyserver: ServerAddress,
+        /// Whose.
+        account: AccountId,
+        /// The next list of devices.
+        link: SignedLink,
     },
     /// Keyserver, own connection, signed in.
     Publish {
@@ -224,6 +277,8 @@ pub enum Call {
 pub enum Reply {
     /// To [`Call::Register`].
     Registered,
+    /// To [`Call::AppendLink`].
+    Appended,
     /// To [`Call::Publish`] and [`Call::GetStock`].
     Stock(Stock),
     /// To [`Call::Lookup`].

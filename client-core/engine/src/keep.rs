@@ -14,10 +14,11 @@ use crate::types::{Contact, ContactId, Event, Standing, State};
 pub(crate) fn introduction<R: CryptoRng>(
     cx: &mut Cx<'_, R>,
     contact: &Contact,
+    device: DeviceId,
     introduction: &Introduction,
 ) -> Result<(), StoreError> {
     if let Some(token) = &introduction.token {
-        contacts::set_their_token(cx.db, contact.id, Some(token))?;
+        contacts::set_their_token(cx.db, contact.id, device, token)?;
     }
     // What is no handle is not shown as one.
     if contact.claimed_handle.is_none()

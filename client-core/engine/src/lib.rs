@@ -10,6 +10,7 @@
 //! | how a text gets out | `send`, `outbox` |
 //! | what happens to an envelope that comes | `receive`, `seal`, `content`, `keep` |
 //! | what is believed of a keyserver's answers | `lookup`, `log`, `send` |
+//! | how the list of our devices changes | `devices`, `join`, `device_request`, `recovery` |
 //! | who may send what | `content::allowed` |
 //! | what lies in the database | `store/schema` |
 
@@ -17,25 +18,36 @@ mod account;
 mod contact_link;
 mod contacts;
 mod content;
+mod device_request;
+mod devices;
 mod engine;
 mod history;
 mod input;
+mod join;
 mod keep;
 mod log;
+mod log_check;
 mod lookup;
 mod outbox;
 mod prekeys;
 mod receipts;
 mod receive;
+mod recovery;
 mod seal;
 mod send;
 mod store;
 mod types;
 
-pub use account::{Credentials, RecoveryKey, Setup};
+pub use account::{Credentials, Setup};
 pub use contact_link::{BadContactLink, ContactLink};
+pub use device_request::{BadDeviceRequest, DeviceRequest};
 pub use engine::Engine;
 pub use history::Page;
 pub use input::{Answer, Call, CallFailed, CallId, Command, CommandError, Input, NewContact, Output, Reply};
+pub use join::{CannotJoin, Joining, KnownAccount, whom_to_ask};
+pub use recovery::{BadWords, RecoveryKey};
 pub use store::{DatabaseKey, Store, StoreError};
-pub use types::{Contact, ContactId, Event, LocalId, Message, Profile, SafetyNumber, Standing, State, Waiting};
+pub use types::{
+    Contact, ContactId, Event, FoundInLog, ListChange, ListedDevice, LocalId, LogReport, Membership, Message, Profile,
+    SafetyNumber, Standing, State, Waiting, WhoInLog,
+};

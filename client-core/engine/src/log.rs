@@ -5,14 +5,15 @@
 //!
 //! Spec: keyserver §7.
 
-use hushwire_log::Alarm;
-use hushwire_proto::account::Chain;
+use hushwire_log::{Alarm, Said};
+use hushwire_proto::account::{Chain, Signatory, SignedLink};
 use hushwire_proto::address::ServerAddress;
 use hushwire_proto::ids::UnixMillis;
 use hushwire_proto::keyserver::{Proven, RefusedReason};
 use hushwire_proto::log::{Entry, SignedRoot};
 use rand_core::CryptoRng;
 
+use crate::account::Keys;
 use crate::engine::{Chore, Cx, Pending};
 use crate::input::{Call, CallFailed, Reply};
 use crate::prekeys::{done, due, failed};
@@ -106,16 +107,19 @@ pub(crate) fn nobody<R: CryptoRng>(
 /// Asks what the log says of us, at each start and every day. When to look again.
 pub(crate) fn outstanding<R: CryptoRng>(cx: &mut Cx<'_, R>) -> Result<Option<UnixMillis>, StoreError> {
     let (registered, name) = (me::flag(cx.db, Flag::Registered)?, me::handle_name(cx.db)?);
-    let Some(handle_name) = name.filter(|_| registered) else { return Ok(None) };
+    let Some(handle_name) = name.filter(|_| registered && cx.keys.is_listed()) else { return Ok(None) };
+    if cx.flight.own_list_wanted {
+        return Ok(None); // first what we have to compare with
+    }
     let next = roots::watched_at(cx.db)?.plus(WATCH_EVERY_MS);
     if cx.flight.log_watched && cx.now < next {
         return Ok(Some(next));
     }
     let mut wake = None;
-    if due(cx, Chore::Watch, &mut wake, |pending| matches!(pending, Pending::Watch(_))) {
+    if due(cx, Chore::Watch, &mut wake, |pending| matches!(pending, Pending::Watch(..))) {
         let keyserver = cx.keys.keyserver.clone();
         let known = known(cx, &keyserver)?;
-        cx.call(Call::GetHistory { keyserver, handle_name }, Pending::Watch(known));
+        cx.call(Call::GetHistory { keyserver, handle_name }, Pending::Watch(known, cx.keys.links.len()));
     }
     Ok(wake)
 }
@@ -124,6 +128,7 @@ pub(crate) fn outstanding<R: CryptoRng>(cx: &mut Cx<'_, R>) -> Result<Option<Uni
 pub(crate) fn watched<R: CryptoRng>(
     cx: &mut Cx<'_, R>,
     known: &Known,
+    links_then: usize,
     reply: Result<Reply, CallFailed>,
 ) -> Result<(), StoreError> {
     let keyserver = cx.keys.keyserver.clone();
@@ -144,39 +149,63 @@ pub(crate) fn watched<R: CryptoRng>(
         }
     };
     done(cx, Chore::Watch);
-    cx.flight.log_watched = true;
-    roots::set_watched_at(cx.db, cx.now)?;
     if root(cx, &keyserver, known, &proven)?.is_err() {
-        return Ok(());
+        return watched_now(cx);
     }
     let said = match hushwire_log::history(&proven.root, &name, &proven.proof) {
         Ok(said) => said,
         Err(bad) => {
             lie(cx, &keyserver, &bad.to_string());
-            return Ok(());
+            return watched_now(cx);
         }
     };
-    let mine: Vec<Entry> = cx
-        .keys
-        .links
-        .iter()
-        .map(|link| Entry { account: cx.keys.account, head: link.hash(), version: link.link().version })
-        .collect();
-    if said.first().map(|said| said.entry) != mine.last().copied() {
+    let account = cx.keys.account;
+    let entry = |link: &SignedLink| Entry { account, head: link.hash(), version: link.link().version };
+    let mine: Vec<Entry> = cx.keys.links.iter().map(entry).collect();
+    // Since it was asked we may have gone on; what was the newest then, or anything behind it, is right.
+    let then = mine.get(links_then.saturating_sub(1)..).unwrap_or_default();
+    let newest = said.first().map(|said| said.entry);
+    if !newest.is_some_and(|newest| then.contains(&newest)) {
+        if !cx.flight.own_list_looked_at {
+            // Another device of ours may have changed the list: that is looked at, and then the log once more.
+            (cx.flight.own_list_wanted, cx.flight.own_list_looked_at) = (true, true);
+            return Ok(());
+        }
         lie(cx, &keyserver, "the newest that its log says of our handle is not our device list: somebody changed it");
-    } else if !said.iter().all(|said| mine.contains(&said.entry)) {
+    } else if !said.iter().enumerate().all(|(place, one)| {
+        mine.contains(&one.entry) || is_undone(cx.keys, &one.entry, said.get(..place).unwrap_or_default())
+    }) {
         lie(cx, &keyserver, "its log has said something of our handle that no device of ours has signed");
+    } else {
+        roots::set_agreed_at(cx.db, cx.now)?;
     }
-    Ok(())
+    watched_now(cx)
 }
 
-fn entry_of(chain: &Chain) -> Option<Entry> {
+/// It is asked again at the next start, or tomorrow.
+fn watched_now<R: CryptoRng>(cx: &mut Cx<'_, R>) -> Result<(), StoreError> {
+    (cx.flight.log_watched, cx.flight.own_list_looked_at) = (true, false);
+    roots::set_watched_at(cx.db, cx.now)
+}
+
+/// Whether an entry may be of a list that a thief signed and the recovery key has undone since: the log goes on having it,
+/// and said after it what the recovery key put into its place or before it. `later` is what it said since, newest first.
+fn is_undone(keys: &Keys, entry: &Entry, later: &[Said]) -> bool {
+    let undoes = |link: &&SignedLink| {
+        let version = link.link().version;
+        let is_said = later.iter().any(|said| (said.entry.head, said.entry.version) == (link.hash(), version));
+        link.signatory() == Signatory::Recovery && version <= entry.version && is_said
+    };
+    entry.account == keys.account && keys.links.iter().any(|link| undoes(&link))
+}
+
+pub(crate) fn entry_of(chain: &Chain) -> Option<Entry> {
     let head = chain.head()?;
     Some(Entry { account: chain.account(), head: head.hash(), version: head.link().version })
 }
 
 /// Tells a person.
-fn lie<R: CryptoRng>(cx: &mut Cx<'_, R>, keyserver: &ServerAddress, what: &str) -> Disbelief {
+pub(crate) fn lie<R: CryptoRng>(cx: &mut Cx<'_, R>, keyserver: &ServerAddress, what: &str) -> Disbelief {
     cx.event(Event::KeyserverLies { keyserver: keyserver.to_string(), what: what.to_owned() });
     format!("{what}; do not trust this keyserver until its operator has an explanation")
 }

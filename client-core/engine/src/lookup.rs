@@ -12,7 +12,10 @@ use crate::engine::{Cx, Pending};
 use crate::input::{Call, CallFailed, NewContact, Reply};
 use crate::log;
 use crate::store::{StoreError, contacts, damaged};
-use crate::types::{Contact, ContactId, Event, Standing};
+use crate::types::{Contact, ContactId, Event, ListChange, Standing};
+
+/// How old what is known of a contact's devices may be when we write with them, in milliseconds.
+const LOOK_EVERY_MS: u64 = 24 * 3600 * 1000;
 
 /// A contact that a keyserver is asked for.
 #[derive(Clone, Debug)]
@@ -102,6 +105,7 @@ pub(crate) fn refreshed<R: CryptoRng>(
 ) -> Result<(), StoreError> {
     let Ok(Reply::Found(found)) = reply else { return Ok(()) };
     let Ok(chain) = verify_links(found.links) else { return Ok(()) };
+    contacts::set_looked_at(cx.db, contact, cx.now)?;
     let keyserver = keyserver_of(cx, contact)?;
     if let Some(name) = &must_prove(cx, &chain, found.handle_name, &keyserver)?
         && log::handle(cx, &keyserver, known, name, &chain, found.proven.as_ref())?.is_err()
@@ -128,11 +132,15 @@ fn must_prove<R: CryptoRng>(
 
 /// Keeps newer device lists of a contact, also if the recovery key took the account back. A list that contradicts the one
 /// we know is held back and told. Whether the account is the one that the list says it is.
-fn learn_chain<R: CryptoRng>(cx: &mut Cx<'_, R>, contact: ContactId, chain: &Chain) -> Result<bool, StoreError> {
+pub(crate) fn learn_chain<R: CryptoRng>(
+    cx: &mut Cx<'_, R>,
+    contact: ContactId,
+    chain: &Chain,
+) -> Result<bool, StoreError> {
     let known = verify_links(contacts::links(cx.db, contact)?).map_err(|_| damaged("links"))?;
     match known.compare(chain) {
         Ok(Compared::Newer | Compared::Recovered) => {
-            contacts::set_links(cx.db, contact, chain)?;
+            take_chain(cx, contact, chain)?;
             Ok(true)
         }
         Ok(Compared::Same | Compared::Older | Compared::Undone) => Ok(true),
@@ -141,6 +149,30 @@ fn learn_chain<R: CryptoRng>(cx: &mut Cx<'_, R>, contact: ContactId, chain: &Cha
             Ok(false)
         }
     }
+}
+
+/// Keeps a newer device list of a contact, and tells what is different.
+pub(crate) fn take_chain<R: CryptoRng>(
+    cx: &mut Cx<'_, R>,
+    contact: ContactId,
+    chain: &Chain,
+) -> Result<(), StoreError> {
+    let before = contacts::links(cx.db, contact)?;
+    contacts::set_links(cx.db, contact, chain)?;
+    if let Some(change) = ListChange::between(&before, chain.links()) {
+        cx.event(Event::DevicesChanged { contact, change });
+    }
+    Ok(())
+}
+
+/// Looks whether an accepted contact has revoked a device, if that was not done for a day: what was lost or stolen is not
+/// written to for longer, nor believed.
+pub(crate) fn keep_fresh<R: CryptoRng>(cx: &mut Cx<'_, R>, contact: &Contact) -> Result<(), StoreError> {
+    let looked = contacts::looked_at(cx.db, contact.id)?;
+    if contact.standing == Standing::Accepted && cx.now.since(looked) > LOOK_EVERY_MS {
+        refresh(cx, contact.id)?;
+    }
+    Ok(())
 }
 
 /// Where a contact's prekeys are: where they were found, else at our own keyserver.
@@ -241,6 +273,7 @@ fn keep<R: CryptoRng>(
             contacts::insert(cx.db, &row, cx.now)?
         }
     };
+    contacts::set_looked_at(cx.db, id, cx.now)?;
     accept(cx, id)?;
     Ok(contacts::get(cx.db, id)?.ok_or_else(|| ("the contact vanished".to_owned(), true)))
 }

@@ -120,7 +120,7 @@ fn door_closed<R: CryptoRng>(cx: &mut Cx<'_, R>, about: &outbox::About, tried: &
         && device.request_token != *tried
     {
         outbox::change_token(cx.db, about.mailbox, tried, &device.request_token)?;
-        people::set_their_token(cx.db, about.contact, None)?;
+        people::forget_their_token(cx.db, about.contact, device.id)?;
         return Ok(true);
     }
     lookup::refresh(cx, about.contact)?;

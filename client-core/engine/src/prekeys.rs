@@ -28,6 +28,10 @@ const _: () = assert!(BATCH as usize == PREKEYS_PER_PUBLISH_MAX);
 /// Below so many one-time prekeys at the keyserver, a new batch is made.
 const LOW: u32 = 20;
 
+/// How often the keyserver is asked what is left, in milliseconds. An account gives out a one-time key a minute at most, so
+/// that a full stock lasts longer than an attacker needs to be noticed, and a device that stays online never runs out for long.
+const STOCK_EVERY_MS: u64 = 30 * 60 * 1000;
+
 /// How long a signed prekey is given out, in milliseconds.
 const SIGNED_LIFETIME_MS: u64 = 7 * 24 * 3600 * 1000;
 
@@ -63,13 +67,16 @@ pub(crate) fn outstanding<R: CryptoRng>(cx: &mut Cx<'_, R>) -> Result<Option<Uni
         }
         return Ok(wake);
     }
+    if !cx.keys.is_listed() {
+        return Ok(None); // nobody takes prekeys from, or for, a device that is not in the list
+    }
     let mut wake = Some(renew(cx)?);
     let (publish, made_of) = unpublished(cx.db)?;
     let publishing = !made_of.is_empty();
     if publishing && due(cx, Chore::Publish, &mut wake, |pending| matches!(pending, Pending::Publish(_))) {
         cx.call(Call::Publish { keyserver, publish }, Pending::Publish(made_of));
     } else if !publishing
-        && !cx.flight.stock_asked
+        && is_stock_to_be_asked(cx, &mut wake)
         && due(cx, Chore::GetStock, &mut wake, |pending| matches!(pending, Pending::GetStock))
     {
         cx.call(Call::GetStock { keyserver }, Pending::GetStock);
@@ -130,7 +137,8 @@ pub(crate) fn published<R: CryptoRng>(
             note_stock(cx, stock)?;
             Ok(())
         }
-        Ok(_) | Err(_) => {
+        other => {
+            perhaps_revoked(cx, &other);
             failed(cx, Chore::Publish);
             Ok(())
         }
@@ -152,10 +160,20 @@ pub(crate) fn stock<R: CryptoRng>(cx: &mut Cx<'_, R>, reply: Result<Reply, CallF
             }
             Ok(())
         }
-        Ok(_) | Err(_) => {
+        other => {
+            perhaps_revoked(cx, &other);
             failed(cx, Chore::GetStock);
             Ok(())
         }
+    }
+}
+
+/// A keyserver that does not know this device any more has perhaps heard that it was revoked, and we have not.
+fn perhaps_revoked<R: CryptoRng>(cx: &mut Cx<'_, R>, reply: &Result<Reply, CallFailed>) {
+    if let Err(CallFailed::Keyserver(refused)) = reply
+        && matches!(refused.reason, RefusedReason::BadProof | RefusedReason::NotSignedIn)
+    {
+        cx.flight.own_list_wanted = true;
     }
 }
 
@@ -260,7 +278,7 @@ fn announce<R: CryptoRng>(cx: &mut Cx<'_, R>, publishing: bool) -> Result<(), St
 }
 
 fn note_stock<R: CryptoRng>(cx: &mut Cx<'_, R>, stock: Stock) -> Result<u32, StoreError> {
-    cx.flight.stock_asked = true;
+    cx.flight.stock_asked = Some(cx.now);
     let least = stock.one_time.min(stock.one_time_kyber);
     me::set_stock(cx.db, least)?;
     Ok(least)
@@ -268,7 +286,20 @@ fn note_stock<R: CryptoRng>(cx: &mut Cx<'_, R>, stock: Stock) -> Result<u32, Sto
 
 /// A first message used one of our keys up: look how many are left.
 pub(crate) fn used<R: CryptoRng>(cx: &mut Cx<'_, R>) {
-    cx.flight.stock_asked = false;
+    cx.flight.stock_asked = None;
+}
+
+/// At each start, after each first message that used a key up, and now and then: whoever fetches and never writes uses keys
+/// up too.
+fn is_stock_to_be_asked<R: CryptoRng>(cx: &Cx<'_, R>, wake: &mut Option<UnixMillis>) -> bool {
+    let next = cx.flight.stock_asked.map(|asked| asked.plus(STOCK_EVERY_MS));
+    match next {
+        Some(next) if cx.now < next => {
+            *wake = Some(wake.map_or(next, |at| at.min(next)));
+            false
+        }
+        _ => true,
+    }
 }
 
 /// Makes new signed prekeys when it is time, and forgets what nobody can name any more. When it is time again.

@@ -21,7 +21,7 @@ use crate::seal::Inside;
 use crate::store::prekeys::Kind;
 use crate::store::{StoreError, contacts, damaged, me, prekeys, sessions};
 use crate::types::{Contact, Event, Standing};
-use crate::{keep, prekeys as own_prekeys};
+use crate::{keep, lookup, prekeys as own_prekeys};
 
 /// Strangers whose requests are kept. Further ones are dropped until a person has looked at those.
 const REQUESTS_MAX: u32 = 256;
@@ -87,10 +87,11 @@ fn envelope<R: CryptoRng>(cx: &mut Cx<'_, R>, delivery: &Delivery) -> Result<(),
         return Err(Dropped::Bad((*dropped).into()));
     }
     let contact = keep_sender(cx, sender, &opened)?;
+    lookup::keep_fresh(cx, &contact)?;
     // The ratchet has moved, whatever was said.
     let (plain, content) = said.map_err(|dropped| Dropped::Bad(dropped.into()))?;
     if let Some(introduction) = &plain.introduction {
-        keep::introduction(cx, &contact, introduction)?;
+        keep::introduction(cx, &contact, inside.device, introduction)?;
     }
     match content {
         Content::Text(text) => match keep::text(cx, &contact, inside.device, text, &plain.content)? {
@@ -252,7 +253,7 @@ fn keep_sender<R: CryptoRng>(cx: &mut Cx<'_, R>, sender: Sender, opened: &Opened
     let contact = match (sender.contact, &sender.newer) {
         (Some(contact), None) => contact,
         (Some(contact), Some(chain)) => {
-            contacts::set_links(cx.db, contact.id, chain)?;
+            lookup::take_chain(cx, contact.id, chain)?;
             contact
         }
         (None, Some(chain)) => {

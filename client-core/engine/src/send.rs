@@ -26,12 +26,19 @@ use crate::types::{Contact, ContactId, Event, Standing, State};
 /// Contents sealed after one input. More wait for the next, so that one input never takes long.
 const SEALED_AT_ONCE_MAX: usize = 64;
 
+/// How long a device without prekeys is left out before the keyserver is asked for it again, in milliseconds.
+const WITHOUT_PREKEYS_MS: u64 = 10 * 60 * 1000;
+
 /// Keeps a text that a person sends.
 pub(crate) fn command<R: CryptoRng>(cx: &mut Cx<'_, R>, to: ContactId, text: &str) -> Result<Answer, StoreError> {
     if !(1..=TEXT_BYTES_MAX).contains(&text.len()) {
         return Ok(Answer::Refused(CommandError::TextLength { found: text.len(), limit: TEXT_BYTES_MAX }));
     }
     let Some(contact) = contacts::get(cx.db, to)? else { return Ok(Answer::Refused(CommandError::NoSuchContact)) };
+    if !cx.keys.is_listed() {
+        return Ok(Answer::Refused(CommandError::NotADevice));
+    }
+    lookup::keep_fresh(cx, &contact)?;
     match contact.standing {
         Standing::Blocked => return Ok(Answer::Refused(CommandError::Blocked)),
         Standing::Request => people::accept(cx, to)?,
@@ -146,10 +153,14 @@ enum Held {
 /// Begins a session with each device that has a bundle; what is wrong with the first that has none or a bad one.
 fn begin<R: CryptoRng>(cx: &mut Cx<'_, R>, id: ContactId, bundles: &[Bundle]) -> Result<Option<String>, StoreError> {
     let links = contacts::links(cx.db, id)?;
+    let mut none = false;
     for Target { device, sessions, .. } in targets(cx, id, &links)?.iter().filter(|target| !target.is_ready(cx.now)) {
         let Some(bundle) = bundles.iter().find(|bundle| bundle.device == device.id) else {
-            return Ok(Some("the keyserver has no prekeys of theirs yet".into()));
+            cx.flight.without_prekeys.insert((id, device.id), cx.now);
+            none = true;
+            continue;
         };
+        cx.flight.without_prekeys.remove(&(id, device.id));
         let verified = match from_wire(device, bundle).and_then(|bundle| bundle.verify().map_err(|e| e.to_string())) {
             Ok(verified) => verified,
             Err(reason) => return Ok(Some(format!("the keyserver gave prekeys that do not verify ({reason})"))),
@@ -160,7 +171,8 @@ fn begin<R: CryptoRng>(cx: &mut Cx<'_, R>, id: ContactId, bundles: &[Bundle]) ->
             Err(error) => return Ok(Some(format!("the keyserver gave prekeys that cannot be used ({error})"))),
         }
     }
-    Ok(None)
+    let nobody = none && !targets(cx, id, &links)?.iter().any(|target| target.is_ready(cx.now));
+    Ok(nobody.then(|| "the keyserver has no prekeys of theirs yet".into()))
 }
 
 /// Gets what is missing, or waits until it may be there. When to look again.
@@ -195,7 +207,9 @@ fn postpone<R: CryptoRng>(cx: &mut Cx<'_, R>, contact: ContactId, reason: String
     Ok(next.due)
 }
 
-/// Encrypts and seals one content for every device and puts it into the outbox: for all of them, or nothing is sent.
+/// Encrypts and seals one content for every device and puts it into the outbox: for all of them, or nothing is sent. A
+/// device that has published nothing to begin with is left out, unless it is the only one: it was listed a moment ago, or
+/// never finished, and its owner's others need not wait for it.
 fn seal<R: CryptoRng>(
     cx: &mut Cx<'_, R>,
     contact: &Contact,
@@ -205,17 +219,24 @@ fn seal<R: CryptoRng>(
     if targets.is_empty() {
         return Ok(Err(Held::Cannot("their device list names no relay that can be used".into())));
     }
-    let missing: Vec<DeviceId> =
-        targets.iter().filter(|target| !target.is_ready(cx.now)).map(|target| target.device.id).collect();
-    if !missing.is_empty() {
-        return Ok(Err(Held::NoSession(missing)));
+    let (now, without) = (cx.now, &cx.flight.without_prekeys);
+    let asked_lately = |device: &Device| {
+        without.get(&(contact.id, device.id)).is_some_and(|asked| now.since(*asked) < WITHOUT_PREKEYS_MS)
+    };
+    let (ready, missing): (Vec<_>, Vec<_>) = targets.iter_mut().partition(|target| target.is_ready(now));
+    let wanted: Vec<DeviceId> =
+        missing.iter().filter(|target| ready.is_empty() || !asked_lately(target.device)).map(|t| t.device.id).collect();
+    if !wanted.is_empty() {
+        return Ok(Err(Held::NoSession(wanted)));
     }
     let introduction = introduction(cx, contact.id)?;
+    // Texts, until one has arrived; receipts stay small.
+    let tells_of_devices = introduction.is_some() && unsealed.message.is_some() && cx.keys.links.len() > 1;
     let introduces = introduction.as_ref().is_some_and(|introduction| introduction.token.is_some());
     let plain = Plain { content: unsealed.content.clone(), introduction }.encode();
     let mut made = Vec::new();
-    for target in &*targets {
-        match seal_for(cx, contact, target, &plain)? {
+    for target in &ready {
+        match seal_for(cx, contact, target, &plain, tells_of_devices)? {
             Ok(one) => made.push(one),
             Err(EncryptError::UsedUp) => {
                 sessions::save(cx.db, contact.id, target.device.id, &target.sessions.archive_current())?;
@@ -224,7 +245,7 @@ fn seal<R: CryptoRng>(
             Err(error) => return Ok(Err(Held::Cannot(error.to_string()))),
         }
     }
-    for (target, (sessions, deposit)) in targets.iter_mut().zip(made) {
+    for (target, (sessions, deposit)) in ready.into_iter().zip(made) {
         sessions::save(cx.db, contact.id, target.device.id, &sessions)?;
         outbox::insert(cx.db, contact.id, unsealed.message, &target.relay, &deposit)?;
         target.sessions = sessions;
@@ -236,12 +257,14 @@ fn seal<R: CryptoRng>(
     Ok(Ok(()))
 }
 
-/// The sealed envelope for one device, and its session behind that.
+/// The sealed envelope for one device, and its session behind that. It carries our device lists with a first message, and
+/// with later ones as long as the contact may not have heard how they changed.
 fn seal_for<R: CryptoRng>(
     cx: &mut Cx<'_, R>,
     contact: &Contact,
     target: &Target<'_>,
     plain: &[u8],
+    tells_of_devices: bool,
 ) -> Result<Result<(Sessions, Deposit), EncryptError>, StoreError> {
     let local = Local::new(&cx.keys.identity, cx.keys.registration_id.into()).with_peer(target.identity);
     let encrypted = match target.sessions.clone().encrypt(&local, plain, cx.now.0, cx.rng) {
@@ -249,23 +272,31 @@ fn seal_for<R: CryptoRng>(
         Err(error) => return Ok(Err(error)),
     };
     let links = match encrypted.message {
-        CiphertextMessage::PreKey(_) => cx.keys.links.clone(),
-        CiphertextMessage::Signal(_) => Vec::new(),
+        CiphertextMessage::Signal(_) if !tells_of_devices => Vec::new(),
+        CiphertextMessage::PreKey(_) | CiphertextMessage::Signal(_) => cx.keys.links.clone(),
     };
-    let inside = Inside {
+    let is_first = matches!(encrypted.message, CiphertextMessage::PreKey(_));
+    let mut inside = Inside {
         account: cx.keys.account,
         device: cx.keys.device,
         recipient: contact.account,
         message: encrypted.message,
         links,
     };
-    // What may stand in a device list, and how long a text may be, leave no other way to fail than too long a list.
-    let Ok(envelope) = inside.seal(&cx.keys.identity, &target.identity, cx.rng) else {
+    // What may stand in a device list, and how long a text may be, leave no other way to fail than too long a list. A later
+    // message goes without it then: the contact looks us up within a day.
+    let mut sealed = inside.seal(&cx.keys.identity, &target.identity, cx.rng);
+    if sealed.is_err() && !is_first {
+        inside.links.clear();
+        sealed = inside.seal(&cx.keys.identity, &target.identity, cx.rng);
+    }
+    let Ok(envelope) = sealed else {
         return Ok(Err(EncryptError::TooLong { length: plain.len(), limit: ENVELOPE_BYTES_MAX }));
     };
     let mut id = DepositId([0; 16]);
     cx.rng.fill_bytes(&mut id.0);
-    let token = contacts::their_token(cx.db, contact.id)?.unwrap_or_else(|| target.device.request_token.clone());
+    let token = contacts::their_token(cx.db, contact.id, target.device.id)?
+        .unwrap_or_else(|| target.device.request_token.clone());
     Ok(Ok((encrypted.sessions, Deposit { mailbox: target.device.mailbox, token, id, envelope })))
 }
 

@@ -1,5 +1,6 @@
 //! What an app sees of the engine: contacts, messages, states, events. Values only.
 
+use hushwire_proto::account::{Device, Signatory, SignedLink};
 use hushwire_proto::address::{Handle, ServerAddress};
 use hushwire_proto::ids::{AccountId, DeviceId, MessageId, UnixMillis};
 use hushwire_proto::keyserver::Refused;
@@ -29,6 +30,122 @@ pub struct Profile {
     pub registered: bool,
     /// One-time prekeys that the keyserver had when last asked.
     pub prekeys_left: Option<u32>,
+    /// Whether this device is one of the account.
+    pub membership: Membership,
+}
+
+/// Whether this device stands in its account's list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Membership {
+    /// It does.
+    Listed,
+    /// Not yet: another device has to add it, or the keyserver has not taken the list that the recovery key signed.
+    Waiting,
+    /// Not any more. It can read what it has, and nothing else.
+    Revoked,
+}
+
+/// A device of our account, as the list has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedDevice {
+    /// Its number.
+    pub id: DeviceId,
+    /// What its owner calls it; may be empty. Everyone can read it.
+    pub name: String,
+    /// Whether it is this one.
+    pub is_this: bool,
+    /// Where its mailbox is, as text.
+    pub relay: String,
+    /// Since which version of the list it stands there.
+    pub since_version: u64,
+}
+
+/// What is different in an account's list of devices.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListChange {
+    /// Its version now.
+    pub version: u64,
+    /// Devices that are there now and were not: what their owner calls them, with their numbers.
+    pub added: Vec<String>,
+    /// Devices that are there no more.
+    pub removed: Vec<String>,
+    /// Whether the 24 words were used for it.
+    pub by_recovery: bool,
+}
+
+impl ListChange {
+    /// `None` when the devices are the same and the recovery key did nothing.
+    pub(crate) fn between(before: &[SignedLink], after: &[SignedLink]) -> Option<Self> {
+        let devices = |links: &[SignedLink]| links.last().map(|link| link.link().devices.clone()).unwrap_or_default();
+        let (old, new) = (devices(before), devices(after));
+        let is_in = |list: &[Device], device: &Device| {
+            list.iter().any(|other| (other.id, other.identity_key) == (device.id, device.identity_key))
+        };
+        let names = |of: &[Device], not_in: &[Device]| -> Vec<String> {
+            of.iter().filter(|device| !is_in(not_in, device)).map(device_label).collect()
+        };
+        let change = Self {
+            version: after.last().map_or(0, |link| link.link().version),
+            added: names(&new, &old),
+            removed: names(&old, &new),
+            by_recovery: after
+                .iter()
+                .filter(|link| !before.contains(link))
+                .any(|link| link.signatory() == Signatory::Recovery),
+        };
+        (change.by_recovery || !change.added.is_empty() || !change.removed.is_empty()).then_some(change)
+    }
+}
+
+/// What a person calls a device by.
+pub(crate) fn device_label(device: &Device) -> String {
+    match device.name.as_str() {
+        "" => format!("device {}", device.id),
+        name => format!("{name} (device {})", device.id),
+    }
+}
+
+/// What the log of a keyserver was found to say of a handle, every step of which was checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogReport {
+    /// The handle that was asked for.
+    pub handle: String,
+    /// The keyserver, with the fingerprint that its root was checked against.
+    pub keyserver: ServerAddress,
+    /// Of the root that the proof leads to.
+    pub epoch: u64,
+    /// When the keyserver made that root, by its clock.
+    pub at: UnixMillis,
+    /// The root.
+    pub root: [u8; 32],
+    /// Whose the handle is; `None`: the log proves that nobody ever had it.
+    pub found: Option<FoundInLog>,
+    /// When the log was last asked what it says of our own handle, and said nothing else than we did.
+    pub own_agreed_at: Option<UnixMillis>,
+}
+
+/// An account that a log names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundInLog {
+    /// Which.
+    pub account: AccountId,
+    /// Version of its list of devices.
+    pub version: u64,
+    /// What its devices are called.
+    pub devices: Vec<String>,
+    /// Who that is to us.
+    pub who: WhoInLog,
+}
+
+/// Who an account of the log is to us.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WhoInLog {
+    /// Ourselves; the list is the one that we have.
+    Myself,
+    /// A contact of that name here; the list follows from the one that we knew.
+    Contact(String),
+    /// Nobody we know.
+    Stranger,
 }
 
 /// Where a contact stands with us.
@@ -185,6 +302,39 @@ pub enum Event {
         keyserver: String,
         /// What it did, as a sentence.
         what: String,
+    },
+    /// A contact has other devices than before; that was signed by a device of theirs or with their 24 words.
+    DevicesChanged {
+        /// Whose.
+        contact: ContactId,
+        /// What is different.
+        change: ListChange,
+    },
+    /// The list of our own devices is another one now: by us, by another device of ours, or by whoever has one. `None`:
+    /// the devices are the same, and called otherwise perhaps.
+    OwnDevicesChanged {
+        /// What is different.
+        change: Option<ListChange>,
+    },
+    /// A change of our list that a person asked for is not made.
+    OwnDevicesNotChanged {
+        /// Why, as a sentence with what to do.
+        reason: String,
+    },
+    /// This device is not one of the account any more.
+    Revoked,
+    /// Two lists of our own devices were signed, neither by the recovery key: one of our devices is in other hands.
+    OwnDevicesForked,
+    /// What a log says of a handle (the answer to [`crate::Command::CheckLog`]).
+    LogChecked(LogReport),
+    /// It could not be found out, or does not hold.
+    LogNotChecked {
+        /// The handle that was asked for.
+        asked: String,
+        /// Why, as a sentence.
+        reason: String,
+        /// Whether waiting and trying again may help.
+        retryable: bool,
     },
     /// A contact's device list changed in a way that does not follow from the one we knew: held back.
     IdentityChanged {

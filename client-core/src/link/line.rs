@@ -223,11 +223,11 @@ impl Line {
             Some(connection) if !is_closed(&connection).await => connection,
             Some(_) | None => self.connect().await?,
         };
-        if self.purpose == Purpose::OwnAccount && !self.signed_in {
-            if !matches!(call, Call::Register { .. }) {
-                speak::sign_in(&connection, &self.around.credentials).await?;
-            }
-            self.signed_in = !matches!(call, Call::Register { .. });
+        // A registration proves by itself who asks, and a link who signed it: there may be nobody yet to sign in as.
+        let signs_in = !matches!(call, Call::Register { .. } | Call::AppendLink { .. });
+        if self.purpose == Purpose::OwnAccount && !self.signed_in && signs_in {
+            speak::sign_in(&connection, &self.around.credentials).await?;
+            self.signed_in = true;
         }
         Ok(connection)
     }

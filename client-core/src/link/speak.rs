@@ -43,6 +43,7 @@ pub(crate) fn request(
             let proof = prove_registration(binding, account, device, name, signing_key);
             to_keyserver(&keyserver::Request::Register { link, handle_name, proof, pass })
         }
+        Call::AppendLink { account, link, .. } => to_keyserver(&keyserver::Request::AppendLink { account, link }),
         Call::Publish { publish, .. } => to_keyserver(&keyserver::Request::Publish(publish)),
         Call::GetStock { .. } => to_keyserver(&keyserver::Request::GetStock),
         Call::Lookup { who, .. } => to_keyserver(&keyserver::Request::Lookup(who)),
@@ -77,6 +78,7 @@ pub(crate) fn reply(answer: &Bytes, tongue: Tongue) -> Result<Reply, CallFailed>
         },
         Tongue::Keyserver => match keyserver::Answer::parse(answer) {
             Ok(keyserver::Answer::Registered) => Ok(Reply::Registered),
+            Ok(keyserver::Answer::Appended) => Ok(Reply::Appended),
             Ok(keyserver::Answer::Stock(stock)) => Ok(Reply::Stock(stock)),
             Ok(keyserver::Answer::Found(found)) => Ok(Reply::Found(found)),
             Ok(keyserver::Answer::Absent(proven)) => Ok(Reply::Absent(proven)),
@@ -86,7 +88,6 @@ pub(crate) fn reply(answer: &Bytes, tongue: Tongue) -> Result<Reply, CallFailed>
             Ok(
                 keyserver::Answer::Welcome(_)
                 | keyserver::Answer::SignedIn
-                | keyserver::Answer::Appended
                 | keyserver::Answer::Root(_)
                 | keyserver::Answer::Step(_),
             )

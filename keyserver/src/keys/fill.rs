@@ -77,6 +77,7 @@ fn made_up(number: u64, signing: &SigningKey) -> (String, AccountId, StoredAccou
     let mut mailbox = [0; 32];
     mailbox.iter_mut().zip(number.to_be_bytes()).for_each(|(to, byte)| *to = byte);
     let device = Device {
+        name: String::new(),
         id: DeviceId::FIRST,
         registration_id: 1,
         identity_key: [5; 33],

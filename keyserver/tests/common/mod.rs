@@ -57,6 +57,7 @@ impl Person {
             relay: "hush://relay.example.org:4431".to_owned(),
             mailbox: MailboxId([7; 32]),
             request_token: Token::generate(&mut rng),
+            name: String::new(),
         };
         let recovery_key = recovery.verifying_key().to_bytes();
         let link = Link { version: 0, previous: None, devices: vec![device], recovery_key };

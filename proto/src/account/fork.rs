@@ -1,7 +1,7 @@
 //! Two chains of one account: which of them counts, and where a new link goes.
 //!
 //! A device that was stolen can go on with the chain from wherever it was a device. The recovery key, which is on paper,
-//! takes the account back: where two chains part, the one that goes on with a link of the recovery key wins over the one
+//! takes the account back: where two chains part, the one that has a link of the recovery key behind that wins over the one
 //! that only devices signed. A link of the recovery key is never undone by this, so nobody goes back behind it with an
 //! older recovery key. Whoever compares the same two chains comes to the same end.
 //!
@@ -51,14 +51,14 @@ impl Chain {
         }
         let common = self.links.iter().zip(&other.links).take_while(|(mine, theirs)| same(mine, theirs)).count();
         let (mine, theirs) = (rest(&self.links, common), rest(&other.links, common));
-        Ok(match (mine.first(), theirs.first()) {
-            (None, None) => Compared::Same,
-            (None, Some(_)) => Compared::Newer,
-            (Some(_), None) => Compared::Older,
-            (Some(first), Some(other)) => match (by_recovery(other), by_recovery(first)) {
-                (true, _) if !mine.iter().any(by_recovery) => Compared::Recovered,
-                (_, true) if !theirs.iter().any(by_recovery) => Compared::Undone,
-                _ => Compared::Forked,
+        Ok(match (mine.is_empty(), theirs.is_empty()) {
+            (true, true) => Compared::Same,
+            (true, false) => Compared::Newer,
+            (false, true) => Compared::Older,
+            (false, false) => match (theirs.iter().any(by_recovery), mine.iter().any(by_recovery)) {
+                (true, false) => Compared::Recovered,
+                (false, true) => Compared::Undone,
+                (true, true) | (false, false) => Compared::Forked,
             },
         })
     }

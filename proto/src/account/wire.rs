@@ -5,7 +5,7 @@
 use bytes::Bytes;
 use prost::Message as _;
 
-use super::{Device, Link, REGISTRATION_ID_MAX, Signatory, SignedLink};
+use super::{Device, Link, REGISTRATION_ID_MAX, Signatory, SignedLink, are_distinct, is_device_name};
 use crate::ids::{DeviceId, LinkHash, MailboxId, Token};
 use crate::limits::{ADDRESS_BYTES_MAX, CHAIN_BYTES_MAX, CHAIN_LINKS_MAX, DEVICES_PER_ACCOUNT_MAX, LINK_BYTES_MAX};
 use crate::parse::{BadMessage, at_most, exactly, some, text_at_most};
@@ -29,6 +29,9 @@ impl Link {
         if devices.is_empty() || !devices.is_sorted_by(|a, b| a.id < b.id) {
             return Err(BadMessage::Range("devices"));
         }
+        if !are_distinct(&devices) {
+            return Err(BadMessage::Range("name"));
+        }
         let previous = match link.previous.is_empty() {
             true => None,
             false => Some(LinkHash(exactly("previous", &link.previous)?)),
@@ -39,6 +42,13 @@ impl Link {
             devices,
             recovery_key: exactly("recovery_key", &link.recovery_key)?,
         })
+    }
+}
+
+impl Link {
+    /// Bytes that it takes as it is signed.
+    pub(super) fn encoded_len(&self) -> usize {
+        self.to_wire().encoded_len()
     }
 }
 
@@ -65,6 +75,23 @@ impl SignedLink {
         };
         Ok(Self { bytes: signed.link, link, signatory, signature: exactly("signature", &signed.signature)? })
     }
+}
+
+/// Bytes of one device by itself, as it stands in a list.
+#[must_use]
+pub fn encode_device(device: &Device) -> Vec<u8> {
+    device_to_wire(device).encode_to_vec()
+}
+
+/// Reads what [`encode_device`] wrote. Not verified yet.
+///
+/// # Errors
+/// [`BadMessage`].
+pub fn parse_device(bytes: &[u8]) -> Result<Device, BadMessage> {
+    if bytes.len() > LINK_BYTES_MAX {
+        return Err(BadMessage::TooMany { field: "device", limit: LINK_BYTES_MAX });
+    }
+    device_from_wire(wire::Device::decode(bytes).map_err(|_| BadMessage::Encoding)?)
 }
 
 /// Bytes of a list of links, for the store and for sealed envelopes.
@@ -99,6 +126,7 @@ fn device_to_wire(device: &Device) -> wire::Device {
         relay: device.relay.clone(),
         mailbox: copy(device.mailbox.as_bytes()),
         request_token: copy(device.request_token.expose()),
+        name: device.name.clone(),
     }
 }
 
@@ -116,6 +144,7 @@ fn device_from_wire(device: wire::Device) -> Result<Device, BadMessage> {
         relay: text_at_most("relay", device.relay, ADDRESS_BYTES_MAX)?,
         mailbox: MailboxId(exactly("mailbox", &device.mailbox)?),
         request_token: some("request_token", Token::from_slice(&device.request_token))?,
+        name: Some(device.name).filter(|name| is_device_name(name)).ok_or(BadMessage::Range("name"))?,
     })
 }
 

@@ -1,7 +1,7 @@
 //! Contacts: who we write with, where they stand, what they gave us.
 
 use hushwire_proto::account::{Chain, SignedLink, encode_links, parse_links};
-use hushwire_proto::ids::{AccountId, Token, UnixMillis};
+use hushwire_proto::ids::{AccountId, DeviceId, Token, UnixMillis};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{StoreError, damaged, from_sql, to_sql};
@@ -124,15 +124,48 @@ pub(crate) fn keyserver(db: &Connection, id: ContactId) -> Result<Option<String>
     Ok(db.query_row("SELECT keyserver FROM contacts WHERE id = ?1", [id.0], |row| row.get(0))?)
 }
 
-/// The contact token that they gave us.
-pub(crate) fn their_token(db: &Connection, id: ContactId) -> Result<Option<Token>, StoreError> {
-    let token: Option<Vec<u8>> =
-        db.prepare_cached("SELECT their_token FROM contacts WHERE id = ?1")?.query_row([id.0], |row| row.get(0))?;
+/// The contact token that this device of theirs gave us.
+pub(crate) fn their_token(db: &Connection, id: ContactId, device: DeviceId) -> Result<Option<Token>, StoreError> {
+    let token: Option<Vec<u8>> = db
+        .prepare_cached("SELECT their_token FROM contacts WHERE id = ?1 AND their_token_device = ?2")?
+        .query_row(params![id.0, device.get()], |row| row.get(0))
+        .optional()?
+        .flatten();
     token.map(|token| Token::from_slice(&token).ok_or_else(|| damaged("their_token"))).transpose()
 }
 
-pub(crate) fn set_their_token(db: &Connection, id: ContactId, token: Option<&Token>) -> Result<(), StoreError> {
-    db.execute("UPDATE contacts SET their_token = ?2 WHERE id = ?1", params![id.0, token.map(|t| &t.expose()[..])])?;
+/// A token opens one mailbox: that of the device that gave it.
+pub(crate) fn set_their_token(
+    db: &Connection,
+    id: ContactId,
+    device: DeviceId,
+    token: &Token,
+) -> Result<(), StoreError> {
+    db.execute(
+        "UPDATE contacts SET their_token = ?2, their_token_device = ?3 WHERE id = ?1",
+        params![id.0, &token.expose()[..], device.get()],
+    )?;
+    Ok(())
+}
+
+/// That device's relay does not know the token any more.
+pub(crate) fn forget_their_token(db: &Connection, id: ContactId, device: DeviceId) -> Result<(), StoreError> {
+    db.execute(
+        "UPDATE contacts SET their_token = NULL WHERE id = ?1 AND their_token_device = ?2",
+        params![id.0, device.get()],
+    )?;
+    Ok(())
+}
+
+/// When their device list was last asked for.
+pub(crate) fn looked_at(db: &Connection, id: ContactId) -> Result<UnixMillis, StoreError> {
+    let at: i64 =
+        db.prepare_cached("SELECT looked_at FROM contacts WHERE id = ?1")?.query_row([id.0], |row| row.get(0))?;
+    Ok(UnixMillis(from_sql(at)))
+}
+
+pub(crate) fn set_looked_at(db: &Connection, id: ContactId, at: UnixMillis) -> Result<(), StoreError> {
+    db.execute("UPDATE contacts SET looked_at = ?2 WHERE id = ?1", params![id.0, to_sql(at.0)])?;
     Ok(())
 }
 
@@ -144,6 +177,12 @@ pub(crate) fn introduced(db: &Connection, id: ContactId) -> Result<bool, StoreEr
 /// They have no token of ours, or an old one.
 pub(crate) fn forget_introduction(db: &Connection, id: ContactId) -> Result<(), StoreError> {
     db.execute("UPDATE contacts SET introduced = 0, introduced_from = NULL WHERE id = ?1", [id.0])?;
+    Ok(())
+}
+
+/// Our device list has changed: everybody is told anew who we are.
+pub(crate) fn forget_introductions(db: &Connection) -> Result<(), StoreError> {
+    db.execute("UPDATE contacts SET introduced = 0, introduced_from = NULL", [])?;
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! The row about ourselves, and the tokens of our mailbox.
 
+use hushwire_proto::account::{SignedLink, encode_links, parse_links};
 use hushwire_proto::ids::{Seq, Token, TokenHash};
 use hushwire_proto::relay::TokenClass;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -85,6 +86,8 @@ pub(crate) enum Flag {
     Registered,
     /// [`crate::Event::Registered`] was told.
     Announced,
+    /// This device has stood in its account's list.
+    Joined,
 }
 
 impl Flag {
@@ -92,8 +95,38 @@ impl Flag {
         match self {
             Self::Registered => "registered",
             Self::Announced => "announced",
+            Self::Joined => "joined",
         }
     }
+}
+
+/// A device that joins an account which is there: the keyserver has the account, and does not list this device yet.
+pub(crate) fn set_joining(db: &Connection, wanted: &[u8]) -> Result<(), StoreError> {
+    db.execute("UPDATE me SET registered = 1, joined = 0, wanted = ?1", [wanted])?;
+    Ok(())
+}
+
+/// How a device that joined wants to stand in the list.
+pub(crate) fn wanted(db: &Connection) -> Result<Option<Vec<u8>>, StoreError> {
+    Ok(db.query_row("SELECT wanted FROM me", [], |row| row.get(0))?)
+}
+
+pub(crate) fn set_links(db: &Connection, links: &[SignedLink]) -> Result<(), StoreError> {
+    db.execute("UPDATE me SET links = ?1", [encode_links(links)])?;
+    Ok(())
+}
+
+/// The device list that is signed and not at the keyserver yet.
+pub(crate) fn next_link(db: &Connection) -> Result<Option<SignedLink>, StoreError> {
+    let bytes: Option<Vec<u8>> = db.query_row("SELECT next_link FROM me", [], |row| row.get(0))?;
+    let links = bytes.map(|bytes| parse_links(&bytes)).transpose().map_err(|_| damaged("next_link"))?;
+    Ok(links.and_then(|links| links.into_iter().next()))
+}
+
+pub(crate) fn set_next_link(db: &Connection, link: Option<&SignedLink>) -> Result<(), StoreError> {
+    let bytes = link.map(|link| encode_links(std::slice::from_ref(link)));
+    db.execute("UPDATE me SET next_link = ?1", [bytes])?;
+    Ok(())
 }
 
 pub(crate) fn set_handle_name(db: &Connection, name: Option<&str>) -> Result<(), StoreError> {

@@ -27,6 +27,17 @@ pub(crate) fn watched_at(db: &Connection) -> Result<UnixMillis, StoreError> {
     Ok(UnixMillis(from_sql(db.query_row("SELECT watched_at FROM me", [], |row| row.get(0))?)))
 }
 
+/// When the log last said nothing of us that we have not said.
+pub(crate) fn agreed_at(db: &Connection) -> Result<Option<UnixMillis>, StoreError> {
+    let at: i64 = db.query_row("SELECT agreed_at FROM me", [], |row| row.get(0))?;
+    Ok(Some(UnixMillis(from_sql(at))).filter(|at| at.0 > 0))
+}
+
+pub(crate) fn set_agreed_at(db: &Connection, at: UnixMillis) -> Result<(), StoreError> {
+    db.execute("UPDATE me SET agreed_at = ?1", [to_sql(at.0)])?;
+    Ok(())
+}
+
 pub(crate) fn set_watched_at(db: &Connection, at: UnixMillis) -> Result<(), StoreError> {
     db.execute("UPDATE me SET watched_at = ?1", [to_sql(at.0)])?;
     Ok(())

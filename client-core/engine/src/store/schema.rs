@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use super::StoreError;
 
 /// Each step brings the schema from the version of its place to the next. Steps are only ever added.
-const STEPS: [&str; 2] = [V1, V2];
+const STEPS: [&str; 3] = [V1, V2, V3];
 
 const V1: &str = "
 CREATE TABLE me (
@@ -159,6 +159,16 @@ CREATE TABLE roots (
 ) WITHOUT ROWID;
 
 ALTER TABLE me ADD COLUMN watched_at INTEGER NOT NULL DEFAULT 0; -- when the log was last asked what it says of us
+";
+
+const V3: &str = "
+ALTER TABLE me ADD COLUMN agreed_at INTEGER NOT NULL DEFAULT 0; -- when the log last said of us nothing that we have not said
+ALTER TABLE me ADD COLUMN joined INTEGER NOT NULL DEFAULT 1; -- this device has stood in its account's list
+ALTER TABLE me ADD COLUMN wanted BLOB;                       -- as a device that joins wants to stand there
+ALTER TABLE me ADD COLUMN next_link BLOB;                    -- a device list that is signed, and not at the keyserver yet
+
+ALTER TABLE contacts ADD COLUMN their_token_device INTEGER NOT NULL DEFAULT 1; -- whose mailbox their token opens
+ALTER TABLE contacts ADD COLUMN looked_at INTEGER NOT NULL DEFAULT 0;          -- when their device list was last asked for
 ";
 
 pub(super) fn upgrade(db: &Connection) -> Result<(), StoreError> {

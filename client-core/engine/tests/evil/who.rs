@@ -61,7 +61,7 @@ fn what_is_said_to_an_account_is_not_heard_by_another_whose_device_it_lists_as_i
     mallory.links.clear();
     mallory.add_link(stolen);
     let publish = world.accounts[&alice.account()].publish.clone();
-    let keys = Keys { links: mallory.links.clone(), handle: None, publish };
+    let keys = Keys { links: mallory.links.clone(), publish, ..Keys::default() };
     world.accounts.insert(mallory.account(), keys);
     let who = link_of(&world, &mallory);
     world.command(&mut bob, Command::AddContact { who, name: Some("mallory".into()) });

@@ -13,23 +13,24 @@
 
 pub mod log;
 pub mod peer;
+pub mod servers;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 
 use hushwire_crypto::PublicKey;
 use hushwire_engine::{
-    Answer, Call, CallFailed, CallId, Command, Contact, ContactId, DatabaseKey, Engine, Event, Input, Message,
-    NewContact, Output, Page, Reply, Setup, State, Store,
+    Answer, Call, CallId, CannotJoin, Command, Contact, ContactId, DatabaseKey, DeviceRequest, Engine, Event, Input,
+    Joining, KnownAccount, Membership, Message, NewContact, Output, Page, Setup, State, Store,
 };
-use hushwire_proto::account::SignedLink;
 use hushwire_proto::address::{Handle, Host, ServerAddress};
 use hushwire_proto::envelope::Envelope;
-use hushwire_proto::ids::{AccountId, DepositId, MailboxId, Seq, TokenHash, UnixMillis};
-use hushwire_proto::keyserver::{self, Bundle, Found, Publish, Stock, Who};
-use hushwire_proto::relay::{self, Deliveries, Delivery, Deposit};
+use hushwire_proto::ids::{AccountId, DeviceId, MailboxId, Seq, UnixMillis};
+use hushwire_proto::keyserver::{Bundle, Found};
+use hushwire_proto::relay::{Deliveries, Delivery};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
+pub use servers::{Keys, Mailbox};
 
 /// One person: an engine on a database file, and what it waits for.
 pub struct Person {
@@ -38,23 +39,10 @@ pub struct Person {
     pub calls: VecDeque<(CallId, Call)>,
     pub events: Vec<Event>,
     pub wake: Option<UnixMillis>,
+    /// Of the recovery key, on paper.
+    pub words: String,
     identity: Option<PublicKey>,
     path: PathBuf,
-}
-
-#[derive(Default)]
-pub struct Mailbox {
-    pub tokens: Vec<TokenHash>,
-    pub envelopes: Vec<Delivery>,
-    pub deposits: Vec<DepositId>,
-    pub last: u64,
-}
-
-#[derive(Default)]
-pub struct Keys {
-    pub links: Vec<SignedLink>,
-    pub handle: Option<String>,
-    pub publish: Publish,
 }
 
 pub struct World {
@@ -98,20 +86,55 @@ impl World {
         let setup = Setup { relay: server(4431), keyserver: server(4432), handle_name: Some(name.into()) };
         let (engine, recovery) = Engine::create(store(&path), &setup, self.now, &mut self.rng).unwrap();
         assert_eq!(recovery.words().split(' ').count(), 24);
-        let mut person = Person {
-            name,
-            engine: Some(engine),
-            calls: VecDeque::new(),
-            events: Vec::new(),
-            wake: None,
-            identity: None,
-            path,
-        };
+        let mut person = Person { words: recovery.words().to_string(), ..Person::of(name, engine, path) };
         self.settle(&mut [&mut person]);
         let device = &self.accounts[&person.account()].links[0].link().devices[0];
         person.identity = Some(PublicKey::from_pub33(&device.identity_key).unwrap());
         assert!(person.events.contains(&Event::Registered));
         person
+    }
+
+    /// What the keyserver shows of somebody's account.
+    pub fn known(&mut self, name: &str) -> KnownAccount {
+        let whose = NewContact::Handle(Handle::new(name, server(4432)).unwrap(), server(4432));
+        let (account, keys) = self.accounts.iter().find(|(_, keys)| keys.handle.as_deref() == Some(name)).unwrap();
+        let found = Found {
+            account: *account,
+            links: keys.links.clone(),
+            handle_name: keys.handle.clone(),
+            proven: Some(self.log.says(name, &keys.links)),
+        };
+        KnownAccount::verify(&whose, found).unwrap()
+    }
+
+    /// A device that waits to be added to the account of that handle.
+    pub fn joins(&mut self, of: &str, name: &'static str) -> (Person, DeviceRequest) {
+        let path = self.dir.path().join(name);
+        let joining = Joining { account: self.known(of), relay: server(4431), name: name.into() };
+        let (engine, request) = Engine::join(store(&path), &joining, self.now, &mut self.rng).unwrap().unwrap();
+        (Person::of(name, engine, path), request)
+    }
+
+    /// A new device, made with the words.
+    pub fn recovers(&mut self, of: &str, name: &'static str, words: &str) -> Result<Person, CannotJoin> {
+        let path = self.dir.path().join(name);
+        let joining = Joining { account: self.known(of), relay: server(4431), name: name.into() };
+        let words = words.parse().unwrap();
+        let engine = Engine::recover(store(&path), &joining, &words, self.now, &mut self.rng).unwrap()?;
+        Ok(Person::of(name, engine, path))
+    }
+
+    /// A copy of somebody's database in other hands.
+    pub fn stolen(&mut self, from: &Person, name: &'static str) -> Person {
+        let path = self.dir.path().join(name);
+        for suffix in ["", "-wal"] {
+            let with = |path: &PathBuf| PathBuf::from(format!("{}{suffix}", path.display()));
+            if with(&from.path).exists() {
+                std::fs::copy(with(&from.path), with(&path)).unwrap();
+            }
+        }
+        let engine = Engine::open(store(&path)).unwrap().unwrap();
+        Person { identity: from.identity, ..Person::of(name, engine, path) }
     }
 
     /// Two people who have added each other by handle.
@@ -214,124 +237,27 @@ impl World {
         held.last += 1;
         held.envelopes.push(Delivery { seq: Seq(held.last), stored_at: self.now, envelope });
     }
-
-    pub fn answer(&mut self, person: &Person, call: Call) -> Result<Reply, CallFailed> {
-        let down = |down: bool| if down { Err(CallFailed::Unreachable("no answer".into())) } else { Ok(()) };
-        match call {
-            Call::Grant { tokens } => {
-                down(self.relay_down)?;
-                let held = self.mailboxes.entry(person.mailbox()).or_default();
-                held.tokens.extend(tokens.iter().map(|(hash, _)| *hash));
-                Ok(Reply::TokensKept)
-            }
-            Call::Revoke { hashes } => {
-                down(self.relay_down)?;
-                self.mailboxes.entry(person.mailbox()).or_default().tokens.retain(|hash| !hashes.contains(hash));
-                Ok(Reply::TokensKept)
-            }
-            Call::Acknowledge { through } => {
-                down(self.relay_down)?;
-                let held = self.mailboxes.entry(person.mailbox()).or_default();
-                held.envelopes.retain(|delivery| delivery.seq > through);
-                Ok(Reply::Acknowledged)
-            }
-            Call::Deposit { deposit, .. } => {
-                down(self.relay_down)?;
-                self.deposit(deposit)
-            }
-            Call::Register { link, handle_name, .. } => {
-                down(self.keyserver_down)?;
-                if handle_name.is_some() && self.accounts.values().any(|keys| keys.handle == handle_name) {
-                    return Err(refused(keyserver::RefusedReason::HandleTaken));
-                }
-                let keys = Keys { links: vec![link.clone()], handle: handle_name, publish: Publish::default() };
-                self.accounts.entry(AccountId(link.hash().0)).or_insert(keys);
-                Ok(Reply::Registered)
-            }
-            Call::Publish { publish, .. } => {
-                down(self.keyserver_down)?;
-                let account = person.engine().profile().unwrap().account;
-                let held = &mut self.accounts.get_mut(&account).unwrap().publish;
-                held.signed_prekey = publish.signed_prekey.or(held.signed_prekey.take());
-                held.last_resort_kyber = publish.last_resort_kyber.or(held.last_resort_kyber.take());
-                held.one_time.extend(publish.one_time);
-                held.one_time_kyber.extend(publish.one_time_kyber);
-                Ok(Reply::Stock(stock(held)))
-            }
-            Call::GetStock { .. } => {
-                down(self.keyserver_down)?;
-                let account = person.engine().profile().unwrap().account;
-                Ok(Reply::Stock(stock(&self.accounts[&account].publish)))
-            }
-            Call::Lookup { who, .. } => {
-                down(self.keyserver_down)?;
-                let found = self.accounts.iter().find(|(account, keys)| match &who {
-                    Who::Account(wanted) => *account == wanted,
-                    Who::Handle(name) => keys.handle.as_ref() == Some(name),
-                });
-                let Some((account, keys)) = found else {
-                    return match who {
-                        Who::Handle(name) => Ok(Reply::Absent(self.log.absence(&name))),
-                        Who::Account(_) => Err(refused(keyserver::RefusedReason::Unknown)),
-                    };
-                };
-                Ok(Reply::Found(Found {
-                    account: *account,
-                    links: keys.links.clone(),
-                    handle_name: keys.handle.clone(),
-                    proven: keys.handle.as_ref().map(|name| self.log.says(name, &keys.links)),
-                }))
-            }
-            Call::GetHistory { handle_name, .. } => {
-                down(self.keyserver_down)?;
-                let owner = self.accounts.values().find(|keys| keys.handle.as_ref() == Some(&handle_name));
-                let keys = owner.ok_or_else(|| refused(keyserver::RefusedReason::Unknown))?;
-                self.log.says(&handle_name, &keys.links);
-                Ok(Reply::History(self.log.history(&handle_name)))
-            }
-            Call::Fetch { account, devices, .. } => {
-                down(self.keyserver_down)?;
-                let twist = self.twist;
-                let keys = self.accounts.get_mut(&account).unwrap();
-                let held = &mut keys.publish;
-                let one_time = (!held.one_time.is_empty()).then(|| held.one_time.remove(0));
-                let kyber = match held.one_time_kyber.is_empty() {
-                    true => held.last_resort_kyber.clone(),
-                    false => Some(held.one_time_kyber.remove(0)),
-                };
-                let mut bundle = Bundle {
-                    device: devices[0],
-                    signed_prekey: held.signed_prekey.clone().unwrap(),
-                    kyber: kyber.unwrap(),
-                    one_time,
-                };
-                if let Some(twist) = twist {
-                    twist(&mut bundle);
-                }
-                Ok(Reply::Bundles(vec![bundle]))
-            }
-        }
-    }
-
-    fn deposit(&mut self, deposit: Deposit) -> Result<Reply, CallFailed> {
-        self.seen.push(deposit.envelope.clone());
-        let held = self.mailboxes.entry(deposit.mailbox).or_default();
-        if !held.tokens.contains(&deposit.token.hash()) {
-            return Err(CallFailed::Relay(relay::Refused {
-                reason: relay::RefusedReason::NoSuchDoor,
-                detail: String::new(),
-                retry_after_ms: 0,
-            }));
-        }
-        if !held.deposits.contains(&deposit.id) {
-            held.deposits.push(deposit.id);
-            self.inject(deposit.mailbox, deposit.envelope);
-        }
-        Ok(Reply::Stored)
-    }
 }
 
 impl Person {
+    fn of(name: &'static str, engine: Engine, path: PathBuf) -> Self {
+        let (calls, events, words) = (VecDeque::new(), Vec::new(), String::new());
+        Self { name, engine: Some(engine), calls, events, wake: None, words, identity: None, path }
+    }
+
+    pub fn device(&self) -> DeviceId {
+        self.engine().credentials().device
+    }
+
+    /// Numbers of the devices that it knows of its account.
+    pub fn devices(&self) -> Vec<u8> {
+        self.engine().devices().iter().map(|device| device.id.get()).collect()
+    }
+
+    pub fn membership(&self) -> Membership {
+        self.engine().profile().unwrap().membership
+    }
+
     pub fn engine(&self) -> &Engine {
         self.engine.as_ref().unwrap()
     }
@@ -402,16 +328,4 @@ impl Person {
 
 fn store(path: &std::path::Path) -> Store {
     Store::open(path, &DatabaseKey::new([9; 32])).unwrap()
-}
-
-fn stock(publish: &Publish) -> Stock {
-    Stock {
-        one_time: publish.one_time.len() as u32,
-        one_time_kyber: publish.one_time_kyber.len() as u32,
-        signed_prekey_id: publish.signed_prekey.as_ref().map(|key| key.id),
-    }
-}
-
-fn refused(reason: keyserver::RefusedReason) -> CallFailed {
-    CallFailed::Keyserver(keyserver::Refused { reason, detail: String::new(), retry_after_ms: 0 })
 }

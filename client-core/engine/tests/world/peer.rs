@@ -142,6 +142,7 @@ impl Peer {
             relay: server(4431).to_string(),
             mailbox: MailboxId(world.rng.random()),
             request_token: Token::from_slice(&[3; 32]).unwrap(),
+            name: String::new(),
         }
     }
 
@@ -177,7 +178,7 @@ impl Peer {
             }),
             ..Publish::default()
         };
-        world.accounts.insert(self.account(), Keys { links: self.links.clone(), handle: None, publish });
+        world.accounts.insert(self.account(), Keys { links: self.links.clone(), publish, ..Keys::default() });
         for device in &self.links.last().unwrap().link().devices {
             world.mailboxes.entry(device.mailbox).or_default().tokens.push(device.request_token.hash());
         }

@@ -18,8 +18,9 @@ use hushwire_proto::{
     relay::{Delivery, TokenClass},
 };
 use rocksdb::{
-    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, CompactionDecision, DB, DBCompressionType,
-    DBPinnableSlice, DBRawIterator, DBRecoveryMode, LogLevel, Options, ReadOptions, Snapshot, WriteBatch, WriteOptions,
+    BlockBasedIndexType, BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, CompactionDecision, DB,
+    DBCompressionType, DBPinnableSlice, DBRawIterator, DBRecoveryMode, LogLevel, Options, ReadOptions, Snapshot,
+    WriteBatch, WriteOptions,
 };
 
 use super::{
@@ -48,6 +49,9 @@ const OPEN_FILES_MAX: i32 = 512;
 
 /// Bits of the Bloom filters: a hundredth of the lookups of what is not there touch the disk.
 const BLOOM_BITS: f64 = 10.0;
+
+/// What is read of a filter or an index at once.
+const FILTER_PART_BYTES: usize = 4 * 1024;
 
 /// The Bloom filter of rows not yet written out, as a part of the memory that they have: some ten bits for each.
 const UNWRITTEN_BLOOM: f64 = 0.02;
@@ -126,11 +130,11 @@ impl Family {
             }
             Self::Mailboxes | Self::Tokens => {
                 options.set_write_buffer_size(8 * MIB);
-                table.set_bloom_filter(BLOOM_BITS, false);
+                filter(&mut table);
             }
             Self::Deposits => {
                 options.set_write_buffer_size(8 * MIB);
-                table.set_bloom_filter(BLOOM_BITS, false);
+                filter(&mut table);
                 // Each deposit asks whether its id is known, and nearly none is.
                 options.set_memtable_whole_key_filtering(true);
                 options.set_memtable_prefix_bloom_ratio(UNWRITTEN_BLOOM);
@@ -148,6 +152,16 @@ impl Family {
         options.set_block_based_table_factory(&table);
         options
     }
+}
+
+/// Lookups of what is not there rarely touch rows. In parts, because the filters of millions of rows do not fit into the
+/// memory that there is: a lookup then reads one page of a filter and not all of it.
+fn filter(table: &mut BlockBasedOptions) {
+    table.set_bloom_filter(BLOOM_BITS, false);
+    table.set_index_type(BlockBasedIndexType::TwoLevelIndexSearch);
+    table.set_partition_filters(true);
+    table.set_metadata_block_size(FILTER_PART_BYTES);
+    table.set_pin_top_level_index_and_filter(true);
 }
 
 /// The database with its families.
