@@ -8,7 +8,7 @@ use std::{path::PathBuf, time::Duration};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, builder::FalseyValueParser};
 use hushwire_client::address::ServerAddress;
 
-use value::{account_name, duration, keyserver, relay};
+use value::{account_name, auditor, duration, keyserver, relay};
 
 const FIRST_STEPS: &str = "\
 First steps:
@@ -105,6 +105,14 @@ pub(crate) enum Command {
     #[command(after_help = "Example:\n  hush verify bob\n  hush verify bob --confirm\n\n\
         Read the number to each other on the phone, or compare the QR codes. If they are equal, nobody is in between.")]
     Verify(Verify),
+    /// Choose auditors that watch keyservers for you, and see what they say
+    #[command(
+        subcommand,
+        after_help = "Example:\n  hush auditor add hush://FINGERPRINT@audit.example.org\n\n\
+        An auditor checks that a keyserver changes nothing of what it said, and that it says the same to everybody. \
+        Choose one that somebody else runs than your keyserver."
+    )]
+    Auditor(Auditor),
     /// Show messages that have not left yet, and why
     #[command(after_help = "Example:\n  hush outbox")]
     Outbox,
@@ -286,6 +294,29 @@ pub(crate) struct Verify {
     /// No QR code
     #[arg(long)]
     pub(crate) no_qr: bool,
+}
+
+/// `hush auditor …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum Auditor {
+    /// Compare with an auditor from now on
+    #[command(after_help = "Example:\n  hush auditor add hush://FINGERPRINT@audit.example.org\n\n\
+        Its operator gives you the address, which `hushwire-auditor address` prints.")]
+    Add {
+        /// `hush://FINGERPRINT@HOST[:PORT]`
+        #[arg(value_name = "ADDRESS", value_parser = auditor)]
+        auditor: ServerAddress,
+    },
+    /// List them, with what came of asking them
+    #[command(after_help = "Example:\n  hush auditor list")]
+    List,
+    /// Ask one no longer
+    #[command(after_help = "Example:\n  hush auditor remove hush://FINGERPRINT@audit.example.org")]
+    Remove {
+        /// As `hush auditor list` shows it
+        #[arg(value_name = "ADDRESS", value_parser = auditor)]
+        auditor: ServerAddress,
+    },
 }
 
 /// `hush passphrase`

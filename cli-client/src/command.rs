@@ -1,5 +1,6 @@
 //! One file per command. Each gets what was typed and the [`App`], and shows what came of it.
 
+mod auditor;
 mod chat;
 mod contact;
 mod doctor;
@@ -34,6 +35,7 @@ pub(crate) async fn run(app: &App, command: Command) -> Result<(), Failure> {
         Command::History(args) => history::run(app, &args).await,
         Command::Chat(args) => chat::run(app, &args).await,
         Command::Verify(args) => verify::run(app, &args).await,
+        Command::Auditor(args) => auditor::run(app, args).await,
         Command::Outbox => outbox::run(app).await,
         Command::Doctor => doctor::run(app).await,
         Command::Whoami => whoami::run(app).await,

@@ -13,6 +13,7 @@
 //! | [`keyserver`] | requests and answers of a keyserver | `proto/spec/keyserver.md` |
 //! | [`account`] | device lists, their chain, account ids | `proto/spec/keyserver.md` §3 |
 //! | [`log`] | signed roots of a keyserver's log | `proto/spec/keyserver.md` §7 |
+//! | [`witness`] | what an auditor signs | `proto/spec/keyserver.md` §7.8 |
 //! | [`envelope`] | size classes | `proto/spec/envelope.md` |
 //! | [`auth`] | sign-in bound to the TLS session | `proto/spec/relay.md` §3 |
 //! | [`address`] | `hush://<fingerprint>@host:port`, handles | `proto/spec/relay.md` §2 |
@@ -31,6 +32,7 @@ pub mod net;
 mod parse;
 pub mod relay;
 pub mod signing;
+pub mod witness;
 
 mod wire {
     //! Types that `prost` makes out of `proto/wire/*.proto`. Nothing outside this crate sees them.

@@ -23,6 +23,8 @@ pub enum Label {
     Register,
     /// Signature over the root of a keyserver's log at an epoch.
     LogRoot,
+    /// Signature of an auditor over a root that it has checked.
+    LogWitness,
     /// Hash of a keyserver's private key: the key of places in its log.
     LogPlaces,
     /// Hash of a message, which the next one of the same sender names.
@@ -37,7 +39,7 @@ pub enum Label {
 
 impl Label {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Link,
         Self::LinkSignature,
         Self::DeviceIdentity,
@@ -46,6 +48,7 @@ impl Label {
         Self::SignIn,
         Self::Register,
         Self::LogRoot,
+        Self::LogWitness,
         Self::LogPlaces,
         Self::MessageChain,
         Self::ContactLink,
@@ -65,6 +68,7 @@ impl Label {
             Self::SignIn => "hushwire/1 keyserver sign-in",
             Self::Register => "hushwire/1 register",
             Self::LogRoot => "hushwire/1 log root",
+            Self::LogWitness => "hushwire/1 log witness",
             Self::LogPlaces => "hushwire/1 log places",
             Self::MessageChain => "hushwire/1 message chain",
             Self::ContactLink => "hushwire/1 contact link",

@@ -1,7 +1,7 @@
 //! Each thing shown, as lines for people. Whatever others could have written goes through `text::clean`.
 
 use hushwire_client::ids::UnixMillis;
-use hushwire_client::{Contact, Finding, LocalId, Message, Profile, Standing, State, Verdict, Waiting};
+use hushwire_client::{Auditor, Contact, Finding, LocalId, Message, Profile, Standing, State, Verdict, Waiting};
 use jiff::{Timestamp, tz::TimeZone};
 
 use super::item::Named;
@@ -45,12 +45,12 @@ pub(crate) fn lines(item: &Item<'_>, paint: Paint, columns: Option<usize>) -> Ve
                 format!("something arrived that could not be opened ({}); it was thrown away", clean_line(reason));
             notice(&text, columns, |line| paint.dim(line))
         }
-        Item::KeyserverLies { keyserver, what } => {
+        Item::KeyserverLies { keyserver, lie } => {
             let text = format!(
-                "the keyserver {} cannot be trusted now: {}; nothing it said was taken. Ask its operator, and compare \
-                 safety numbers with whom you write to",
+                "the keyserver {} cannot be trusted now: {}. What does not hold was not taken. Ask its operator, and \
+                 compare safety numbers with whom you write to",
                 clean_line(keyserver),
-                clean_line(what)
+                clean_line(&lie.to_string())
             );
             notice(&text, columns, |line| paint.red(line))
         }
@@ -69,12 +69,34 @@ pub(crate) fn lines(item: &Item<'_>, paint: Paint, columns: Option<usize>) -> Ve
         }
         Item::Waiting(waiting) => waiting_lines(waiting, paint),
         Item::SafetyNumber { contact, digits } => safety_lines(contact, digits, paint),
+        Item::Auditor(auditor) => auditor_lines(auditor, paint),
         Item::Finding(finding) => finding_lines(finding, paint, columns),
     }
 }
 
 fn field(name: &str, value: &str, paint: Paint) -> String {
     format!("{} {value}", paint.dim(&format!("{name:<10}")))
+}
+
+fn auditor_lines(auditor: &Auditor, paint: Paint) -> Vec<String> {
+    let mut lines = vec![paint.bold(&auditor.address.to_string())];
+    if auditor.keyservers.is_empty() {
+        lines.push(format!("  {}", paint.dim("not asked yet")));
+    }
+    for said in &auditor.keyservers {
+        let keyserver = clean_line(&said.keyserver.to_string());
+        let agreed = match said.agreed {
+            Some((at, epoch)) => format!("has seen the same log as we, to epoch {epoch}, at {}", moment(at)),
+            None => "has not been compared with what we see".to_owned(),
+        };
+        let line = format!("  {keyserver}  {agreed}");
+        lines.push(if said.trouble.is_none() { paint.green(&line) } else { line });
+        if let Some(trouble) = &said.trouble {
+            let text = format!("    the last time, at {}: {}", moment(said.asked_at), clean_line(trouble));
+            lines.push(paint.yellow(&text));
+        }
+    }
+    lines
 }
 
 fn profile_lines(profile: &Profile, paint: Paint) -> Vec<String> {

@@ -1,7 +1,7 @@
 //! The things that are shown.
 
 use hushwire_client::ids::UnixMillis;
-use hushwire_client::{Contact, ContactId, Finding, LocalId, Message, Profile, State, Waiting};
+use hushwire_client::{Auditor, Contact, ContactId, Finding, Lie, LocalId, Message, Profile, State, Waiting};
 
 /// One thing for stdout.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ pub(crate) enum Item<'a> {
     /// An envelope was thrown away.
     Undecryptable { reason: &'a str },
     /// A keyserver's log contradicts itself or us.
-    KeyserverLies { keyserver: &'a str, what: &'a str },
+    KeyserverLies { keyserver: &'a str, lie: &'a Lie },
     /// A contact's device list is held back.
     IdentityChanged { contact: &'a Named },
     /// A try to send failed.
@@ -36,6 +36,8 @@ pub(crate) enum Item<'a> {
     Waiting(&'a Waiting),
     /// The safety number with a contact.
     SafetyNumber { contact: &'a Contact, digits: &'a str },
+    /// An auditor, and what came of asking it.
+    Auditor(&'a Auditor),
     /// One finding of `hush doctor`.
     Finding(&'a Finding),
 }

@@ -12,7 +12,7 @@ use crate::lookup::Wanted;
 use crate::store::me::{self, Flag};
 use crate::store::{StoreError, contacts, messages, receipts};
 use crate::types::{Contact, ContactId, LocalId, Standing};
-use crate::{log, receipts as due_receipts, send};
+use crate::{auditors, log, receipts as due_receipts, send};
 
 /// The longest name of a contact, in characters.
 const NAME_CHARS_MAX: usize = 64;
@@ -34,6 +34,8 @@ pub(crate) fn command<R: CryptoRng>(cx: &mut Cx<'_, R>, command: Command) -> Res
         }
         Command::Rename(contact, name) => rename(cx, contact, &name)?,
         Command::SetHandleName(name) => set_handle_name(cx, name.as_deref())?,
+        Command::AddAuditor(address) => auditors::add(cx, &address)?,
+        Command::RemoveAuditor(address) => auditors::remove(cx, &address)?,
     };
     cx.out.insert(0, Output::Answer(answer));
     Ok(())

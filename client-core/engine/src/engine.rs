@@ -1,8 +1,9 @@
 //! The one door: an input, one transaction, then outputs. What is outstanding after any input is found by looking at
 //! the database, never kept in a queue of its own, so a crash at any moment forgets nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use hushwire_proto::address::{Fingerprint, ServerAddress};
 use hushwire_proto::ids::{DepositId, MailboxId, Seq, Token, TokenHash, UnixMillis};
 use rand_core::CryptoRng;
 use rusqlite::Connection;
@@ -14,7 +15,7 @@ use crate::outbox::Backoff;
 use crate::store::me::{self, Flag};
 use crate::store::{Store, StoreError};
 use crate::types::{ContactId, Event, Profile};
-use crate::{contacts, log, lookup, outbox, prekeys, receipts, receive, send};
+use crate::{auditors, contacts, log, lookup, outbox, prekeys, receipts, receive, send};
 
 /// The messenger of one device.
 ///
@@ -195,6 +196,8 @@ pub(crate) struct Flight {
     pub(crate) chores: BTreeMap<Chore, Backoff>,
     /// Whether the log was asked what it says of us since the program began.
     pub(crate) log_watched: bool,
+    /// Auditors that were asked since the program began, each about a keyserver.
+    pub(crate) compared: BTreeSet<(ServerAddress, Fingerprint)>,
     /// Whether the keyserver was asked for the stock since the program began.
     pub(crate) stock_asked: bool,
 }
@@ -219,6 +222,8 @@ pub(crate) enum Pending {
     Refresh(ContactId, log::Known),
     /// What the log says of us.
     Watch(log::Known),
+    /// What an auditor has seen of a keyserver's log, beside what we know of it.
+    Report(auditors::Asked),
     Fetch(ContactId),
     Grant(Vec<TokenHash>),
     Revoke(Vec<TokenHash>),
@@ -238,6 +243,7 @@ fn replied<R: CryptoRng>(
         Pending::GetStock => prekeys::stock(cx, reply),
         Pending::AddContact(wanted, known) => lookup::found(cx, *wanted, &known, reply),
         Pending::Watch(known) => log::watched(cx, &known, reply),
+        Pending::Report(asked) => auditors::answered(cx, &asked, reply),
         Pending::Refresh(contact, known) => lookup::refreshed(cx, contact, &known, reply),
         Pending::Fetch(contact) => send::fetched(cx, contact, reply),
         Pending::Grant(hashes) => prekeys::granted(cx, &hashes, reply),
@@ -251,7 +257,13 @@ fn replied<R: CryptoRng>(
 /// Calls whatever the database says is to be done and is not under way, and asks to be woken for the rest.
 fn outstanding<R: CryptoRng>(cx: &mut Cx<'_, R>) -> Result<(), StoreError> {
     let mut wake = prekeys::outstanding(cx)?;
-    for next in [log::outstanding(cx)?, receipts::outstanding(cx)?, send::outstanding(cx)?, outbox::outstanding(cx)?] {
+    for next in [
+        log::outstanding(cx)?,
+        auditors::outstanding(cx)?,
+        receipts::outstanding(cx)?,
+        send::outstanding(cx)?,
+        outbox::outstanding(cx)?,
+    ] {
         wake = wake.into_iter().chain(next).min();
     }
     if let Some(at) = wake {

@@ -9,11 +9,12 @@
 //! | what goes in and out | [`input`](Input), [`types`](Event) |
 //! | how a text gets out | `send`, `outbox` |
 //! | what happens to an envelope that comes | `receive`, `seal`, `content`, `keep` |
-//! | what is believed of a keyserver's answers | `lookup`, `log`, `send` |
+//! | what is believed of a keyserver's answers, and compared with auditors | `lookup`, `log`, `auditors`, `send` |
 //! | who may send what | `content::allowed` |
 //! | what lies in the database | `store/schema` |
 
 mod account;
+mod auditors;
 mod contact_link;
 mod contacts;
 mod content;
@@ -21,6 +22,7 @@ mod engine;
 mod history;
 mod input;
 mod keep;
+mod lie;
 mod log;
 mod lookup;
 mod outbox;
@@ -33,9 +35,12 @@ mod store;
 mod types;
 
 pub use account::{Credentials, RecoveryKey, Setup};
+pub use auditors::{Agreed, Auditor};
 pub use contact_link::{BadContactLink, ContactLink};
 pub use engine::Engine;
 pub use history::Page;
+pub use hushwire_log::{Alarm, BadProof, REPORT_BYTES_MAX};
 pub use input::{Answer, Call, CallFailed, CallId, Command, CommandError, Input, NewContact, Output, Reply};
+pub use lie::Lie;
 pub use store::{DatabaseKey, Store, StoreError};
 pub use types::{Contact, ContactId, Event, LocalId, Message, Profile, SafetyNumber, Standing, State, Waiting};

@@ -1,5 +1,6 @@
 //! What an app sees of the engine: contacts, messages, states, events. Values only.
 
+use crate::lie::Lie;
 use hushwire_proto::address::{Handle, ServerAddress};
 use hushwire_proto::ids::{AccountId, DeviceId, MessageId, UnixMillis};
 
@@ -182,8 +183,8 @@ pub enum Event {
     KeyserverLies {
         /// Its address.
         keyserver: String,
-        /// What it did, as a sentence.
-        what: String,
+        /// What it did.
+        lie: Lie,
     },
     /// A contact's device list changed in a way that does not follow from the one we knew: held back.
     IdentityChanged {

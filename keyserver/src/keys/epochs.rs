@@ -7,11 +7,13 @@
 //! Spec: keyserver §7.2.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use hushwire_proto::ids::UnixMillis;
 use hushwire_proto::log::{Entry, SignedRoot};
 use rocksdb::DB;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::rows::Family;
 use super::view::View;
@@ -19,13 +21,24 @@ use super::{Damaged, Keys, KeysError, OpenError, handle_owner, stored_account};
 use crate::limits::{EPOCH_ENTRIES_MAX, EPOCH_EVERY};
 use crate::log::{Log, NextEpoch, newest_key, root_key, step_key, waiting_key, waiting_name};
 
+/// How often it is looked at whether the newest root is to be signed anew. By the monotonic clock; when it is due is by the
+/// clock on the wall, so that a machine that slept is not late by more than this.
+const ROOT_LOOKED_AT_EVERY: Duration = Duration::from_secs(60);
+
 /// Makes the first epoch, or finds the newest; its number. A database from before there was a log gets all its handles
 /// in the next.
 pub(super) fn begin(db: &DB, log: &Log) -> Result<u64, OpenError> {
     let failed = |error: KeysError| OpenError::Log(error.to_string());
     let mut view = View::new(db);
     if let Some(root) = newest(&view).map_err(failed)? {
-        return if log.made(&root) { Ok(root.epoch) } else { Err(OpenError::OtherKey) };
+        if !log.made(&root) {
+            return Err(OpenError::OtherKey);
+        }
+        if let Some(again) = log.again(&root) {
+            put_root(&mut view, &again); // before anybody is shown how old it is
+            view.commit().map_err(failed)?;
+        }
+        return Ok(root.epoch);
     }
     let first = log.first().map_err(|error| OpenError::Log(error.to_string()))?;
     for name in view.keys(Family::Handles, b"", usize::MAX).map_err(failed)? {
@@ -44,12 +57,32 @@ impl Keys {
     pub(crate) async fn make_epochs(self: Arc<Self>) {
         let mut not_before = Instant::now();
         loop {
-            self.changed.notified().await;
-            sleep_until(not_before).await;
-            not_before = Instant::now() + EPOCH_EVERY;
-            if let Err(error) = self.clone().make_epoch().await {
+            let done = match timeout(ROOT_LOOKED_AT_EVERY, self.changed.notified()).await {
+                Ok(()) => {
+                    sleep_until(not_before).await;
+                    not_before = Instant::now() + EPOCH_EVERY;
+                    self.clone().make_epoch().await
+                }
+                Err(_) => self.sign_again().await,
+            };
+            if let Err(error) = done {
                 tracing::error!(%error, "no epoch can be made");
                 return self.fail();
+            }
+        }
+    }
+
+    /// Says of the newest root that it is the newest still.
+    async fn sign_again(&self) -> Result<(), KeysError> {
+        match newest(&View::new(&self.db))?.and_then(|root| self.log.again(&root)) {
+            None => Ok(()),
+            Some(again) => {
+                self.writer()?
+                    .write(move |view| {
+                        put_root(view, &again);
+                        Ok(())
+                    })
+                    .await
             }
         }
     }
@@ -57,10 +90,14 @@ impl Keys {
     async fn make_epoch(self: Arc<Self>) -> Result<(), KeysError> {
         let keys = self.clone();
         let next = tokio::task::spawn_blocking(move || {
-            let entries = waiting(&View::new(&keys.db))?;
+            let view = View::new(&keys.db);
+            let (entries, before) = (waiting(&view)?, newest(&view)?);
             match entries.is_empty() {
                 true => Ok::<_, KeysError>(None),
-                false => Ok(Some((keys.log.next(entries.clone())?, entries))),
+                false => {
+                    let after = before.map_or_else(UnixMillis::default, |before| before.at);
+                    Ok(Some((keys.log.next(entries.clone(), after)?, entries)))
+                }
             }
         });
         let Some((next, entries)) = next.await.map_err(|_| KeysError::Stopped)?? else { return Ok(()) };
@@ -140,9 +177,13 @@ fn put(view: &mut View<'_>, next: NextEpoch) -> Result<(), KeysError> {
     for (key, row) in next.rows {
         view.put(Family::Log, key, row);
     }
-    view.put(Family::Log, root_key(epoch), next.root.encode().to_vec());
+    put_root(view, &next.root);
     view.put(Family::Log, newest_key(), epoch.to_be_bytes().to_vec());
     Ok(())
+}
+
+fn put_root(view: &mut View<'_>, root: &SignedRoot) {
+    view.put(Family::Log, root_key(root.epoch), root.encode().to_vec());
 }
 
 fn newest(view: &View<'_>) -> Result<Option<SignedRoot>, KeysError> {

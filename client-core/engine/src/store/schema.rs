@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use super::StoreError;
 
 /// Each step brings the schema from the version of its place to the next. Steps are only ever added.
-const STEPS: [&str; 2] = [V1, V2];
+const STEPS: [&str; 3] = [V1, V2, V3];
 
 const V1: &str = "
 CREATE TABLE me (
@@ -159,6 +159,25 @@ CREATE TABLE roots (
 ) WITHOUT ROWID;
 
 ALTER TABLE me ADD COLUMN watched_at INTEGER NOT NULL DEFAULT 0; -- when the log was last asked what it says of us
+";
+
+const V3: &str = "
+-- Auditors of keyservers' logs that a person chose.
+CREATE TABLE auditors (
+    address TEXT PRIMARY KEY
+) WITHOUT ROWID;
+
+-- What came of asking an auditor about a keyserver.
+CREATE TABLE comparisons (
+    auditor TEXT NOT NULL REFERENCES auditors (address) ON DELETE CASCADE,
+    keyserver BLOB NOT NULL,                   -- fingerprint
+    asked_at INTEGER NOT NULL,
+    agreed_at INTEGER,                         -- when both last had the same root
+    agreed_epoch INTEGER,
+    behind_since INTEGER,                      -- since when it has not had what we know
+    trouble TEXT,                              -- why nothing was compared the last time
+    PRIMARY KEY (auditor, keyserver)
+) WITHOUT ROWID;
 ";
 
 pub(super) fn upgrade(db: &Connection) -> Result<(), StoreError> {
