@@ -50,9 +50,9 @@ pub use diagnose::{Finding, Verdict};
 pub use error::Error;
 pub use events::{EventStream, Lagged};
 pub use hushwire_engine::{
-    Agreed, Alarm, Answer, Auditor, BadContactLink, BadProof, Command, CommandError, Contact, ContactId, ContactLink,
-    Engine, Event, Lie, LocalId, Message, NewContact, Page, Profile, SafetyNumber, Setup, Standing, State, StoreError,
-    Waiting,
+    Agreed, Alarm, Answer, Auditor, BadContactLink, BadProof, BadRoot, Command, CommandError, Contact, ContactId,
+    ContactLink, Engine, Event, Lie, LocalId, Message, NewContact, Page, Profile, SafetyNumber, Setup, Standing, State,
+    StoreError, Waiting,
 };
 pub use hushwire_proto::{address, ids, limits};
 pub use vault::{Protection, ProtectionKind, Unlock};

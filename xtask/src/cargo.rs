@@ -69,7 +69,8 @@ pub(crate) fn command(subcommand: &str) -> Command {
 static CLAIMED: Once = Once::new();
 
 /// The packages of the workspace: all of ours, and nothing that takes long to build.
-const OURS: [&str; 13] = [
+const OURS: [&str; 14] = [
+    "hushwire-auditor",
     "hushwire-proto",
     "hushwire-crypto",
     "hushwire-engine",

@@ -293,8 +293,8 @@ fn local(at: UnixMillis, format: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use hushwire_client::ContactId;
     use hushwire_client::ids::MessageId;
+    use hushwire_client::{Alarm, BadProof, BadRoot, ContactId, Lie};
 
     use super::*;
 
@@ -324,6 +324,46 @@ mod tests {
     fn a_message_of_ours_says_how_far_it_is() {
         let lines = lines(&Item::Message(&message("hello", true)), Paint::new(false), Some(80));
         assert!(lines.first().is_some_and(|line| line.ends_with("  you: hello  ✓sent")), "{lines:?}");
+    }
+
+    #[test]
+    fn each_thing_that_a_keyserver_may_not_do_has_its_sentence() {
+        let auditor = || "hush://audit.example.org:4433".to_owned();
+        let sentences = [
+            (
+                Lie::Root(Alarm::Unsigned(BadRoot::Signature)),
+                "unsigned_root",
+                "the signature over the root of the log is wrong",
+            ),
+            (Lie::Root(Alarm::SetBack { seen: 9, told: 4 }), "set_back", "at epoch 9 and is now said to be at 4"),
+            (Lie::Root(Alarm::TwoRoots { epoch: 9 }), "two_roots", "signed two different logs for epoch 9"),
+            (Lie::Root(Alarm::OtherLog), "other_log", "began another log"),
+            (Lie::Root(Alarm::HeldBack { epoch: 9 }), "held_back", "when epoch 9 of it was there already"),
+            (Lie::Root(Alarm::Stale { hours: 30 }), "stale_root", "is 30 hours old"),
+            (Lie::Root(Alarm::Ahead { hours: 30 }), "future_root", "dated 30 hours ahead"),
+            (Lie::SplitView { auditor: auditor(), epoch: 9 }, "split_view", "different things to different people"),
+            (
+                Lie::Unwitnessed { auditor: auditor(), hours: 30 },
+                "unwitnessed",
+                "has not confirmed its log for 30 hours",
+            ),
+            (Lie::NoProof, "no_proof", "without the proof that its log says so"),
+            (Lie::BadProof(BadProof::Encoding), "bad_proof", "its proof does not hold"),
+            (Lie::NotItsLog, "not_its_log", "its log says something else of this handle"),
+            (Lie::OurHandleMissing, "our_handle_missing", "its log does not have our handle"),
+            (Lie::OurListReplaced, "our_list_replaced", "is not our device list: somebody changed it"),
+            (Lie::OurListForged, "our_list_forged", "that no device of ours has signed"),
+        ];
+        for (lie, kind, sentence) in sentences {
+            let item = Item::KeyserverLies { keyserver: "hush://keys.example.org:4432", lie: &lie };
+            let [line] = lines(&item, Paint::new(false), None).try_into().unwrap();
+            assert!(
+                line.starts_with("-- the keyserver hush://keys.example.org:4432 cannot be trusted now: "),
+                "{line}"
+            );
+            assert!(line.contains(sentence) && line.ends_with("safety numbers with whom you write to"), "{line}");
+            assert_eq!(lie.kind(), kind);
+        }
     }
 
     #[test]

@@ -40,6 +40,7 @@ pub use contact_link::{BadContactLink, ContactLink};
 pub use engine::Engine;
 pub use history::Page;
 pub use hushwire_log::{Alarm, BadProof, REPORT_BYTES_MAX};
+pub use hushwire_proto::log::BadRoot;
 pub use input::{Answer, Call, CallFailed, CallId, Command, CommandError, Input, NewContact, Output, Reply};
 pub use lie::Lie;
 pub use store::{DatabaseKey, Store, StoreError};

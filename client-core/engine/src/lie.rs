@@ -34,7 +34,7 @@ pub enum Lie {
     #[error("it names somebody without the proof that its log says so")]
     NoProof,
     /// What it shows proves nothing.
-    #[error("{0}")]
+    #[error("its proof does not hold: {0}")]
     BadProof(#[from] BadProof),
     /// It answers with another account, or another device list, than its log has.
     #[error("its log says something else of this handle than it does")]
@@ -61,7 +61,7 @@ impl Lie {
             Self::Root(Alarm::OtherLog) => "other_log",
             Self::Root(Alarm::HeldBack { .. }) => "held_back",
             Self::Root(Alarm::Stale { .. }) => "stale_root",
-            Self::Root(Alarm::Ahead { .. }) => "root_of_the_future",
+            Self::Root(Alarm::Ahead { .. }) => "future_root",
             Self::SplitView { .. } => "split_view",
             Self::Unwitnessed { .. } => "unwitnessed",
             Self::NoProof => "no_proof",

@@ -196,3 +196,79 @@ fn root(view: &View<'_>, epoch: u64) -> Result<Option<SignedRoot>, KeysError> {
     let row = view.get(Family::Log, &root_key(epoch))?;
     Ok(row.map(|row| SignedRoot::parse(&row.into()).map_err(|_| Damaged("root"))).transpose()?)
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::time::SystemTime;
+
+    use ed25519_dalek::SigningKey;
+    use hushwire_proto::ids::{AccountId, LinkHash};
+    use hushwire_proto::log::fingerprint_of;
+    use zeroize::Zeroizing;
+
+    use super::*;
+    use crate::log::LogKeys;
+
+    const HOUR_MS: u64 = 3600 * 1000;
+
+    fn signing() -> SigningKey {
+        SigningKey::from_bytes(&[1; 32])
+    }
+
+    fn open(dir: &std::path::Path) -> Keys {
+        Keys::open(dir, LogKeys { signing: signing(), places: Zeroizing::new([2; 32]) }).unwrap()
+    }
+
+    fn now() -> u64 {
+        u64::try_from(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis()).unwrap()
+    }
+
+    /// The newest root, as if it had been signed then.
+    fn date(keys: &Keys, at: u64) -> SignedRoot {
+        let root = keys.root(None).unwrap().unwrap();
+        let dated = SignedRoot::sign(root.epoch, root.root, UnixMillis(at), root.vrf_key, &signing());
+        let mut view = View::new(&keys.db);
+        put_root(&mut view, &dated);
+        view.commit().unwrap();
+        dated
+    }
+
+    #[tokio::test]
+    async fn the_newest_root_is_signed_anew_after_an_hour_and_stays_the_same_root() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().to_owned();
+        let keys = tokio::task::spawn_blocking(move || open(&path)).await.unwrap();
+        let server = fingerprint_of(&signing().verifying_key().to_bytes());
+        let young = date(&keys, now() - HOUR_MS / 2);
+        keys.sign_again().await.unwrap();
+        assert_eq!(keys.root(None).unwrap(), Some(young));
+        let old = date(&keys, now() - 2 * HOUR_MS);
+        keys.sign_again().await.unwrap();
+        let again = keys.root(None).unwrap().unwrap();
+        assert!(again.at > old.at && again.verify(server).is_ok());
+        assert_eq!((again.epoch, again.root, again.vrf_key), (old.epoch, old.root, old.vrf_key));
+        // A keyserver that was down for days says so before it answers anybody.
+        let days = date(&keys, now() - 72 * HOUR_MS);
+        drop(keys);
+        let path = dir.path().to_owned();
+        let keys = tokio::task::spawn_blocking(move || open(&path)).await.unwrap();
+        assert!(keys.root(None).unwrap().unwrap().at.since(days.at) >= 72 * HOUR_MS);
+    }
+
+    #[tokio::test]
+    async fn an_epoch_is_never_signed_as_older_than_the_one_before_whatever_the_clock_says() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().to_owned();
+        let (before, next) = tokio::task::spawn_blocking(move || {
+            let keys = open(&path);
+            let before = date(&keys, now() + HOUR_MS); // and then the clock was put right
+            let entry = Entry { account: AccountId([3; 32]), head: LinkHash([4; 32]), version: 0 };
+            let next = keys.log.next(vec![("alice".to_owned(), entry)], before.at).unwrap().unwrap();
+            (before, next.root)
+        })
+        .await
+        .unwrap();
+        assert_eq!((next.epoch, next.at), (before.epoch + 1, before.at));
+    }
+}

@@ -79,7 +79,7 @@ pub fn server(port: u16) -> ServerAddress {
 impl World {
     pub fn seeded(seed: u64) -> Self {
         Self {
-            now: UnixMillis(1_700_000_000_000),
+            now: log::BEGIN,
             rng: StdRng::seed_from_u64(seed),
             mailboxes: BTreeMap::new(),
             accounts: BTreeMap::new(),
@@ -187,6 +187,7 @@ impl World {
     /// Lets a time pass.
     pub fn wait(&mut self, millis: u64) {
         self.now = self.now.plus(millis);
+        self.log.now = self.now;
     }
 
     /// Delivers what the person's mailbox holds behind what they have; whether there was anything.
@@ -216,6 +217,7 @@ impl World {
     }
 
     pub fn answer(&mut self, person: &Person, call: Call) -> Result<Reply, CallFailed> {
+        self.log.now = self.now;
         let down = |down: bool| if down { Err(CallFailed::Unreachable("no answer".into())) } else { Ok(()) };
         match call {
             Call::Grant { tokens } => {
@@ -282,6 +284,7 @@ impl World {
                     proven: keys.handle.as_ref().map(|name| self.log.says(name, &keys.links)),
                 }))
             }
+            Call::GetReport { .. } => Err(CallFailed::Unreachable("no auditor".into())),
             Call::GetHistory { handle_name, .. } => {
                 down(self.keyserver_down)?;
                 let owner = self.accounts.values().find(|keys| keys.handle.as_ref() == Some(&handle_name));
