@@ -83,7 +83,7 @@ mod tests {
         let verdict = Verdict { what: "two roots".to_owned(), at: UnixMillis(5), evidence: vec![root.clone(), root] };
         verdict.store(&path).unwrap();
         assert_eq!(Verdict::load(&path).unwrap(), Some(verdict));
-        std::fs::write(&path, "{").unwrap();
+        fs::write(&path, "{").unwrap();
         assert!(Verdict::load(&path).is_err());
     }
 }

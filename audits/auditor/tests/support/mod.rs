@@ -116,13 +116,14 @@ impl Evil {
         let script = Arc::new(Mutex::new(Script::default()));
         let service = Arc::new(Answering(script.clone()));
         let serving = serve(listener, service, ServeLimits::default(), std::future::pending::<()>());
-        let _serving = tokio::spawn(async move { drop(serving.await) });
+        let _serving = tokio::spawn(async move { _ = serving.await });
         Self { address, key: identity.signing_key().unwrap(), script, _serving }
     }
 
     /// A log of this keyserver's: one epoch with each name, after the first.
     pub fn log(&self, names: &[&str]) -> log::Log {
-        let log = log::Log { now: now(), ..log::Log::signed_with(self.key.clone()) };
+        let mut log = log::Log::signed_with(self.key.clone());
+        log.now = now();
         for name in names {
             add(&log, name);
         }
@@ -170,7 +171,7 @@ impl Service for Answering {
         out: Outbox,
     ) -> impl Future<Output = ()> + Send + 'static {
         let answer = self.answer(Request::parse(&request.payload).unwrap());
-        async move { drop(out.send(Frame { id: request.id, payload: answer.encode() }).await) }
+        async move { _ = out.send(Frame { id: request.id, payload: answer.encode() }).await }
     }
 
     fn disconnected(&self, _: &()) {}
