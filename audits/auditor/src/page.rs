@@ -52,7 +52,7 @@ pub(crate) fn page(address: &ServerAddress, report: &Report) -> String {
          checks that nothing was ever taken out or changed, and signs each root that holds. To have your client compare \
          what it is shown with what stands here:</p>\n\
          <p><code>hush auditor add {address}</code></p>\n</header>\n<main>\n{body}</main>\n\
-         <footer><p>The same for programs: <a href=\"/roots.json\">roots.json</a>. Times are UTC.</p></footer>\n\
+         <footer><p>The same for programs: <a href=\"/roots.json\">roots.json</a></p></footer>\n\
          </body>\n</html>\n",
         title = escaped(&title(report)),
         address = escaped(&address.to_string()),
@@ -84,13 +84,13 @@ fn section(out: &mut String, followed: &Followed) {
         escaped(&verdict)
     );
     if !followed.evidence.is_empty() {
-        out.push_str("<p>The keyserver has signed both of these, or one that does not follow from the other:</p>\n");
-        let rows = followed.evidence.iter().map(|root| (root, None, "evidence"));
-        table(out, "Roots that contradict each other", rows);
+        let verdicts = ["held", "does not follow"].into_iter().skip(2usize.saturating_sub(followed.evidence.len()));
+        let rows = followed.evidence.iter().zip(verdicts).map(|(root, verdict)| (root, None, verdict));
+        table(out, "What the verdict rests on", rows);
     }
     if !followed.roots.is_empty() {
-        let rows = followed.roots.iter().map(|seen| (&seen.root, Some(seen.checked_at), "follows from the one before"));
-        table(out, "Roots that were checked, newest first", rows);
+        let rows = followed.roots.iter().map(|seen| (&seen.root, Some(seen.checked_at), "holds"));
+        table(out, "Roots that were checked, newest first: each follows from the one before", rows);
     }
     if let Some(older) = followed.roots.last().and_then(|oldest| oldest.root.epoch.checked_sub(1)).filter(|e| *e > 0) {
         let keyserver = followed.keyserver;
@@ -111,7 +111,7 @@ fn table<'a>(
     let _ = write!(
         out,
         "<div class=\"scroll\">\n<table>\n<caption>{caption}</caption>\n<thead><tr><th scope=\"col\">Epoch</th>\
-         <th scope=\"col\">Root</th><th scope=\"col\">Signed by the keyserver</th><th scope=\"col\">Checked here</th>\
+         <th scope=\"col\">Root</th><th scope=\"col\">Signed (UTC)</th><th scope=\"col\">Checked (UTC)</th>\
          <th scope=\"col\">Verdict</th></tr></thead>\n<tbody>\n"
     );
     for (root, checked_at, verdict) in rows {

@@ -78,7 +78,7 @@ async fn a_browser_shows_epochs_roots_times_and_the_verdict() {
     assert!(
         page.contains("Do not trust this keyserver: the keyserver's log was at epoch 31 and is now said to be at 4")
     );
-    assert!(page.contains("Roots that contradict each other"));
+    assert!(page.contains("What the verdict rests on"));
 }
 
 fn hex(bytes: &[u8]) -> String {
