@@ -8,6 +8,9 @@ use hushwire_log::{Standing, contradict};
 use hushwire_proto::log::SignedRoot;
 use support::{Evil, auditor, epochs, get, report, stopped, until};
 
+/// What becomes of a step.
+type Twist = fn(&[u8]) -> Vec<u8>;
+
 const NAMES: [&str; 4] = ["alice", "bob", "carol", "dave"];
 
 /// An evil keyserver with a log of five epochs, and an auditor that has checked all of them.
@@ -107,7 +110,7 @@ async fn a_root_of_another_key_or_of_another_log_is_told() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_step_that_does_not_hold_is_told_whatever_bytes_it_is() {
-    let garbage: [fn(&[u8]) -> Vec<u8>; 4] = [
+    let garbage: [Twist; 4] = [
         |_| Vec::new(),
         |step| step[..step.len() / 2].to_vec(),
         |step| step.iter().enumerate().map(|(at, byte)| byte ^ u8::from(at == 40)).collect(),
