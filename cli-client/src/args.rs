@@ -11,7 +11,7 @@ use hushwire_client::Invite;
 use hushwire_client::address::ServerAddress;
 
 pub(crate) use devices::{Device, JoinArgs, Recover, Recovery, WordsFrom};
-use value::{account_name, duration, keyserver, relay};
+use value::{account_name, auditor, duration, keyserver, relay};
 
 const FIRST_STEPS: &str = "\
 First steps:
@@ -124,6 +124,14 @@ pub(crate) enum Command {
     /// Renew the recovery words
     #[command(subcommand, after_help = "Example:\n  hush recovery renew")]
     Recovery(Recovery),
+    /// Choose auditors that watch keyservers for you, and see what they say
+    #[command(
+        subcommand,
+        after_help = "Example:\n  hush auditor add hush://FINGERPRINT@audit.example.org\n\n\
+        An auditor checks that a keyserver changes nothing of what it said, and that it says the same to everybody. \
+        Choose one that somebody else runs than your keyserver."
+    )]
+    Auditor(Auditor),
     /// Show messages that have not left yet, and why
     #[command(after_help = "Example:\n  hush outbox")]
     Outbox,
@@ -314,6 +322,29 @@ pub(crate) struct Verify {
     /// No QR code
     #[arg(long)]
     pub(crate) no_qr: bool,
+}
+
+/// `hush auditor …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum Auditor {
+    /// Compare with an auditor from now on
+    #[command(after_help = "Example:\n  hush auditor add hush://FINGERPRINT@audit.example.org\n\n\
+        Its operator gives you the address, which `hushwire-auditor address` prints.")]
+    Add {
+        /// `hush://FINGERPRINT@HOST[:PORT]`
+        #[arg(value_name = "ADDRESS", value_parser = auditor)]
+        auditor: ServerAddress,
+    },
+    /// List them, with what came of asking them
+    #[command(after_help = "Example:\n  hush auditor list")]
+    List,
+    /// Ask one no longer
+    #[command(after_help = "Example:\n  hush auditor remove hush://FINGERPRINT@audit.example.org")]
+    Remove {
+        /// As `hush auditor list` shows it
+        #[arg(value_name = "ADDRESS", value_parser = auditor)]
+        auditor: ServerAddress,
+    },
 }
 
 /// `hush passphrase`

@@ -1,5 +1,6 @@
 //! One file per command. Each gets what was typed and the [`App`], and shows what came of it.
 
+mod auditor;
 mod chat;
 mod contact;
 mod device;
@@ -43,6 +44,7 @@ pub(crate) async fn run(app: &App, command: Command) -> Result<(), Failure> {
         Command::Device(args) => device::run(app, args).await,
         Command::Recover(args) => recovery::recover(app, *args).await,
         Command::Recovery(args) => recovery::run(app, args).await,
+        Command::Auditor(args) => auditor::run(app, args).await,
         Command::Outbox => outbox::run(app).await,
         Command::Doctor => doctor::run(app).await,
         Command::Whoami => whoami::run(app).await,

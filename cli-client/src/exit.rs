@@ -113,6 +113,10 @@ impl From<CommandError> for Failure {
             CommandError::Blocked => "`hush contact accept NAME` lets them write again",
             CommandError::Myself => "give this link or handle to somebody else, and add theirs",
             CommandError::AlreadyRegistered => "`hush whoami` shows the handle; --account NAME makes a second account",
+            CommandError::NoFingerprint => {
+                "its operator has the whole address, which `hushwire-auditor address` prints"
+            }
+            CommandError::TooManyAuditors(_) | CommandError::NoSuchAuditor => "`hush auditor list` shows them",
             CommandError::BadName => "give a shorter, plain name",
             CommandError::NotADevice => "`hush device list` shows the devices of the account",
             CommandError::ChangeUnderWay => "go online, for instance with `hush device list`, and try again",

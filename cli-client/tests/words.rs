@@ -92,6 +92,22 @@ fn the_recovery_words_are_shown_even_if_no_server_answers() {
 }
 
 #[test]
+fn an_auditor_is_added_listed_and_removed() {
+    let person = Person::new();
+    begun(&person, &["--protect", "key-file"]);
+    let listed = person.hush(["auditor", "list"]);
+    assert!(listed.code == 0 && listed.err.contains("hush auditor add"), "{listed:?}");
+    refused(&person.hush(["auditor", "add", "hush://audit.example.org"]), 1, &["fingerprint", "operator"]);
+    let address = format!("hush://{}@127.0.0.1:9", "a".repeat(52));
+    refused(&person.hush(["auditor", "remove", &address]), 1, &["no such auditor", "hush auditor list"]);
+    let added = person.hush(["auditor", "add", &address, "--timeout", "1"]);
+    assert!(added.code == 0 && added.out.contains(&address) && added.out.contains("not asked yet"), "{added:?}");
+    assert!(person.hush(["auditor", "list", "--json"]).out.contains(&format!("\"auditor\":\"{address}\"")));
+    assert_eq!(person.hush(["auditor", "remove", &address]).code, 0);
+    assert_eq!(person.hush(["auditor", "list"]).out, "");
+}
+
+#[test]
 fn a_wrong_passphrase_and_a_file_that_others_can_read_are_refused() {
     let person = Person::new();
     let right = begun_with_passphrase(&person);

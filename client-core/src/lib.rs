@@ -54,10 +54,10 @@ pub use diagnose::{Finding, Verdict};
 pub use error::Error;
 pub use events::{EventStream, Lagged};
 pub use hushwire_engine::{
-    Answer, BadContactLink, BadDeviceRequest, BadWords, CannotJoin, Command, CommandError, Contact, ContactId,
-    ContactLink, DeviceRequest, Engine, Event, FoundInLog, Joining, KnownAccount, ListChange, ListedDevice, LocalId,
-    LogReport, Membership, Message, NewContact, Page, Profile, RecoveryKey, SafetyNumber, Setup, Standing, State,
-    StoreError, Waiting, WhoInLog,
+    Agreed, Alarm, Answer, Auditor, BadContactLink, BadDeviceRequest, BadProof, BadRoot, BadWords, CannotJoin, Command,
+    CommandError, Contact, ContactId, ContactLink, DeviceRequest, Engine, Event, FoundInLog, Joining, KnownAccount,
+    Lie, ListChange, ListedDevice, LocalId, LogReport, Membership, Message, NewContact, Page, Profile, RecoveryKey,
+    SafetyNumber, Setup, Standing, State, StoreError, Waiting, WhoInLog,
 };
 pub use hushwire_proto::admission::{BadInvite, Invite};
 pub use hushwire_proto::keyserver::{Refused, RefusedReason};

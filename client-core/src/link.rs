@@ -6,14 +6,15 @@
 mod backoff;
 mod line;
 mod relay;
+mod report;
 mod speak;
 mod turns;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use hushwire_engine::{Call, CallFailed, Input};
-use hushwire_proto::address::ServerAddress;
+use hushwire_engine::{Call, CallFailed, CallId, Input};
+use hushwire_proto::address::{Fingerprint, ServerAddress};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 
@@ -21,7 +22,7 @@ use crate::connectivity::Connectivity;
 use crate::engine_thread::EngineThread;
 use crate::newcomer::Newcomer;
 pub(crate) use line::Outgoing;
-use line::{Around, CALLS_WAITING_MAX, Line, Purpose};
+use line::{Around, CALLS_WAITING_MAX, Line, Purpose, told};
 pub(crate) use relay::Heard;
 use relay::OwnRelay;
 pub(crate) use speak::unreachable;
@@ -66,6 +67,10 @@ impl Link {
             return Some(Input::Replied { call: outgoing.id, reply: Err(over) });
         }
         let line = match &outgoing.call {
+            Call::GetReport { auditor, keyserver, through } => {
+                self.ask(outgoing.id, auditor.clone(), *keyserver, *through);
+                return None;
+            }
             Call::Grant { .. } | Call::Revoke { .. } | Call::Acknowledge { .. } => None,
             Call::Deposit { relay, .. } => Some((Purpose::Deposits, relay.clone())),
             Call::Lookup { keyserver, .. } | Call::Fetch { keyserver, .. } | Call::GetHistory { keyserver, .. } => {
@@ -88,6 +93,19 @@ impl Link {
         }
         let reply = Err(CallFailed::Unreachable("too much waits for this server already".to_owned()));
         Some(Input::Replied { call: outgoing.id, reply })
+    }
+
+    /// Auditors are asked seldom, each over a connection of its own. The engine asks a few at once.
+    fn ask(&mut self, id: CallId, auditor: ServerAddress, about: Fingerprint, through: u64) {
+        let (replies, mut closing) = (self.around.replies.clone(), self.around.closing.clone());
+        while self.tasks.try_join_next().is_some() {}
+        self.tasks.spawn(async move {
+            let reply = tokio::select! {
+                reply = report::fetch(&auditor, about, through) => reply,
+                () = told(&mut closing) => Err(CallFailed::Unreachable("closing".to_owned())),
+            };
+            let _ = replies.send(Input::Replied { call: id, reply }).await; // the driver may have ended
+        });
     }
 
     fn call_over(

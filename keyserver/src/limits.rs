@@ -38,6 +38,9 @@ pub(crate) const DISK_RETRY: Duration = Duration::from_secs(300);
 /// How long an epoch gathers at least, after the one before. Whoever looks up what has just changed waits for it.
 pub(crate) const EPOCH_EVERY: Duration = Duration::from_secs(1);
 
+/// How often the newest root is signed anew while nothing changes. A reader takes a day without it for a lie.
+pub(crate) const ROOT_SIGNED_EVERY: Duration = Duration::from_secs(3600);
+
 /// Handles that one epoch takes. Bounds how long it is computed and the batch that it is written with.
 pub(crate) const EPOCH_ENTRIES_MAX: usize = 512;
 

@@ -10,7 +10,7 @@
 //! Spec: keyserver §7.
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use akd::append_only_zks::DEFAULT_AZKS_KEY;
 use akd::ecvrf::{VRFKeyStorage, VRFPrivateKey, VRFPublicKey, VrfError};
@@ -33,6 +33,7 @@ use zeroize::Zeroizing;
 
 use self::store::Tree;
 pub(crate) use self::store::{FAMILY, newest_key, root_key, step_key, waiting_key, waiting_name};
+use crate::limits::ROOT_SIGNED_EVERY;
 
 mod records;
 mod store;
@@ -109,11 +110,20 @@ impl Log {
 
     /// The epoch that a log begins with.
     pub(crate) fn first(&self) -> Result<NextEpoch, LogError> {
-        self.next(vec![(String::new(), FIRST)]).and_then(|next| next.ok_or_else(|| LogError("no first epoch".into())))
+        self.next(vec![(String::new(), FIRST)], UnixMillis(0))
+            .and_then(|next| next.ok_or_else(|| LogError("no first epoch".into())))
     }
 
-    /// The epoch after the newest with these entries; `None` if it says all of them already. Computes, and keeps nothing.
-    pub(crate) fn next(&self, entries: Vec<(String, Entry)>) -> Result<Option<NextEpoch>, LogError> {
+    /// The newest root signed anew if it was signed a while ago: that it is the newest still.
+    pub(crate) fn again(&self, newest: &SignedRoot) -> Option<SignedRoot> {
+        let now = now();
+        let due = now.since(newest.at) >= millis(ROOT_SIGNED_EVERY);
+        due.then(|| SignedRoot::sign(newest.epoch, newest.root, now, self.vrf_key, &self.signing))
+    }
+
+    /// The epoch after the newest with these entries, signed as of now or as of `after`, whichever is later; `None` if it
+    /// says all of them already. Computes, and keeps nothing.
+    pub(crate) fn next(&self, entries: Vec<(String, Entry)>, after: UnixMillis) -> Result<Option<NextEpoch>, LogError> {
         let tree = Tree::new(self.db.clone());
         let updates = entries.iter().map(|(name, entry)| (label(name), AkdValue(entry.to_bytes()))).collect();
         let (before, at, step) = wait(async {
@@ -128,7 +138,7 @@ impl Log {
         })?;
         let Some(step) = step else { return Ok(None) };
         let step = hushwire_log::encode_step(&step).map_err(failed)?;
-        let root = SignedRoot::sign(at.0, at.1, now(), self.vrf_key, &self.signing);
+        let root = SignedRoot::sign(at.0, at.1, now().max(after), self.vrf_key, &self.signing);
         debug_assert_eq!(before.saturating_add(1), root.epoch);
         let mut rows = tree.into_rows();
         rows.push((step_key(root.epoch), step));
@@ -202,8 +212,11 @@ fn wait<T>(future: impl Future<Output = Result<T, LogError>>) -> Result<T, LogEr
 }
 
 fn now() -> UnixMillis {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    UnixMillis(u64::try_from(now.as_millis()).unwrap_or(u64::MAX))
+    UnixMillis(millis(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()))
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn failed(error: impl std::fmt::Display) -> LogError {

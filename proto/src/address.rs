@@ -24,6 +24,9 @@ pub const RELAY_PORT: u16 = 4431;
 /// Where a keyserver listens unless its address says otherwise. UDP.
 pub const KEYSERVER_PORT: u16 = 4432;
 
+/// Where an auditor answers unless its address says otherwise. TCP.
+pub const AUDITOR_PORT: u16 = 4433;
+
 /// What every server address begins with.
 const SCHEME: &str = "hush://";
 

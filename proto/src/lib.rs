@@ -14,6 +14,7 @@
 //! | [`account`] | device lists, their chain, account ids | `proto/spec/keyserver.md` §3 |
 //! | [`admission`] | proof of work and invites | `proto/spec/keyserver.md` §3.8 |
 //! | [`log`] | signed roots of a keyserver's log | `proto/spec/keyserver.md` §7 |
+//! | [`witness`] | what an auditor signs | `proto/spec/keyserver.md` §7.8 |
 //! | [`envelope`] | size classes | `proto/spec/envelope.md` |
 //! | [`auth`] | sign-in bound to the TLS session | `proto/spec/relay.md` §3 |
 //! | [`address`] | `hush://<fingerprint>@host:port`, handles | `proto/spec/relay.md` §2 |
@@ -33,6 +34,7 @@ pub mod net;
 mod parse;
 pub mod relay;
 pub mod signing;
+pub mod witness;
 
 mod wire {
     //! Types that `prost` makes out of `proto/wire/*.proto`. Nothing outside this crate sees them.

@@ -27,6 +27,8 @@ pub enum Label {
     Invite,
     /// Signature over the root of a keyserver's log at an epoch.
     LogRoot,
+    /// Signature of an auditor over a root that it has checked.
+    LogWitness,
     /// Hash of a keyserver's private key: the key of places in its log.
     LogPlaces,
     /// Hash of a message, which the next one of the same sender names.
@@ -43,7 +45,7 @@ pub enum Label {
 
 impl Label {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Link,
         Self::LinkSignature,
         Self::DeviceIdentity,
@@ -54,6 +56,7 @@ impl Label {
         Self::RegistrationWork,
         Self::Invite,
         Self::LogRoot,
+        Self::LogWitness,
         Self::LogPlaces,
         Self::MessageChain,
         Self::ContactLink,
@@ -76,6 +79,7 @@ impl Label {
             Self::RegistrationWork => "hushwire/1 registration work",
             Self::Invite => "hushwire/1 invite",
             Self::LogRoot => "hushwire/1 log root",
+            Self::LogWitness => "hushwire/1 log witness",
             Self::LogPlaces => "hushwire/1 log places",
             Self::MessageChain => "hushwire/1 message chain",
             Self::ContactLink => "hushwire/1 contact link",

@@ -69,9 +69,11 @@ pub(crate) fn command(subcommand: &str) -> Command {
 static CLAIMED: Once = Once::new();
 
 /// The packages of the workspace: all of ours, and nothing that takes long to build.
-const OURS: [&str; 14] = [
+const OURS: [&str; 16] = [
     "hushwire-attacks",
+    "hushwire-auditor",
     "hushwire-proto",
+    "hushwire-server",
     "hushwire-crypto",
     "hushwire-engine",
     "hushwire-client",

@@ -10,6 +10,7 @@
 //! | `demo`, `up` | a relay, a keyserver, Alice and Bob |
 //! | `stack`, `person`, `program`, `workshop`, `guard` | what these two are made of |
 //! | `fuzz` | looking for bytes at which something does not hold |
+//! | `page` | the auditor's page, looked at in a browser |
 //! | `interop` | `hushwire-crypto` and the official Signal library, talking or measured |
 //! | `bench_relay` | the relay under load, beside the yardstick |
 //! | `scan` | looking for a text in files, in every form it may have |
@@ -25,6 +26,7 @@ mod demo;
 mod fuzz;
 mod guard;
 mod interop;
+mod page;
 mod person;
 mod preflight;
 mod program;
@@ -56,6 +58,9 @@ cargo xtask COMMAND
   interop [--quick] [--seed N] [--messages N]
                        fetch the official Signal library into the cache, as a program of its own, and let
                        hushwire-crypto talk to it: 20,000 messages, or 2,000 with --quick; needs node and npm
+  page [--pictures DIR]
+                       look at the auditor's page in a browser, with verdicts of every kind; needs Chromium. --pictures:
+                       keep what it looked like
   bench latency [ARGS] measure what a relay adds to the time of a message; ARGS go to the measuring program
   bench crypto [ARGS]  measure hushwire-crypto beside the official Signal library, in the same run: --rounds N, --json;
                        needs node and npm
@@ -95,6 +100,8 @@ fn run(command: &str, rest: &[String]) -> Result<(), Failure> {
         ("check", only) => check::run(only),
         ("fuzz", args) => fuzz::run(args),
         ("interop", args) => interop::run(args),
+        ("page", []) => page::run(None),
+        ("page", ["--pictures", dir]) => page::run(Some(std::path::Path::new(dir))),
         ("bench", ["latency", args @ ..]) => measure("latency", args),
         ("bench", ["keyserver", args @ ..]) => measure("keyload", args),
         ("bench", ["crypto", args @ ..]) => interop::bench(args),
@@ -105,7 +112,7 @@ fn run(command: &str, rest: &[String]) -> Result<(), Failure> {
             Ok(())
         }
         (guard::COMMAND, []) => guard::watch_over_stdin(),
-        ("demo" | "up" | "help", _) => Err(format!("that option is not known.\n\n{HELP}")),
+        ("demo" | "up" | "page" | "help", _) => Err(format!("that option is not known.\n\n{HELP}")),
         _ => Err(format!("there is no such command.\n\n{HELP}")),
     }
 }

@@ -92,6 +92,17 @@ const NODE_TOOLS: &[Tool] = &[
     Tool { name: "npm", needed_for: "fetching that library", package: "npm", is_there: || runs("npm", &["--version"]) },
 ];
 
+/// What a browser is called.
+const BROWSERS: &[&str] = &["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
+
+/// What only `cargo xtask page` needs.
+const BROWSER_TOOLS: &[Tool] = &[Tool {
+    name: "a browser (Chromium or Chrome)",
+    needed_for: "looking at the auditor's page",
+    package: "chromium",
+    is_there: || browser().is_ok(),
+}];
+
 /// Makes sure that everything is there that a build needs.
 pub(crate) fn run() -> Result<(), Failure> {
     run_for(TOOLS)
@@ -100,6 +111,17 @@ pub(crate) fn run() -> Result<(), Failure> {
 /// Makes sure that everything is there that the official library needs.
 pub(crate) fn run_for_node() -> Result<(), Failure> {
     run_for(NODE_TOOLS)
+}
+
+/// Makes sure that there is a browser: its name.
+pub(crate) fn run_for_browser() -> Result<&'static str, Failure> {
+    run_for(BROWSER_TOOLS)?;
+    browser()
+}
+
+fn browser() -> Result<&'static str, Failure> {
+    let found = BROWSERS.iter().find(|name| runs(name, &["--version"]));
+    found.copied().ok_or_else(|| "there is no browser".to_owned())
 }
 
 fn run_for(tools: &'static [Tool]) -> Result<(), Failure> {

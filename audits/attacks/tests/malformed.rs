@@ -13,6 +13,7 @@ use hushwire_attacks::grammar::{WAYS, malformed};
 use hushwire_attacks::server::{Kind, Server};
 use hushwire_proto::account::{Device, Link, Signatory, SignedLink};
 use hushwire_proto::address::{KEYSERVER_PORT, ServerAddress};
+use hushwire_proto::admission::Pass;
 use hushwire_proto::auth::{EXPORTER_LABEL, SessionBinding, prove_device, prove_mailbox, prove_registration};
 use hushwire_proto::envelope::Envelope;
 use hushwire_proto::ids::{AccountId, DepositId, DeviceId, MailboxId, Seq, Token};
@@ -117,6 +118,7 @@ fn name(answer: &relay::Answer) -> String {
 /// An account whose identity key vouches for nothing: a link of it is refused, however it is signed.
 fn link() -> SignedLink {
     let device = Device {
+        name: String::new(),
         id: DeviceId::FIRST,
         registration_id: 7,
         identity_key: [5; 33],
@@ -143,7 +145,12 @@ fn to_a_keyserver(binding: SessionBinding) -> Vec<keyserver::Request> {
     let register = prove_registration(binding, account, device, handle, &key());
     vec![
         keyserver::Request::Hello,
-        keyserver::Request::Register { link: link.clone(), handle_name: Some(handle.to_owned()), proof: register },
+        keyserver::Request::Register {
+            link: link.clone(),
+            handle_name: Some(handle.to_owned()),
+            proof: register,
+            pass: Pass::default(),
+        },
         keyserver::Request::SignIn { account, device, proof: prove_device(binding, account, device, &key()) },
         keyserver::Request::Publish(publish),
         keyserver::Request::GetStock,

@@ -133,13 +133,7 @@ impl Server {
         Self::run(&around.cores, Kind::Relay, dir, command, around.log.as_deref().unwrap_or(&dir.join(LOG)))
     }
 
-    fn run(
-        cores: &Cores,
-        kind: Kind,
-        dir: &Path,
-        mut command: Command,
-        log: &Path,
-    ) -> Result<Started, Failure> {
+    fn run(cores: &Cores, kind: Kind, dir: &Path, mut command: Command, log: &Path) -> Result<Started, Failure> {
         fs::create_dir_all(dir).map_err(said)?;
         let errors = File::options().create(true).append(true).open(log).map_err(said)?;
         let log_from = errors.metadata().map_err(said)?.len();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hushwire_client::address::{KEYSERVER_PORT, RELAY_PORT, ServerAddress};
+use hushwire_client::address::{AUDITOR_PORT, KEYSERVER_PORT, RELAY_PORT, ServerAddress};
 
 /// Longer than any account name that a person types, shorter than any file system's limit.
 const ACCOUNT_NAME_BYTES_MAX: usize = 64;
@@ -15,12 +15,16 @@ pub(super) fn keyserver(text: &str) -> Result<ServerAddress, String> {
     pinned(text, KEYSERVER_PORT)
 }
 
+pub(super) fn auditor(text: &str) -> Result<ServerAddress, String> {
+    pinned(text, AUDITOR_PORT)
+}
+
 /// A server is known by its fingerprint and by nothing else: better said now than when it is connected to.
 fn pinned(text: &str, default_port: u16) -> Result<ServerAddress, String> {
     let address = ServerAddress::parse(text, default_port).map_err(|error| error.to_string())?;
     match address.fingerprint() {
         Some(_) => Ok(address),
-        None => Err("the fingerprint is missing: hush://FINGERPRINT@HOST[:PORT]; its operator has the whole address, which `hushwire-relay address` or `hushwire-keyserver address` prints".to_owned()),
+        None => Err("the fingerprint is missing: hush://FINGERPRINT@HOST[:PORT]; its operator has the whole address, which `address` of its program prints, such as `hushwire-relay address`".to_owned()),
     }
 }
 

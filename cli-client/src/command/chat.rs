@@ -175,8 +175,8 @@ impl Talk<'_> {
                 let named = self.app.named(contact).await?;
                 self.screen.item(&Item::Gap { contact: &named, missing })
             }
-            Event::KeyserverLies { keyserver, what } => {
-                self.screen.item(&Item::KeyserverLies { keyserver: &keyserver, what: &what })
+            Event::KeyserverLies { keyserver, lie } => {
+                self.screen.item(&Item::KeyserverLies { keyserver: &keyserver, lie: &lie })
             }
             Event::IdentityChanged { contact } if contact == self.contact => {
                 let named = self.app.named(contact).await?;

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use hushwire_client::address::Handle;
 use hushwire_client::{
-    Client, Command, DataDir, Error, Event, EventStream, Profile, Refused, RefusedReason, Registering,
-    Setup, Zeroizing,
+    Client, Command, DataDir, Error, Event, EventStream, Profile, Refused, RefusedReason, Registering, Setup, Zeroizing,
 };
 use tokio::sync::watch;
 use tokio::time::Instant;

@@ -41,7 +41,7 @@ pub(super) async fn event(app: &App, event: &Event) -> Result<bool, Failure> {
         }
         Event::Expired => out.item(&Item::Expired)?,
         Event::Undecryptable { reason } => out.item(&Item::Undecryptable { reason })?,
-        Event::KeyserverLies { keyserver, what } => out.item(&Item::KeyserverLies { keyserver, what })?,
+        Event::KeyserverLies { keyserver, lie } => out.item(&Item::KeyserverLies { keyserver, lie })?,
         Event::IdentityChanged { contact } => {
             out.item(&Item::IdentityChanged { contact: &app.named(*contact).await? })?;
         }

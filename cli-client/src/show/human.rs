@@ -1,7 +1,9 @@
 //! Each thing shown, as lines for people. Whatever others could have written goes through `text::clean`.
 
 use hushwire_client::ids::UnixMillis;
-use hushwire_client::{Contact, Finding, LocalId, Membership, Message, Profile, Standing, State, Verdict, Waiting};
+use hushwire_client::{
+    Auditor, Contact, Finding, LocalId, Membership, Message, Profile, Standing, State, Verdict, Waiting,
+};
 use jiff::{Timestamp, tz::TimeZone};
 
 use super::devices;
@@ -46,12 +48,12 @@ pub(crate) fn lines(item: &Item<'_>, paint: Paint, columns: Option<usize>) -> Ve
                 format!("something arrived that could not be opened ({}); it was thrown away", clean_line(reason));
             notice(&text, columns, |line| paint.dim(line))
         }
-        Item::KeyserverLies { keyserver, what } => {
+        Item::KeyserverLies { keyserver, lie } => {
             let text = format!(
-                "the keyserver {} cannot be trusted now: {}; nothing it said was taken. Ask its operator, and compare \
-                 safety numbers with whom you write to",
+                "the keyserver {} cannot be trusted now: {}. What does not hold was not taken. Ask its operator, and \
+                 compare safety numbers with whom you write to",
                 clean_line(keyserver),
-                clean_line(what)
+                clean_line(&lie.to_string())
             );
             notice(&text, columns, |line| paint.red(line))
         }
@@ -78,12 +80,34 @@ pub(crate) fn lines(item: &Item<'_>, paint: Paint, columns: Option<usize>) -> Ve
         }
         Item::Waiting(waiting) => waiting_lines(waiting, paint),
         Item::SafetyNumber { contact, digits } => safety_lines(contact, digits, paint),
+        Item::Auditor(auditor) => auditor_lines(auditor, paint),
         Item::Finding(finding) => finding_lines(finding, paint, columns),
     }
 }
 
 pub(super) fn field(name: &str, value: &str, paint: Paint) -> String {
     format!("{} {value}", paint.dim(&format!("{name:<10}")))
+}
+
+fn auditor_lines(auditor: &Auditor, paint: Paint) -> Vec<String> {
+    let mut lines = vec![paint.bold(&auditor.address.to_string())];
+    if auditor.keyservers.is_empty() {
+        lines.push(format!("  {}", paint.dim("not asked yet")));
+    }
+    for said in &auditor.keyservers {
+        let keyserver = clean_line(&said.keyserver.to_string());
+        let agreed = match said.agreed {
+            Some((at, epoch)) => format!("has seen the same log as we, to epoch {epoch}, at {}", moment(at)),
+            None => "has not been compared with what we see".to_owned(),
+        };
+        let line = format!("  {keyserver}  {agreed}");
+        lines.push(if said.trouble.is_none() { paint.green(&line) } else { line });
+        if let Some(trouble) = &said.trouble {
+            let text = format!("    the last time, at {}: {}", moment(said.asked_at), clean_line(trouble));
+            lines.push(paint.yellow(&text));
+        }
+    }
+    lines
 }
 
 fn profile_lines(profile: &Profile, paint: Paint) -> Vec<String> {
@@ -285,8 +309,8 @@ fn local(at: UnixMillis, format: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use hushwire_client::ContactId;
     use hushwire_client::ids::MessageId;
+    use hushwire_client::{Alarm, BadProof, BadRoot, ContactId, Lie};
 
     use super::*;
 
@@ -316,6 +340,48 @@ mod tests {
     fn a_message_of_ours_says_how_far_it_is() {
         let lines = lines(&Item::Message(&message("hello", true)), Paint::new(false), Some(80));
         assert!(lines.first().is_some_and(|line| line.ends_with("  you: hello  ✓sent")), "{lines:?}");
+    }
+
+    #[test]
+    fn each_thing_that_a_keyserver_may_not_do_has_its_sentence() {
+        let auditor = || "hush://audit.example.org:4433".to_owned();
+        let sentences = [
+            (
+                Lie::Root(Alarm::Unsigned(BadRoot::Signature)),
+                "unsigned_root",
+                "the signature over the root of the log is wrong",
+            ),
+            (Lie::Root(Alarm::SetBack { seen: 9, told: 4 }), "set_back", "at epoch 9 and is now said to be at 4"),
+            (Lie::Root(Alarm::TwoRoots { epoch: 9 }), "two_roots", "signed two different logs for epoch 9"),
+            (Lie::Root(Alarm::OtherLog), "other_log", "began another log"),
+            (Lie::Root(Alarm::HeldBack { epoch: 9 }), "held_back", "when epoch 9 of it was there already"),
+            (Lie::Root(Alarm::Stale { hours: 30 }), "stale_root", "is 30 hours old"),
+            (Lie::Root(Alarm::Ahead { hours: 30 }), "future_root", "dated 30 hours ahead"),
+            (Lie::SplitView { auditor: auditor(), epoch: 9 }, "split_view", "different things to different people"),
+            (
+                Lie::Unwitnessed { auditor: auditor(), hours: 30 },
+                "unwitnessed",
+                "has not confirmed its log for 30 hours",
+            ),
+            (Lie::NoProof, "no_proof", "without the proof that its log says so"),
+            (Lie::BadProof(BadProof::Encoding), "bad_proof", "its proof does not hold"),
+            (Lie::NotItsLog, "not_its_log", "its log says something else of this handle"),
+            (Lie::OurHandleMissing, "our_handle_missing", "its log does not have our handle"),
+            (Lie::OurListReplaced, "our_list_replaced", "is not our device list: somebody changed it"),
+            (Lie::OurListForged, "our_list_forged", "that no device of ours has signed"),
+            (Lie::OurListInvalid, "our_list_invalid", "that does not verify"),
+            (Lie::OurListOlder, "our_list_older", "an older list of our devices"),
+        ];
+        for (lie, kind, sentence) in sentences {
+            let item = Item::KeyserverLies { keyserver: "hush://keys.example.org:4432", lie: &lie };
+            let [line] = lines(&item, Paint::new(false), None).try_into().unwrap();
+            assert!(
+                line.starts_with("-- the keyserver hush://keys.example.org:4432 cannot be trusted now: "),
+                "{line}"
+            );
+            assert!(line.contains(sentence) && line.ends_with("safety numbers with whom you write to"), "{line}");
+            assert_eq!(lie.kind(), kind);
+        }
     }
 
     #[test]

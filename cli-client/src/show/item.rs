@@ -2,7 +2,8 @@
 
 use hushwire_client::ids::UnixMillis;
 use hushwire_client::{
-    Contact, ContactId, Finding, ListChange, ListedDevice, LocalId, LogReport, Message, Profile, State, Waiting,
+    Auditor, Contact, ContactId, Finding, Lie, ListChange, ListedDevice, LocalId, LogReport, Message, Profile, State,
+    Waiting,
 };
 
 /// One thing for stdout.
@@ -29,7 +30,7 @@ pub(crate) enum Item<'a> {
     /// An envelope was thrown away.
     Undecryptable { reason: &'a str },
     /// A keyserver's log contradicts itself or us.
-    KeyserverLies { keyserver: &'a str, what: &'a str },
+    KeyserverLies { keyserver: &'a str, lie: &'a Lie },
     /// A contact's device list is held back.
     IdentityChanged { contact: &'a Named },
     /// A device of ours.
@@ -54,6 +55,8 @@ pub(crate) enum Item<'a> {
     Waiting(&'a Waiting),
     /// The safety number with a contact.
     SafetyNumber { contact: &'a Contact, digits: &'a str },
+    /// An auditor, and what came of asking it.
+    Auditor(&'a Auditor),
     /// One finding of `hush doctor`.
     Finding(&'a Finding),
 }

@@ -4,7 +4,7 @@
 //! the line may be looked at safely.
 
 use hushwire_client::ids::UnixMillis;
-use hushwire_client::{Contact, LogReport, Membership, Message, Profile, Standing, State, Verdict, WhoInLog};
+use hushwire_client::{Agreed, Contact, LogReport, Membership, Message, Profile, Standing, State, Verdict, WhoInLog};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
@@ -72,7 +72,13 @@ fn fields(item: &Item<'_>) -> (&'static str, Value) {
         Item::Gap { contact, missing } => ("gap", with(named(contact), json!({"missing": missing}))),
         Item::Expired => ("expired", json!({})),
         Item::Undecryptable { reason } => ("undecryptable", json!({"reason": reason})),
-        Item::KeyserverLies { keyserver, what } => ("keyserver_lies", json!({"keyserver": keyserver, "what": what})),
+        Item::KeyserverLies { keyserver, lie } => {
+            ("keyserver_lies", json!({"keyserver": keyserver, "kind": lie.kind(), "what": lie.to_string()}))
+        }
+        Item::Auditor(auditor) => {
+            let keyservers: Vec<Value> = auditor.keyservers.iter().map(agreed).collect();
+            ("auditor", json!({"auditor": auditor.address.to_string(), "keyservers": keyservers}))
+        }
         Item::IdentityChanged { contact } => ("identity_changed", named(contact)),
         Item::Device(device) => (
             "device",
@@ -116,6 +122,14 @@ fn fields(item: &Item<'_>) -> (&'static str, Value) {
             ("check", json!({"check": found.name, "verdict": verdict, "detail": found.detail, "advice": found.advice}))
         }
     }
+}
+
+fn agreed(said: &Agreed) -> Value {
+    json!({
+        "keyserver": said.keyserver.to_string(), "epoch": said.agreed.map(|(_, epoch)| epoch),
+        "agreed": said.agreed.map(|(at, _)| time(at)), "agreed_ms": said.agreed.map(|(at, _)| at.0),
+        "asked": time(said.asked_at), "asked_ms": said.asked_at.0, "trouble": said.trouble,
+    })
 }
 
 fn profile_of(profile: &Profile) -> Value {
@@ -223,7 +237,7 @@ mod tests {
 
     use hushwire_client::address::{Handle, ServerAddress};
     use hushwire_client::ids::{AccountId, DeviceId, MessageId};
-    use hushwire_client::{ContactId, Finding, ListChange, ListedDevice, LocalId, Waiting};
+    use hushwire_client::{Alarm, Auditor, ContactId, Finding, Lie, ListChange, ListedDevice, LocalId, Waiting};
 
     use super::*;
     use crate::exit::Exit;
@@ -302,6 +316,8 @@ mod tests {
             found: None,
             own_agreed_at: None,
         };
+        let lie = Lie::Root(Alarm::SetBack { seen: 9, told: 4 });
+        let auditor = Auditor { address: profile.keyserver.clone(), keyservers: Vec::new() };
         let items = [
             Item::Registered { profile: &profile, recovery_words: Some("a b") },
             Item::Account { profile: &profile, link: "hushwire:c#A" },
@@ -313,7 +329,7 @@ mod tests {
             Item::Gap { contact: &named, missing: 2 },
             Item::Expired,
             Item::Undecryptable { reason: "no session" },
-            Item::KeyserverLies { keyserver: "hush://keys.example.org:4432", what: "it was set back" },
+            Item::KeyserverLies { keyserver: "hush://keys.example.org:4432", lie: &lie },
             Item::IdentityChanged { contact: &named },
             Item::Retrying { contact: &named, reason: "no route", next_try: AT },
             Item::Device(&device),
@@ -327,6 +343,7 @@ mod tests {
             Item::Waiting(&waiting),
             Item::SafetyNumber { contact: &contact, digits: "12345" },
             Item::Finding(&finding),
+            Item::Auditor(&auditor),
         ];
         let mut lines: Vec<Value> =
             items.iter().map(|item| serde_json::from_str(&line(item, "default")).unwrap()).collect();

@@ -12,7 +12,7 @@ use crate::lookup::Wanted;
 use crate::store::me::{self, Flag};
 use crate::store::{StoreError, contacts, messages, receipts};
 use crate::types::{Contact, ContactId, LocalId, Standing};
-use crate::{devices, log, log_check, receipts as due_receipts, send};
+use crate::{auditors, devices, log, log_check, receipts as due_receipts, send};
 
 /// The longest name of a contact, in characters.
 const NAME_CHARS_MAX: usize = 64;
@@ -39,6 +39,8 @@ pub(crate) fn command<R: CryptoRng>(cx: &mut Cx<'_, R>, command: Command) -> Res
         Command::RenameDevice(device, name) => devices::rename(cx, device, name)?,
         Command::RenewRecovery { old, new } => devices::renew_recovery(cx, &old, &new)?,
         Command::CheckLog { handle, keyserver } => log_check::begin(cx, handle, keyserver)?,
+        Command::AddAuditor(address) => auditors::add(cx, &address)?,
+        Command::RemoveAuditor(address) => auditors::remove(cx, &address)?,
     };
     cx.out.insert(0, Output::Answer(answer));
     Ok(())

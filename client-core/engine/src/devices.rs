@@ -16,6 +16,7 @@ use crate::account::{Keys, verify_links, vouches};
 use crate::device_request::DeviceRequest;
 use crate::engine::{Chore, Cx, Engine, Pending};
 use crate::input::{Answer, Call, CallFailed, CommandError, Reply};
+use crate::lie::Lie;
 use crate::log;
 use crate::outbox::relay_address;
 use crate::prekeys::{done, due, failed};
@@ -177,7 +178,7 @@ pub(crate) fn looked_up<R: CryptoRng>(
         Ok(chain) if chain.account() == cx.keys.account => chain,
         Ok(_) | Err(_) => {
             failed(cx, Chore::OwnList);
-            log::lie(cx, &keyserver, "it shows a list of our devices that does not verify");
+            log::lie(cx, &keyserver, Lie::OurListInvalid);
             return Ok(());
         }
     };
@@ -197,7 +198,7 @@ pub(crate) fn looked_up<R: CryptoRng>(
     match own_chain(cx.keys)?.compare(&chain) {
         Ok(Compared::Newer | Compared::Recovered) => take(cx, &chain),
         Ok(Compared::Older | Compared::Undone) if chain.links().len() < asked_at => {
-            log::lie(cx, &keyserver, "it shows an older list of our devices than it has acknowledged");
+            log::lie(cx, &keyserver, Lie::OurListOlder);
             Ok(())
         }
         Ok(Compared::Same | Compared::Older | Compared::Undone) => Ok(()),

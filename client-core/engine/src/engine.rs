@@ -1,9 +1,9 @@
 //! The one door: an input, one transaction, then outputs. What is outstanding after any input is found by looking at
 //! the database, never kept in a queue of its own, so a crash at any moment forgets nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use hushwire_proto::address::{Handle, ServerAddress};
+use hushwire_proto::address::{Fingerprint, Handle, ServerAddress};
 use hushwire_proto::ids::{DepositId, DeviceId, MailboxId, Seq, Token, TokenHash, UnixMillis};
 use rand_core::CryptoRng;
 use rusqlite::Connection;
@@ -16,7 +16,7 @@ use crate::recovery::RecoveryKey;
 use crate::store::me::{self, Flag};
 use crate::store::{Store, StoreError};
 use crate::types::{ContactId, Event, Profile};
-use crate::{contacts, devices, log, log_check, lookup, outbox, prekeys, receipts, receive, send};
+use crate::{auditors, contacts, devices, log, log_check, lookup, outbox, prekeys, receipts, receive, send};
 
 /// The messenger of one device.
 ///
@@ -199,6 +199,8 @@ pub(crate) struct Flight {
     pub(crate) chores: BTreeMap<Chore, Backoff>,
     /// Whether the log was asked what it says of us since the program began.
     pub(crate) log_watched: bool,
+    /// Auditors that were asked since the program began, each about a keyserver.
+    pub(crate) compared: BTreeSet<(ServerAddress, Fingerprint)>,
     /// When the keyserver was asked for the stock, since the program began.
     pub(crate) stock_asked: Option<UnixMillis>,
     /// Whether the keyserver is to be asked for our own list of devices: something says that it has changed.
@@ -237,6 +239,8 @@ pub(crate) enum Pending {
     OwnList(log::Known, usize),
     /// What the log says of this handle.
     CheckLog(Box<(Handle, ServerAddress)>, log::Known),
+    /// What an auditor has seen of a keyserver's log, beside what we know of it.
+    Report(auditors::Asked),
     Fetch(ContactId),
     Grant(Vec<TokenHash>),
     Revoke(Vec<TokenHash>),
@@ -259,6 +263,7 @@ fn replied<R: CryptoRng>(
         Pending::Append => devices::appended(cx, reply),
         Pending::OwnList(known, links) => devices::looked_up(cx, &known, links, reply),
         Pending::CheckLog(whose, known) => log_check::answered(cx, &whose.0, &whose.1, &known, reply),
+        Pending::Report(asked) => auditors::answered(cx, &asked, reply),
         Pending::Refresh(contact, known) => lookup::refreshed(cx, contact, &known, reply),
         Pending::Fetch(contact) => send::fetched(cx, contact, reply),
         Pending::Grant(hashes) => prekeys::granted(cx, &hashes, reply),
@@ -275,6 +280,7 @@ fn outstanding<R: CryptoRng>(cx: &mut Cx<'_, R>) -> Result<(), StoreError> {
     for next in [
         devices::outstanding(cx)?,
         log::outstanding(cx)?,
+        auditors::outstanding(cx)?,
         receipts::outstanding(cx)?,
         send::outstanding(cx)?,
         outbox::outstanding(cx)?,

@@ -1,7 +1,8 @@
 //! What goes into the engine and what comes out.
 
+use bytes::Bytes;
 use hushwire_proto::account::{CannotChange, SignedLink};
-use hushwire_proto::address::{Handle, ServerAddress};
+use hushwire_proto::address::{Fingerprint, Handle, ServerAddress};
 use hushwire_proto::ids::{AccountId, DeviceId, Seq, TokenHash, UnixMillis};
 use hushwire_proto::keyserver::{Bundle, Found, Proven, Publish, Stock, Who};
 use hushwire_proto::relay::{Deliveries, Deposit, TokenClass};
@@ -91,6 +92,11 @@ pub enum Command {
         /// Whose log. With a fingerprint.
         keyserver: ServerAddress,
     },
+    /// Compares what keyservers say with what this auditor has seen, from now on. Its address carries its fingerprint.
+    /// [`Answer::Done`].
+    AddAuditor(ServerAddress),
+    /// No longer. [`Answer::Done`].
+    RemoveAuditor(ServerAddress),
 }
 
 /// Whom to add.
@@ -159,6 +165,15 @@ pub enum CommandError {
     /// The account has its handle already.
     #[error("this account is registered; its handle cannot be changed")]
     AlreadyRegistered,
+    /// An auditor without a fingerprint proves nothing.
+    #[error("the address of the auditor has no fingerprint: hush://FINGERPRINT@HOST[:PORT]")]
+    NoFingerprint,
+    /// More auditors than are asked.
+    #[error("there are {0} auditors already; remove one first")]
+    TooManyAuditors(usize),
+    /// Not in the list.
+    #[error("there is no such auditor")]
+    NoSuchAuditor,
     /// A name that cannot be one.
     #[error("a name has 1 to 64 characters, none of them a control character")]
     BadName,
@@ -236,6 +251,15 @@ pub enum Call {
         /// Local part of the handle.
         handle_name: String,
     },
+    /// Auditor, over HTTP, as nobody: what it has seen of this keyserver's log.
+    GetReport {
+        /// Which auditor.
+        auditor: ServerAddress,
+        /// Which keyserver.
+        keyserver: Fingerprint,
+        /// Roots up to this epoch.
+        through: u64,
+    },
     /// Keyserver, anonymous connection.
     Fetch {
         /// Which keyserver.
@@ -287,6 +311,8 @@ pub enum Reply {
     Absent(Proven),
     /// To [`Call::GetHistory`].
     History(Proven),
+    /// To [`Call::GetReport`]: at most [`hushwire_log::REPORT_BYTES_MAX`] bytes of JSON, as they came.
+    Report(Bytes),
     /// To [`Call::Fetch`].
     Bundles(Vec<Bundle>),
     /// To [`Call::Grant`] and [`Call::Revoke`].

@@ -9,12 +9,13 @@
 //! | what goes in and out | [`input`](Input), [`types`](Event) |
 //! | how a text gets out | `send`, `outbox` |
 //! | what happens to an envelope that comes | `receive`, `seal`, `content`, `keep` |
-//! | what is believed of a keyserver's answers | `lookup`, `log`, `send` |
+//! | what is believed of a keyserver's answers, and compared with auditors | `lookup`, `log`, `auditors`, `send` |
 //! | how the list of our devices changes | `devices`, `join`, `device_request`, `recovery` |
 //! | who may send what | `content::allowed` |
 //! | what lies in the database | `store/schema` |
 
 mod account;
+mod auditors;
 mod contact_link;
 mod contacts;
 mod content;
@@ -25,6 +26,7 @@ mod history;
 mod input;
 mod join;
 mod keep;
+mod lie;
 mod log;
 mod log_check;
 mod lookup;
@@ -39,12 +41,16 @@ mod store;
 mod types;
 
 pub use account::{Credentials, Setup};
+pub use auditors::{Agreed, Auditor};
 pub use contact_link::{BadContactLink, ContactLink};
 pub use device_request::{BadDeviceRequest, DeviceRequest};
 pub use engine::Engine;
 pub use history::Page;
+pub use hushwire_log::{Alarm, BadProof, REPORT_BYTES_MAX};
+pub use hushwire_proto::log::BadRoot;
 pub use input::{Answer, Call, CallFailed, CallId, Command, CommandError, Input, NewContact, Output, Reply};
 pub use join::{CannotJoin, Joining, KnownAccount, whom_to_ask};
+pub use lie::Lie;
 pub use recovery::{BadWords, RecoveryKey};
 pub use store::{DatabaseKey, Store, StoreError};
 pub use types::{

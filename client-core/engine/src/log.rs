@@ -16,6 +16,7 @@ use rand_core::CryptoRng;
 use crate::account::Keys;
 use crate::engine::{Chore, Cx, Pending};
 use crate::input::{Call, CallFailed, Reply};
+use crate::lie::Lie;
 use crate::prekeys::{done, due, failed};
 use crate::store::me::{self, Flag};
 use crate::store::{StoreError, roots};
@@ -53,15 +54,19 @@ fn root<R: CryptoRng>(
     };
     let kept = roots::newest(cx.db, server)?;
     match hushwire_log::watch(server, kept.as_ref(), &proven.root) {
-        Ok(hushwire_log::Seen::Same) => Ok(Ok(())),
-        Ok(hushwire_log::Seen::Newer) => {
-            roots::keep(cx.db, server, &proven.root)?;
+        Ok(seen) => {
+            if seen == hushwire_log::Seen::Newer || kept.is_none_or(|kept| kept.at < proven.root.at) {
+                roots::keep(cx.db, server, &proven.root)?;
+            }
+            if let Err(old) = hushwire_log::fresh(&proven.root, cx.now) {
+                lie(cx, keyserver, old); // told; what it proves holds
+            }
             Ok(Ok(()))
         }
         Err(Alarm::SetBack { .. }) if hushwire_log::watch(server, known.0.as_deref(), &proven.root).is_ok() => {
             Ok(Ok(()))
         }
-        Err(alarm) => Ok(Err(lie(cx, keyserver, &alarm.to_string()))),
+        Err(alarm) => Ok(Err(lie(cx, keyserver, alarm))),
     }
 }
 
@@ -75,15 +80,15 @@ pub(crate) fn handle<R: CryptoRng>(
     proven: Option<&Proven>,
 ) -> Result<Result<(), Disbelief>, StoreError> {
     let Some(proven) = proven else {
-        return Ok(Err(lie(cx, keyserver, "it names somebody without the proof that its log says so")));
+        return Ok(Err(lie(cx, keyserver, Lie::NoProof)));
     };
     if let Err(reason) = root(cx, keyserver, known, proven)? {
         return Ok(Err(reason));
     }
     match hushwire_log::present(&proven.root, name, &proven.proof) {
         Ok(entry) if Some(entry) == entry_of(chain) => Ok(Ok(())),
-        Ok(_) => Ok(Err(lie(cx, keyserver, "its log says something else of this handle than it does"))),
-        Err(bad) => Ok(Err(lie(cx, keyserver, &bad.to_string()))),
+        Ok(_) => Ok(Err(lie(cx, keyserver, Lie::NotItsLog))),
+        Err(bad) => Ok(Err(lie(cx, keyserver, bad))),
     }
 }
 
@@ -100,7 +105,7 @@ pub(crate) fn nobody<R: CryptoRng>(
     }
     match hushwire_log::absent(&proven.root, name, &proven.proof) {
         Ok(()) => Ok(Ok(())),
-        Err(bad) => Ok(Err(lie(cx, keyserver, &bad.to_string()))),
+        Err(bad) => Ok(Err(lie(cx, keyserver, bad))),
     }
 }
 
@@ -138,7 +143,7 @@ pub(crate) fn watched<R: CryptoRng>(
         Err(CallFailed::Keyserver(refused)) if refused.reason == RefusedReason::Unknown => {
             // Within a moment of the registration it is not in the log yet; later it has been taken out.
             if cx.flight.chores.get(&Chore::Watch).is_some_and(|backoff| backoff.attempts >= UNKNOWN_TRIES) {
-                lie(cx, &keyserver, "its log does not have our handle, which it has acknowledged");
+                lie(cx, &keyserver, Lie::OurHandleMissing);
             }
             failed(cx, Chore::Watch);
             return Ok(());
@@ -155,7 +160,7 @@ pub(crate) fn watched<R: CryptoRng>(
     let said = match hushwire_log::history(&proven.root, &name, &proven.proof) {
         Ok(said) => said,
         Err(bad) => {
-            lie(cx, &keyserver, &bad.to_string());
+            lie(cx, &keyserver, bad);
             return watched_now(cx);
         }
     };
@@ -171,11 +176,11 @@ pub(crate) fn watched<R: CryptoRng>(
             (cx.flight.own_list_wanted, cx.flight.own_list_looked_at) = (true, true);
             return Ok(());
         }
-        lie(cx, &keyserver, "the newest that its log says of our handle is not our device list: somebody changed it");
+        lie(cx, &keyserver, Lie::OurListReplaced);
     } else if !said.iter().enumerate().all(|(place, one)| {
         mine.contains(&one.entry) || is_undone(cx.keys, &one.entry, said.get(..place).unwrap_or_default())
     }) {
-        lie(cx, &keyserver, "its log has said something of our handle that no device of ours has signed");
+        lie(cx, &keyserver, Lie::OurListForged);
     } else {
         roots::set_agreed_at(cx.db, cx.now)?;
     }
@@ -205,7 +210,9 @@ pub(crate) fn entry_of(chain: &Chain) -> Option<Entry> {
 }
 
 /// Tells a person.
-pub(crate) fn lie<R: CryptoRng>(cx: &mut Cx<'_, R>, keyserver: &ServerAddress, what: &str) -> Disbelief {
-    cx.event(Event::KeyserverLies { keyserver: keyserver.to_string(), what: what.to_owned() });
-    format!("{what}; do not trust this keyserver until its operator has an explanation")
+pub(crate) fn lie<R: CryptoRng>(cx: &mut Cx<'_, R>, keyserver: &ServerAddress, lie: impl Into<Lie>) -> Disbelief {
+    let lie = lie.into();
+    let disbelief = format!("{lie}; do not trust this keyserver until its operator has an explanation");
+    cx.event(Event::KeyserverLies { keyserver: keyserver.to_string(), lie });
+    disbelief
 }

@@ -3,6 +3,7 @@
 //! Owns opening, keys and the schema; the rows of each thing are in the file of that name. Nothing here knows what a
 //! row means to the protocol.
 
+pub(crate) mod auditors;
 pub(crate) mod contacts;
 pub(crate) mod me;
 pub(crate) mod messages;

@@ -1,6 +1,8 @@
 //! What an app sees of the engine: contacts, messages, states, events. Values only.
 
 use hushwire_proto::account::{Device, Signatory, SignedLink};
+
+use crate::lie::Lie;
 use hushwire_proto::address::{Handle, ServerAddress};
 use hushwire_proto::ids::{AccountId, DeviceId, MessageId, UnixMillis};
 use hushwire_proto::keyserver::Refused;
@@ -300,8 +302,8 @@ pub enum Event {
     KeyserverLies {
         /// Its address.
         keyserver: String,
-        /// What it did, as a sentence.
-        what: String,
+        /// What it did.
+        lie: Lie,
     },
     /// A contact has other devices than before; that was signed by a device of theirs or with their 24 words.
     DevicesChanged {

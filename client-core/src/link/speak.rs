@@ -48,6 +48,7 @@ pub(crate) fn request(
         Call::GetStock { .. } => to_keyserver(&keyserver::Request::GetStock),
         Call::Lookup { who, .. } => to_keyserver(&keyserver::Request::Lookup(who)),
         Call::GetHistory { handle_name, .. } => to_keyserver(&keyserver::Request::GetHistory { handle_name }),
+        Call::GetReport { .. } => return Err(CallFailed::OutOfProtocol), // an auditor's, which speaks another protocol
         Call::Fetch { account, devices, .. } => to_keyserver(&keyserver::Request::Fetch { account, devices }),
     })
 }

@@ -28,13 +28,13 @@ impl Queue for Twice {
         self.0.usage()
     }
 
-    fn append(&self, put: Put, now: UnixMillis) -> impl Future<Output = Result<Seq, AppendError>> + Send + 'static {
+    fn append_then(&self, put: Put, now: UnixMillis, then: impl FnOnce(Result<Seq, AppendError>) + Send + 'static) {
         let again = Put { id: DepositId(put.id.0.map(|byte| !byte)), ..put.clone() };
-        let (first, second) = (self.0.append(put, now), self.0.append(again, now));
-        async move {
-            first.await?;
-            second.await
-        }
+        let queue = self.0.clone();
+        self.0.append_then(put, now, move |first| match first {
+            Ok(_) => queue.append_then(again, now, then),
+            Err(error) => then(Err(error)),
+        });
     }
 
     fn read(
@@ -50,8 +50,8 @@ impl Queue for Twice {
         self.0.arrivals(of)
     }
 
-    fn remove(&self, of: MailboxId, through: Seq) -> impl Future<Output = Result<(), RemoveError>> + Send + 'static {
-        self.0.remove(of, through)
+    fn remove_then(&self, of: MailboxId, through: Seq, then: impl FnOnce(Result<(), RemoveError>) + Send + 'static) {
+        self.0.remove_then(of, through, then);
     }
 
     fn grant(

@@ -14,6 +14,7 @@
 //! | `absence.rs` | nobody ever had this handle; and the check of absence that akd leaves out | §7.4 |
 //! | `history.rs` | all that was said of a handle lately, and that nothing newer was | §7.5 |
 //! | `watch.rs` | a root after the ones that were seen | §7.6 |
+//! | `report.rs` | what an auditor says, and whether it has seen what we have | §7.8 |
 //! | `step.rs` | nothing was taken out or changed from one epoch to the next; feature `audit` | §7.7 |
 
 use akd_core::AkdLabel;
@@ -23,16 +24,20 @@ use hushwire_proto::log::SignedRoot;
 mod absence;
 mod history;
 mod lookup;
+mod report;
 mod step;
 mod watch;
 
 pub use absence::{absent, encode_absence};
 pub use history::{Said, encode_history, history};
 pub use lookup::{encode_lookup, present};
+pub use report::{
+    BadReport, Compared, Followed, REPORT_BYTES_MAX, ROOTS_PER_REPORT_MAX, Report, Split, Standing, compare, contradict,
+};
 #[cfg(feature = "audit")]
 pub use step::follows;
 pub use step::{encode_step, root_of_nothing};
-pub use watch::{Alarm, Seen, watch};
+pub use watch::{Alarm, Seen, fresh, watch};
 
 /// The last epoch there can be: one a millisecond for 8,000 years. Keeps sums of epochs and versions in range.
 const EPOCH_MAX: u64 = 1 << 48;

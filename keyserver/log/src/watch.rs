@@ -4,7 +4,14 @@
 //! Spec: keyserver §7.6.
 
 use hushwire_proto::address::Fingerprint;
+use hushwire_proto::ids::UnixMillis;
 use hushwire_proto::log::{BadRoot, SignedRoot};
+
+/// How old the newest root may be, in milliseconds. A keyserver signs it anew every hour while nothing changes; a day of
+/// being down, and an hour by which clocks differ, are no lie.
+const AGE_MAX_MS: u64 = 25 * HOUR_MS;
+
+const HOUR_MS: u64 = 3600 * 1000;
 
 /// What a root is that verifies and contradicts nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +49,47 @@ pub enum Alarm {
     /// A log under another key: everything that was proven before says nothing about this one.
     #[error("the keyserver began another log in the place of the one that was seen")]
     OtherLog,
+    /// An epoch that is signed as older than the one before it: when it said that the earlier was its newest, the later was
+    /// there already.
+    #[error(
+        "the keyserver said that its log had not gone on when epoch {epoch} of it was there already: it held that back"
+    )]
+    HeldBack {
+        /// Which.
+        epoch: u64,
+    },
+    /// The newest that it shows is old: what came after is held back, perhaps from this reader alone.
+    #[error(
+        "the newest log that the keyserver shows is {hours} hours old: it holds back what is newer, it has stopped, or \
+         the clock here is wrong"
+    )]
+    Stale {
+        /// How old.
+        hours: u64,
+    },
+    /// It is dated in the future, so that it would stay new.
+    #[error(
+        "the log that the keyserver shows is dated {hours} hours ahead: it lies about the time, or the clock here is wrong"
+    )]
+    Ahead {
+        /// How far.
+        hours: u64,
+    },
+}
+
+/// Checks that a root which is said to be the newest is not too old for that. What it proves holds all the same.
+///
+/// # Errors
+/// [`Alarm::Stale`], [`Alarm::Ahead`].
+pub fn fresh(told: &SignedRoot, now: UnixMillis) -> Result<(), Alarm> {
+    let (age, ahead) = (now.since(told.at), told.at.since(now));
+    if age > AGE_MAX_MS {
+        return Err(Alarm::Stale { hours: age / HOUR_MS });
+    }
+    if ahead > AGE_MAX_MS {
+        return Err(Alarm::Ahead { hours: ahead / HOUR_MS });
+    }
+    Ok(())
 }
 
 /// Checks a root of the keyserver with this fingerprint against the newest one that was kept.
@@ -58,6 +106,7 @@ pub fn watch(server: Fingerprint, kept: Option<&SignedRoot>, told: &SignedRoot) 
         std::cmp::Ordering::Less => Err(Alarm::SetBack { seen: kept.epoch, told: told.epoch }),
         std::cmp::Ordering::Equal if told.root != kept.root => Err(Alarm::TwoRoots { epoch: told.epoch }),
         std::cmp::Ordering::Equal => Ok(Seen::Same),
+        std::cmp::Ordering::Greater if told.at < kept.at => Err(Alarm::HeldBack { epoch: told.epoch }),
         std::cmp::Ordering::Greater => Ok(Seen::Newer),
     }
 }

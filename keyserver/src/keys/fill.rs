@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use ed25519_dalek::SigningKey;
 use hushwire_proto::account::{Device, Link, Signatory};
-use hushwire_proto::ids::{AccountId, DeviceId, MailboxId, Token};
+use hushwire_proto::ids::{AccountId, DeviceId, MailboxId, Token, UnixMillis};
 use hushwire_proto::net::tls::ServerIdentity;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -63,7 +63,7 @@ pub fn fill(
             view.put(Family::Handles, name.into_bytes(), account.as_bytes().to_vec());
             view.put(Family::Accounts, account.as_bytes().to_vec(), stored.to_row());
         }
-        if let Some(next) = log.next(entries).map_err(|error| failed(&error))? {
+        if let Some(next) = log.next(entries, UnixMillis::default()).map_err(|error| failed(&error))? {
             epochs::put(&mut view, next).map_err(|error| failed(&error))?;
         }
         view.commit().map_err(|error| failed(&error))?;

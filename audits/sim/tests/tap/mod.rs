@@ -41,9 +41,9 @@ impl<Q: Queue> Queue for Tap<Q> {
         self.queue.usage()
     }
 
-    fn append(&self, put: Put, now: UnixMillis) -> impl Future<Output = Result<Seq, AppendError>> + Send + 'static {
+    fn append_then(&self, put: Put, now: UnixMillis, then: impl FnOnce(Result<Seq, AppendError>) + Send + 'static) {
         self.puts.lock().unwrap().push(put.clone());
-        self.queue.append(put, now)
+        self.queue.append_then(put, now, then);
     }
 
     fn read(
@@ -59,8 +59,8 @@ impl<Q: Queue> Queue for Tap<Q> {
         self.queue.arrivals(of)
     }
 
-    fn remove(&self, of: MailboxId, through: Seq) -> impl Future<Output = Result<(), RemoveError>> + Send + 'static {
-        self.queue.remove(of, through)
+    fn remove_then(&self, of: MailboxId, through: Seq, then: impl FnOnce(Result<(), RemoveError>) + Send + 'static) {
+        self.queue.remove_then(of, through, then);
     }
 
     fn grant(

@@ -120,6 +120,13 @@ pub(crate) fn set_keyserver(db: &Connection, id: ContactId, keyserver: &str) -> 
     Ok(())
 }
 
+/// Where contacts were found.
+pub(crate) fn keyservers(db: &Connection) -> Result<Vec<String>, StoreError> {
+    let mut rows = db.prepare_cached("SELECT DISTINCT keyserver FROM contacts WHERE keyserver IS NOT NULL")?;
+    let rows = rows.query_map([], |row| row.get(0))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
 pub(crate) fn keyserver(db: &Connection, id: ContactId) -> Result<Option<String>, StoreError> {
     Ok(db.query_row("SELECT keyserver FROM contacts WHERE id = ?1", [id.0], |row| row.get(0))?)
 }

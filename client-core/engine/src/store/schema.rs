@@ -169,6 +169,23 @@ ALTER TABLE me ADD COLUMN next_link BLOB;                    -- a device list th
 
 ALTER TABLE contacts ADD COLUMN their_token_device INTEGER NOT NULL DEFAULT 1; -- whose mailbox their token opens
 ALTER TABLE contacts ADD COLUMN looked_at INTEGER NOT NULL DEFAULT 0;          -- when their device list was last asked for
+
+-- Auditors of keyservers' logs that a person chose.
+CREATE TABLE auditors (
+    address TEXT PRIMARY KEY
+) WITHOUT ROWID;
+
+-- What came of asking an auditor about a keyserver.
+CREATE TABLE comparisons (
+    auditor TEXT NOT NULL REFERENCES auditors (address) ON DELETE CASCADE,
+    keyserver BLOB NOT NULL,                   -- fingerprint
+    asked_at INTEGER NOT NULL,
+    agreed_at INTEGER,                         -- when both last had the same root
+    agreed_epoch INTEGER,
+    behind_since INTEGER,                      -- since when it has not had what we know
+    trouble TEXT,                              -- why nothing was compared the last time
+    PRIMARY KEY (auditor, keyserver)
+) WITHOUT ROWID;
 ";
 
 pub(super) fn upgrade(db: &Connection) -> Result<(), StoreError> {

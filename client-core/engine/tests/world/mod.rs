@@ -67,7 +67,7 @@ pub fn server(port: u16) -> ServerAddress {
 impl World {
     pub fn seeded(seed: u64) -> Self {
         Self {
-            now: UnixMillis(1_700_000_000_000),
+            now: log::BEGIN,
             rng: StdRng::seed_from_u64(seed),
             mailboxes: BTreeMap::new(),
             accounts: BTreeMap::new(),
@@ -210,6 +210,7 @@ impl World {
     /// Lets a time pass.
     pub fn wait(&mut self, millis: u64) {
         self.now = self.now.plus(millis);
+        self.log.now = self.now;
     }
 
     /// Delivers what the person's mailbox holds behind what they have; whether there was anything.

@@ -44,6 +44,7 @@ impl Keys {
 
 impl World {
     pub fn answer(&mut self, person: &Person, call: Call) -> Result<Reply, CallFailed> {
+        self.log.now = self.now;
         let down = |down: bool| if down { Err(CallFailed::Unreachable("no answer".into())) } else { Ok(()) };
         match call {
             Call::Grant { tokens } => {
@@ -126,6 +127,7 @@ impl World {
                     proven: keys.handle.as_ref().map(|name| self.log.says(name, &keys.links)),
                 }))
             }
+            Call::GetReport { .. } => Err(CallFailed::Unreachable("no auditor".into())),
             Call::GetHistory { handle_name, .. } => {
                 down(self.keyserver_down)?;
                 let owner = self.accounts.values().find(|keys| keys.handle.as_ref() == Some(&handle_name));

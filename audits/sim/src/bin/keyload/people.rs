@@ -29,6 +29,7 @@ impl Person {
         let (id, registration_id, signing_key) = (DeviceId::FIRST, 1, signing.verifying_key().to_bytes());
         let vouched = identity_transcript(id, registration_id, &signing_key);
         let device = Device {
+            name: String::new(),
             id,
             registration_id,
             identity_key: identity.public().to_pub33(),
