@@ -2,8 +2,8 @@
 //!
 //! The copy is one moment of everything: accounts, prekeys and the log together. The keyserver does not run meanwhile; its
 //! database is open for one process at a time. What was put back is older than what clients have seen: they tell their
-//! owners that the log was set back, until it is further than it was, and one-time keys that were given out since may be given
-//! out again. So it is for a disk that is lost, and for nothing else.
+//! owners that the log was set back, until it is further than it was. One-time keys may have been given out since, so that none
+//! of the copy is given out: devices put new ones there. It is for a disk that is lost, and for nothing else.
 
 use std::path::{Path, PathBuf};
 use std::{fs, io};
@@ -75,6 +75,7 @@ pub fn restore(from: &Path, data_dir: &Path) -> Result<(), BackupError> {
         fs::copy(entry.path(), &to).map_err(failed(&entry.path()))?;
         fs::File::open(&to).and_then(|file| file.sync_all()).map_err(failed(&to))?;
     }
+    keys::spend_one_time_keys(&half).map_err(|cause| BackupError::Open { path: half.clone(), cause })?;
     fs::rename(&half, data_dir).map_err(failed(data_dir))
 }
 

@@ -61,6 +61,9 @@ pub enum OpenError {
     /// The log in it cannot be read or begun.
     #[error("the log of the keyserver cannot be used: {0}")]
     Log(String),
+    /// The one-time keys in it could not be taken out.
+    #[error("the prekeys in the database cannot be used: {0}")]
+    Prekeys(String),
     /// The log was made with another key file, and cannot go on with this one.
     #[error("the log in this database was made by another key; put the keyserver's own key file back")]
     OtherKey,
@@ -279,6 +282,11 @@ pub(crate) fn open_database(dir: &Path) -> Result<DB, OpenError> {
         }
     }
     Ok(db)
+}
+
+/// Nobody is given a one-time key of this database any more: it is an old copy, and they were given out since.
+pub(crate) fn spend_one_time_keys(dir: &Path) -> Result<(), OpenError> {
+    prekeys::spend_all(&open_database(dir)?).map_err(|error| OpenError::Prekeys(error.to_string()))
 }
 
 /// The newest epoch of the database in `dir`, which nobody may have open.

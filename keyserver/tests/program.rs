@@ -167,7 +167,7 @@ async fn a_backup_that_is_put_back_is_all_of_it_and_shows_that_it_is_older() {
     let dir = tempfile::tempdir().unwrap();
     let (config, copy) = (init(dir.path()), dir.path().join("copy"));
     let (config_arg, copy_arg) = (config.to_str().unwrap(), copy.to_str().unwrap());
-    let (alice, bob) = (Person::seeded(1), Person::seeded(2));
+    let (mut alice, bob) = (Person::seeded(1), Person::seeded(2));
     let newest = async |program: &Program, name: &str| {
         let asker = Asker::connect(&program.address).await;
         match asker.ask(Request::Lookup(Who::Handle(name.to_owned()))).await {
@@ -177,7 +177,9 @@ async fn a_backup_that_is_put_back_is_all_of_it_and_shows_that_it_is_older() {
         }
     };
     let started = Program::start(&config);
-    assert_eq!(Asker::connect(&started.address).await.register(&alice, "alice").await, Answer::Registered);
+    let asker = Asker::connect(&started.address).await;
+    assert_eq!(asker.register(&alice, "alice").await, Answer::Registered);
+    asker.publish(alice.prekeys(10..12)).await;
     newest(&started, "alice").await;
     let running = program(&["backup", "--config", config_arg, copy_arg]);
     assert_eq!(running.status.code(), Some(1), "{running:?}");
@@ -198,6 +200,10 @@ async fn a_backup_that_is_put_back_is_all_of_it_and_shows_that_it_is_older() {
     let started = Program::start(&config);
     let told = newest(&started, "alice").await;
     assert_eq!(newest(&started, "bob").await, told); // nobody, says the log
+    let Answer::Bundles(bundles) = Asker::connect(&started.address).await.ask(fetch(alice.account)).await else {
+        panic!("alice has prekeys")
+    };
+    assert_eq!(bundles[0].one_time, None, "it may have been given out since the copy was made");
     let alarm = Alarm::SetBack { seen: seen.epoch, told: told.epoch };
     assert_eq!(watch(server, Some(&seen), &told), Err(alarm));
 }

@@ -3,7 +3,6 @@
 //! Numbers about the whole server only, and nothing can be changed here: whoever has an account on the machine may read
 //! it. Nothing but a loopback address is listened on. What there is to read is the server's own: [`Pages`].
 
-use std::convert::Infallible;
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,23 +11,13 @@ use std::time::Duration;
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{CONTENT_TYPE, HeaderValue};
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::net::TcpListener;
+
+use crate::http;
 
 /// Connections at once: a person, a scraper and a health check, each a few times.
 const CONNECTIONS_MAX: usize = 16;
-
-/// How long one connection may take with all of it.
-const CONNECTION_DEADLINE: Duration = Duration::from_secs(20);
-
-/// Bytes of a request's head.
-const HEAD_BYTES_MAX: usize = 8 * 1024;
 
 /// The largest answer of an admin port that is read: a page of numbers.
 const ANSWER_BYTES_MAX: u64 = 256 * 1024;
@@ -105,34 +94,11 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 
 /// Answers until it is aborted.
 pub async fn serve<P: Pages>(listener: TcpListener, pages: Arc<P>) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    let mut conversations = JoinSet::new(); // ended with this
-    loop {
-        while conversations.try_join_next().is_some() {}
-        let Ok(place) = places.clone().acquire_owned().await else { return };
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
-            Err(_) => {
-                sleep(Duration::from_millis(100)).await; // out of files, for example: it passes
-                continue;
-            }
-        };
+    let answer = move |request: Request<Incoming>| {
         let pages = pages.clone();
-        conversations.spawn(async move {
-            let _ = timeout(CONNECTION_DEADLINE, converse(stream, pages)).await;
-            drop(place);
-        });
-    }
-}
-
-async fn converse<P: Pages>(stream: TcpStream, pages: Arc<P>) -> Result<(), hyper::Error> {
-    let answers = service_fn(|request| {
-        let pages = pages.clone();
-        async move { Ok::<_, Infallible>(answer(&*pages, &request).await.into_response()) }
-    });
-    let mut http = http1::Builder::new();
-    http.keep_alive(false).max_buf_size(HEAD_BYTES_MAX);
-    http.serve_connection(TokioIo::new(stream), answers).await
+        async move { answer(&*pages, &request).await.into_response() }
+    };
+    http::serve(listener, CONNECTIONS_MAX, answer).await;
 }
 
 async fn answer<P: Pages>(pages: &P, request: &Request<Incoming>) -> Page {

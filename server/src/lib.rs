@@ -15,5 +15,6 @@ pub mod admin;
 pub mod check;
 pub mod disk;
 mod histogram;
+pub mod http;
 pub mod metrics;
 pub mod program;

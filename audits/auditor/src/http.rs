@@ -9,10 +9,8 @@
 //!
 //! Spec: keyserver §7.8.
 
-use std::convert::Infallible;
 use std::fmt::Write as _;
 use std::sync::Arc;
-use std::time::Duration;
 
 use http_body_util::Full;
 use hushwire_proto::address::Fingerprint;
@@ -21,26 +19,14 @@ use hyper::header::{
     ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, REFERRER_POLICY,
     X_CONTENT_TYPE_OPTIONS,
 };
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::net::TcpListener;
 
 use crate::page;
 use crate::watched::Auditor;
 
 /// Connections at once; further ones wait to be taken. Each holds a few kilobytes and a report.
 const CONNECTIONS_MAX: usize = 256;
-
-/// How long one connection may take with all of it.
-const CONNECTION_DEADLINE: Duration = Duration::from_secs(20);
-
-/// Bytes of a request's head.
-const HEAD_BYTES_MAX: usize = 8 * 1024;
 
 /// Nothing but our own style sheet is loaded, nothing runs, nobody frames the page.
 const POLICY: &str =
@@ -50,31 +36,11 @@ const TEXT: &str = "text/plain; charset=utf-8";
 
 /// Answers until it is aborted.
 pub(crate) async fn serve(listener: TcpListener, auditor: Arc<Auditor>) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    let mut conversations = JoinSet::new(); // ended with this
-    loop {
-        while conversations.try_join_next().is_some() {}
-        let Ok(place) = places.clone().acquire_owned().await else { return };
-        let Ok((stream, _)) = listener.accept().await else {
-            sleep(Duration::from_millis(100)).await; // out of files, for example: it passes
-            continue;
-        };
-        let auditor = auditor.clone();
-        conversations.spawn(async move {
-            let _ = timeout(CONNECTION_DEADLINE, converse(stream, auditor)).await;
-            drop(place);
-        });
-    }
-}
-
-async fn converse(stream: TcpStream, auditor: Arc<Auditor>) -> Result<(), hyper::Error> {
-    let answers = service_fn(|request: Request<Incoming>| {
+    let answer = move |request: Request<Incoming>| {
         let answer = answer(&auditor, request.method(), request.uri().path(), request.uri().query());
-        async move { Ok::<_, Infallible>(answer) }
-    });
-    let mut http = http1::Builder::new();
-    http.keep_alive(false).max_buf_size(HEAD_BYTES_MAX);
-    http.serve_connection(TokioIo::new(stream), answers).await
+        async move { answer }
+    };
+    hushwire_server::http::serve(listener, CONNECTIONS_MAX, answer).await;
 }
 
 fn answer(auditor: &Auditor, method: &Method, path: &str, query: Option<&str>) -> Response<Full<Bytes>> {

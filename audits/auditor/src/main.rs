@@ -1,6 +1,5 @@
 //! The auditor as a program. Prints one line on standard output once it serves: its address.
 
-use std::error::Error;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -8,12 +7,8 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use hushwire_auditor::config::{self, Config};
-use sd_notify::NotifyState;
+use hushwire_server::program::{self, Done, NotifyState, STORAGE_FAILED, say, tell_systemd};
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
-
-/// The disk failed: do not start again before somebody has looked at it.
-const STORAGE_FAILED: u8 = 2;
 
 /// The auditor of Hushwire: checks that keyservers change nothing of what they said, and say the same to everybody.
 #[derive(Parser)]
@@ -69,8 +64,6 @@ fn main() -> ExitCode {
     })
 }
 
-type Done = Result<ExitCode, Box<dyn Error>>;
-
 fn init(dir: &Path, host: &str, keyservers: &[String]) -> Done {
     let path = config::init(dir, host, keyservers)?;
     let config = Config::load(&path)?;
@@ -98,9 +91,7 @@ fn address(path: &Path) -> Done {
 }
 
 fn serve(path: &Path) -> Done {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,hushwire_auditor=info"));
-    let ansi = io::IsTerminal::is_terminal(&io::stderr());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(ansi).init();
+    program::log("warn,hushwire_auditor=info");
     let parts = Config::load(path)?.parts()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let code = runtime.block_on(async {
@@ -122,18 +113,4 @@ fn serve(path: &Path) -> Done {
     })?;
     runtime.shutdown_timeout(Duration::from_secs(1));
     Ok(code)
-}
-
-/// A script may wait for this line, so it leaves at once.
-fn say(text: &str) -> Done {
-    let mut out = io::stdout().lock();
-    writeln!(out, "{text}")?;
-    out.flush()?;
-    Ok(ExitCode::SUCCESS)
-}
-
-fn tell_systemd(state: NotifyState<'_>) {
-    if let Err(error) = sd_notify::notify(&[state]) {
-        tracing::warn!(%error, "systemd cannot be told");
-    }
 }

@@ -4,12 +4,16 @@
 
 use hushwire_proto::keyserver::{Bundle, Publish, Stock};
 use hushwire_proto::limits::PREKEYS_PER_DEVICE_MAX;
+use rocksdb::DB;
 
 use super::rows::{self, Family, Kind, Owner, id_key, kind_key};
 use super::view::View;
-use super::{Damaged, KeysError};
+use super::{Damaged, KeysError, family};
 use crate::limits::SPENT_REMEMBERED;
 use crate::verify::{BadKeys, ONE_TIME, ONE_TIME_KYBER};
+
+/// Rows in one write of [`spend_all`].
+const SPENT_AT_ONCE: usize = 4096;
 
 /// Why prekeys were not kept. Nothing changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,6 +117,27 @@ fn spend(view: &mut View<'_>, owner: Owner, kind: &OneTime) -> Result<Option<One
     Ok(Some((id, row)))
 }
 
+/// Takes every one-time key out, of everybody: which of them were given out is not known.
+pub(super) fn spend_all(db: &DB) -> Result<(), KeysError> {
+    let mut rows = db.raw_iterator_cf(family(db, Family::Prekeys)?);
+    let (mut view, mut changed) = (View::new(db), 0_usize);
+    rows.seek_to_first();
+    while let Some((key, row)) = rows.item() {
+        if let Some(spent) = rows::spent_key(key) {
+            view.delete(Family::Prekeys, key.to_vec());
+            view.put(Family::Prekeys, spent, rows::mark_of(row));
+            changed = changed.saturating_add(1);
+        }
+        if changed >= SPENT_AT_ONCE {
+            std::mem::replace(&mut view, View::new(db)).commit()?;
+            changed = 0;
+        }
+        rows.next();
+    }
+    rows.status()?;
+    view.commit()
+}
+
 /// Those of `rows` that were never here. A key that is here, or was given out, is skipped: its owner repeats itself.
 fn unknown(
     view: &View<'_>,
@@ -157,7 +182,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use hushwire_proto::ids::{AccountId, DeviceId};
     use hushwire_proto::keyserver::{CurveKey, SignedCurveKey, SignedKyberKey};
-    use rocksdb::{DB, Options};
+    use rocksdb::Options;
 
     use super::*;
 

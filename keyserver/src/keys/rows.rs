@@ -105,6 +105,19 @@ pub(super) fn id_of(key: &[u8]) -> Result<u32, Damaged> {
     key.last_chunk().copied().map(u32::from_be_bytes).ok_or(Damaged("prekey id"))
 }
 
+/// Where a one-time prekey with this key is remembered once it was given out; `None` for what is no such key.
+pub(super) fn spent_key(live: &[u8]) -> Option<Vec<u8>> {
+    let (_, kind) = live.split_at_checked(AccountId::LEN + 1)?;
+    let spent = match kind.first()? {
+        code if *code == Kind::OneTime.code() => Kind::SpentOneTime,
+        code if *code == Kind::OneTimeKyber.code() => Kind::SpentOneTimeKyber,
+        _ => return None,
+    };
+    let mut key = live.to_vec();
+    *key.get_mut(AccountId::LEN + 1)? = spent.code();
+    Some(key)
+}
+
 /// An account as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct StoredAccount {
