@@ -6,7 +6,7 @@ mod common;
 use std::net::{TcpListener, UdpSocket};
 use std::process::{Command, Output};
 
-use common::{Asker, PROGRAM, Person, Program, configure, init};
+use common::{Asker, PROGRAM, Person, Program, configure, fetch, init};
 use hushwire_log::{Alarm, watch};
 use hushwire_proto::admission::{Invite, Pass};
 use hushwire_proto::keyserver::{Answer, Publish, Request, Who};
