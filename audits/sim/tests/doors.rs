@@ -7,13 +7,14 @@
 mod visitor;
 
 use std::net::UdpSocket;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use hushwire_proto::account::{Device, Link, Signatory, identity_transcript};
 use hushwire_proto::address::ServerAddress;
+use hushwire_proto::admission::{Pass, Task};
 use hushwire_proto::auth::{SessionBinding, prove_mailbox};
 use hushwire_proto::frame::{Frame, RequestId};
-use hushwire_proto::ids::{AccountId, DeviceId, MailboxId, Token};
+use hushwire_proto::ids::{AccountId, DeviceId, MailboxId, Token, UnixMillis};
 use hushwire_proto::keyserver as keys;
 use hushwire_proto::limits::{CONNECT_DEADLINE, FRAME_BYTES_MAX};
 use hushwire_proto::net::call::Connection;
@@ -242,7 +243,14 @@ async fn no_account_begins_with_a_weak_key() {
         let link = link.sign(Signatory::Device(DeviceId::FIRST), &signing);
         let account = AccountId(link.hash().0);
         let proof = hushwire_proto::auth::prove_registration(binding, account, DeviceId::FIRST, "", &signing);
-        keys::Request::Register { link, handle_name: None, proof, pass: hushwire_proto::admission::Pass::default() }
+        let now = u64::try_from(UNIX_EPOCH.elapsed().unwrap().as_millis()).unwrap();
+        let server = house.keyserver.address().fingerprint().unwrap();
+        let work = Task::new(server, account, UnixMillis(now)).search(20, 0, u64::MAX);
+        keys::Request::Register { link, handle_name: None, proof, pass: Pass { work, invite: None } }
+    };
+    let is_bad = |answer: &keys::Answer| match answer {
+        keys::Answer::Refused(refused) => refused.reason == keys::RefusedReason::BadKeys,
+        _ => false,
     };
     let (ours, theirs) = (signing.verifying_key().to_bytes(), identity.public().to_pub33());
     let curve = |weak: [u8; 32]| {
@@ -252,11 +260,11 @@ async fn no_account_begins_with_a_weak_key() {
     };
     for weak in SMALL_ORDER {
         let answer = visitor::keys_answer(&keyserver, register(weak, theirs, &mut rng).encode()).await;
-        assert!(matches!(answer, keys::Answer::Refused(_)), "signing key {weak:x?}: {answer:?}");
+        assert!(is_bad(&answer), "signing key {weak:x?}: {answer:?}");
     }
     for weak in visitor::SMALL_ORDER_MONTGOMERY {
         let answer = visitor::keys_answer(&keyserver, register(ours, curve(weak), &mut rng).encode()).await;
-        assert!(matches!(answer, keys::Answer::Refused(_)), "identity key {weak:x?}: {answer:?}");
+        assert!(is_bad(&answer), "identity key {weak:x?}: {answer:?}");
     }
     // The same with good keys is taken: so it was the keys.
     let answer = visitor::keys_answer(&keyserver, register(ours, theirs, &mut rng).encode()).await;
