@@ -46,10 +46,10 @@ where
 
 async fn converse<A, F>(stream: TcpStream, answer: A) -> Result<(), hyper::Error>
 where
-    A: Fn(Request<Incoming>) -> F,
-    F: Future<Output = Response<Full<Bytes>>>,
+    A: Fn(Request<Incoming>) -> F + Send,
+    F: Future<Output = Response<Full<Bytes>>> + Send,
 {
-    let answers = service_fn(|request| {
+    let answers = service_fn(move |request| {
         let answer = answer(request);
         async move { Ok::<_, Infallible>(answer.await) }
     });
