@@ -26,7 +26,7 @@ const STEPS_MAX: usize = 10;
 
 /// Keys 0 to 3 are devices 1 to 4, 4 is a stranger's, 5 and 6 are recovery keys.
 static KEYS: LazyLock<[SigningKey; 7]> =
-    LazyLock::new(|| std::array::from_fn(|number| SigningKey::from_bytes(&[1 + number as u8; 32])));
+    LazyLock::new(|| std::array::from_fn(|number| SigningKey::from_bytes(&[1 + small(number); 32])));
 
 /// A link, and what decides whether it may follow.
 #[derive(Clone)]
@@ -100,7 +100,7 @@ fn made(
         devices: listed,
         recovery_key: KEYS[recovery].verifying_key().to_bytes(),
     };
-    let signatory = by.map_or(Signatory::Recovery, |number| Signatory::Device(device(number as u8).id));
+    let signatory = by.map_or(Signatory::Recovery, |number| Signatory::Device(device(small(number)).id));
     let signed = link.sign(signatory, &KEYS[key]);
     let right = before.is_none_or(|before| {
         let may = match by {
@@ -138,7 +138,7 @@ fn brought((chain, known): &mut (Chain, Vec<Made>), link: &Made, input: &mut Inp
             assert_eq!(longer.account(), chain.account());
             *chain = longer;
         }
-        Err(why) => assert!(!is_known && !(link.right && counts), "a link was refused that follows: {why}"),
+        Err(why) => assert!(!(is_known || link.right && counts), "a link was refused that follows: {why}"),
     }
     assert!(chain.links().len() <= CHAIN_LINKS_MAX);
 }
@@ -187,4 +187,9 @@ fn proof(identity: &[u8; CURVE_KEY_LEN], message: &[u8]) -> SignatureBytes {
 
 fn vouches(identity: &[u8; CURVE_KEY_LEN], message: &[u8], signature: &SignatureBytes) -> bool {
     proof(identity, message) == *signature
+}
+
+/// One of a few.
+fn small(number: usize) -> u8 {
+    u8::try_from(number).unwrap_or(u8::MAX)
 }

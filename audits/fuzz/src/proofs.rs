@@ -125,11 +125,11 @@ async fn written() -> Vec<Epoch> {
         if epoch == 1 {
             updates.push((label(""), AkdValue(nobody.to_bytes())));
         }
-        for (number, said) in said.iter_mut().enumerate().take(4) {
+        for ((number, said), account) in said.iter_mut().enumerate().take(4).zip(1..) {
             // The first in each epoch, the second in every second, and so on.
             if epoch > 1 && epoch % (number as u64 + 1) == 0 {
-                let version = said.len() as u64;
-                let (account, head) = (AccountId([1 + number as u8; 32]), LinkHash([version as u8; 32]));
+                let (version, head) = (said.len() as u64, u8::try_from(said.len()).unwrap_or(u8::MAX));
+                let (account, head) = (AccountId([account; 32]), LinkHash([head; 32]));
                 let entry = Entry { account, head, version };
                 updates.push((label(NAMES[number]), AkdValue(entry.to_bytes())));
                 said.insert(0, Said { entry, epoch, version: version + 1 });
