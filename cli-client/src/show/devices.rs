@@ -88,6 +88,7 @@ fn changed(contact: Option<&Named>, change: &ListChange) -> String {
 fn log_lines(report: &LogReport, paint: Paint, columns: Option<usize>) -> Vec<String> {
     let handle = clean_line(&report.handle);
     let mut lines = vec![headline(&handle, report, paint), String::new()];
+    let mut not_compared = Vec::new();
     let mut checked = |text: &str| {
         let body = columns.unwrap_or(usize::MAX).saturating_sub(MARK_COLUMNS);
         for (number, line) in wrap(text, body).iter().enumerate() {
@@ -126,10 +127,28 @@ fn log_lines(report: &LogReport, paint: Paint, columns: Option<usize>) -> Vec<St
     if let Some(at) = report.own_agreed_at {
         checked(&format!("the log was last asked on {} what it says of your own handle, and agreed", moment(at)));
     }
+    for auditor in &report.auditors {
+        let (address, said) = (auditor.address.to_string(), auditor.keyservers.first());
+        match said.and_then(|said| said.agreed) {
+            Some((at, epoch)) => checked(&format!(
+                "the auditor {address} was shown the same log as this device, up to epoch {epoch}; compared on {}",
+                moment(at)
+            )),
+            None => not_compared.push((address, said.and_then(|said| said.trouble.clone()))),
+        }
+    }
+    for (address, trouble) in not_compared {
+        let why = trouble.map_or_else(|| "it was not asked yet".to_owned(), |trouble| clean_line(&trouble));
+        let text = format!("the auditor {address} was not compared with: {why}");
+        lines.extend(notice(&text, columns, |line| paint.yellow(line)));
+    }
     lines.push(String::new());
     lines.push(field("keyserver", &report.keyserver.to_string(), paint));
     lines.push(field("root", &hex(&report.root), paint));
-    lines.push(field("auditors", "none was asked: whether others are shown the same root, nobody has checked", paint));
+    if report.auditors.is_empty() {
+        let nobody = "none is chosen: whether others are shown the same root, nobody has checked (hush auditor add)";
+        lines.push(field("auditors", nobody, paint));
+    }
     lines
 }
 
@@ -145,5 +164,47 @@ fn headline(handle: &str, report: &LogReport, paint: Paint) -> String {
             let devices = devices.iter().map(|device| clean_line(device)).collect::<Vec<_>>().join(", ");
             format!("{} is {whose}: account {:.16}…, with {devices}.", paint.bold(handle), account.to_string())
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use hushwire_client::address::ServerAddress;
+    use hushwire_client::ids::UnixMillis;
+    use hushwire_client::{Agreed, Auditor};
+
+    use super::*;
+
+    #[test]
+    fn a_log_check_says_of_each_auditor_whether_it_was_compared_with() {
+        let server = |name: &str| ServerAddress::parse(&format!("hush://{name}.example.org"), 4432).unwrap();
+        let mut report = LogReport {
+            handle: "bob@keys.example.org".to_owned(),
+            keyserver: server("keys"),
+            epoch: 7,
+            at: UnixMillis(0),
+            root: [7; 32],
+            found: None,
+            own_agreed_at: None,
+            auditors: Vec::new(),
+        };
+        let shown = |report: &LogReport| log_lines(report, Paint::new(false), None).join("\n");
+        assert!(shown(&report).contains("none is chosen"));
+        let said = Agreed {
+            keyserver: server("keys"),
+            agreed: Some((UnixMillis(0), 6)),
+            asked_at: UnixMillis(0),
+            trouble: None,
+        };
+        let other = Agreed { agreed: None, trouble: Some("it did not answer".to_owned()), ..said.clone() };
+        report.auditors = [("first", vec![said]), ("second", vec![other]), ("third", vec![])]
+            .map(|(name, keyservers)| Auditor { address: server(name), keyservers })
+            .into();
+        let shown = shown(&report);
+        assert!(shown.contains("ok  the auditor hush://first.example.org:4432 was shown the same log"), "{shown}");
+        assert!(shown.contains("hush://second.example.org:4432 was not compared with: it did not answer"), "{shown}");
+        assert!(shown.contains("hush://third.example.org:4432 was not compared with: it was not asked yet"), "{shown}");
+        assert!(!shown.contains("none is chosen"));
     }
 }

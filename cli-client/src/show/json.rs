@@ -4,7 +4,9 @@
 //! the line may be looked at safely.
 
 use hushwire_client::ids::UnixMillis;
-use hushwire_client::{Agreed, Contact, LogReport, Membership, Message, Profile, Standing, State, Verdict, WhoInLog};
+use hushwire_client::{
+    Agreed, Auditor, Contact, LogReport, Membership, Message, Profile, Standing, State, Verdict, WhoInLog,
+};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
@@ -75,10 +77,7 @@ fn fields(item: &Item<'_>) -> (&'static str, Value) {
         Item::KeyserverLies { keyserver, lie } => {
             ("keyserver_lies", json!({"keyserver": keyserver, "kind": lie.kind(), "what": lie.to_string()}))
         }
-        Item::Auditor(auditor) => {
-            let keyservers: Vec<Value> = auditor.keyservers.iter().map(agreed).collect();
-            ("auditor", json!({"auditor": auditor.address.to_string(), "keyservers": keyservers}))
-        }
+        Item::Auditor(auditor) => ("auditor", auditor_of(auditor)),
         Item::IdentityChanged { contact } => ("identity_changed", named(contact)),
         Item::Device(device) => (
             "device",
@@ -124,6 +123,11 @@ fn fields(item: &Item<'_>) -> (&'static str, Value) {
     }
 }
 
+fn auditor_of(auditor: &Auditor) -> Value {
+    let keyservers: Vec<Value> = auditor.keyservers.iter().map(agreed).collect();
+    json!({"auditor": auditor.address.to_string(), "keyservers": keyservers})
+}
+
 fn agreed(said: &Agreed) -> Value {
     json!({
         "keyserver": said.keyserver.to_string(), "epoch": said.agreed.map(|(_, epoch)| epoch),
@@ -150,7 +154,9 @@ fn log_of(report: &LogReport) -> Value {
         Some(WhoInLog::Contact(name)) => ("contact", Some(name)),
         Some(WhoInLog::Stranger) => ("stranger", None),
     };
+    let auditors: Vec<Value> = report.auditors.iter().map(auditor_of).collect();
     json!({
+        "auditors": auditors,
         "handle": report.handle, "keyserver": report.keyserver.to_string(), "epoch": report.epoch,
         "root": text::hex(&report.root), "timestamp": time(report.at), "timestamp_ms": report.at.0,
         "who": who, "contact": contact, "account_id": found.map(|found| found.account.to_string()),
@@ -237,7 +243,7 @@ mod tests {
 
     use hushwire_client::address::{Handle, ServerAddress};
     use hushwire_client::ids::{AccountId, DeviceId, MessageId};
-    use hushwire_client::{Alarm, Auditor, ContactId, Finding, Lie, ListChange, ListedDevice, LocalId, Waiting};
+    use hushwire_client::{Alarm, ContactId, Finding, Lie, ListChange, ListedDevice, LocalId, Waiting};
 
     use super::*;
     use crate::exit::Exit;
@@ -315,6 +321,7 @@ mod tests {
             root: [7; 32],
             found: None,
             own_agreed_at: None,
+            auditors: Vec::new(),
         };
         let lie = Lie::Root(Alarm::SetBack { seen: 9, told: 4 });
         let auditor = Auditor { address: profile.keyserver.clone(), keyservers: Vec::new() };

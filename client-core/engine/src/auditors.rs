@@ -79,19 +79,30 @@ impl Engine {
     /// [`StoreError`].
     pub fn auditors(&self) -> Result<Vec<Auditor>, StoreError> {
         let db = self.store.read();
-        let keyservers = keyservers(db, &self.keys.keyserver)?;
-        let chosen = auditors::all(db)?.into_iter().map(|address| {
-            let mut agreed = Vec::new();
-            for (fingerprint, keyserver) in &keyservers {
-                if let Some(said) = auditors::comparison(db, &address, *fingerprint)? {
-                    let Comparison { keyserver: _, asked_at, agreed: both, behind_since: _, trouble } = said;
-                    agreed.push(Agreed { keyserver: keyserver.clone(), agreed: both, asked_at, trouble });
-                }
-            }
-            Ok(Auditor { address, keyservers: agreed })
-        });
-        chosen.collect()
+        chosen(db, &keyservers(db, &self.keys.keyserver)?)
     }
+}
+
+/// The auditors that a person chose, and what came of asking them about this keyserver.
+pub(crate) fn about(db: &rusqlite::Connection, keyserver: &ServerAddress) -> Result<Vec<Auditor>, StoreError> {
+    chosen(db, &keyserver.fingerprint().map(|fingerprint| (fingerprint, keyserver.clone())).into_iter().collect())
+}
+
+fn chosen(
+    db: &rusqlite::Connection,
+    keyservers: &BTreeMap<Fingerprint, ServerAddress>,
+) -> Result<Vec<Auditor>, StoreError> {
+    let chosen = auditors::all(db)?.into_iter().map(|address| {
+        let mut agreed = Vec::new();
+        for (fingerprint, keyserver) in keyservers {
+            if let Some(said) = auditors::comparison(db, &address, *fingerprint)? {
+                let Comparison { keyserver: _, asked_at, agreed: both, behind_since: _, trouble } = said;
+                agreed.push(Agreed { keyserver: keyserver.clone(), agreed: both, asked_at, trouble });
+            }
+        }
+        Ok(Auditor { address, keyservers: agreed })
+    });
+    chosen.collect()
 }
 
 pub(crate) fn add<R: CryptoRng>(cx: &mut Cx<'_, R>, address: &ServerAddress) -> Result<Answer, StoreError> {

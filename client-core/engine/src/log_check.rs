@@ -12,7 +12,7 @@ use crate::engine::{Cx, Pending};
 use crate::input::{Answer, Call, CallFailed, Reply};
 use crate::store::{StoreError, contacts, damaged, roots};
 use crate::types::{Event, FoundInLog, LogReport, WhoInLog, device_label};
-use crate::{log, lookup};
+use crate::{auditors, log, lookup};
 
 /// Asks.
 pub(crate) fn begin<R: CryptoRng>(
@@ -53,6 +53,7 @@ pub(crate) fn answered<R: CryptoRng>(
             root: proven.root.root,
             found,
             own_agreed_at: roots::agreed_at(cx.db)?,
+            auditors: auditors::about(cx.db, keyserver)?,
         }),
         Err((reason, retryable)) => Event::LogNotChecked { asked: handle.to_string(), reason, retryable },
     };

@@ -2,6 +2,7 @@
 
 use hushwire_proto::account::{Device, Signatory, SignedLink};
 
+use crate::auditors::Auditor;
 use crate::lie::Lie;
 use hushwire_proto::address::{Handle, ServerAddress};
 use hushwire_proto::ids::{AccountId, DeviceId, MessageId, UnixMillis};
@@ -124,6 +125,8 @@ pub struct LogReport {
     pub found: Option<FoundInLog>,
     /// When the log was last asked what it says of our own handle, and said nothing else than we did.
     pub own_agreed_at: Option<UnixMillis>,
+    /// The auditors that were chosen, and what came of asking each about this keyserver.
+    pub auditors: Vec<Auditor>,
 }
 
 /// An account that a log names.

@@ -1,10 +1,10 @@
 //! Keyservers that show us something else than everybody else, or nothing new: what an auditor and the clock make of it.
 
-use hushwire_engine::{Answer, Call, CallFailed, Command, CommandError, Input, Reply};
+use hushwire_engine::{Answer, Call, CallFailed, Command, CommandError, Event, Input, Reply};
 use hushwire_log::{Followed, Report, Standing};
-use hushwire_proto::address::{Fingerprint, Host, ServerAddress};
+use hushwire_proto::address::{Fingerprint, Handle, Host, ServerAddress};
 use hushwire_proto::ids::LinkHash;
-use hushwire_proto::keyserver::Proven;
+use hushwire_proto::keyserver::{Proven, Who};
 use hushwire_proto::log::{Entry, SignedRoot, fingerprint_of};
 use hushwire_proto::witness::Witnessed;
 
@@ -82,6 +82,32 @@ fn an_auditor_that_has_seen_the_same_log_is_asked_again_after_a_day() {
     world.wait(2 * HOUR_MS);
     world.input(&mut alice, Input::Tick);
     assert!(question(&alice).is_some());
+}
+
+#[test]
+fn who_asks_what_a_log_says_is_told_how_far_the_auditors_have_seen_the_same() {
+    let mut world = World::seeded(94);
+    let (mut alice, root) = alice(&mut world);
+    for asked in [false, true] {
+        if asked {
+            let same = report(&world, std::slice::from_ref(&root));
+            reports(&mut world, &mut alice, says(&same));
+        }
+        let handle = Handle::parse("nobody@127.0.0.1").unwrap();
+        world.command(&mut alice, Command::CheckLog { handle, keyserver: server(4432) });
+        let is_asked = |call: &Call| matches!(call, Call::Lookup { who: Who::Handle(name), .. } if name == "nobody");
+        let place = alice.calls.iter().position(|(_, call)| is_asked(call)).unwrap();
+        let (call, _) = alice.calls.remove(place).unwrap();
+        let reply = Ok(Reply::Absent(world.log.absence("nobody")));
+        world.input(&mut alice, Input::Replied { call, reply });
+        let checked = alice.events.iter().rev().find_map(|event| match event {
+            Event::LogChecked(report) => Some(report.auditors.clone()),
+            _ => None,
+        });
+        let [said] = checked.unwrap().try_into().unwrap();
+        let agreed = said.keyservers.first().and_then(|said| said.agreed);
+        assert_eq!((said.address, agreed), (auditor(), asked.then_some((world.now, root.epoch))));
+    }
 }
 
 #[test]

@@ -14,8 +14,9 @@ use crate::usage::Process;
 /// Milliseconds of each sync: some ten times those of a bad disk.
 const SYNC_MS: u32 = 500;
 
-/// MiB that a relay may have more than before: its line of 32, what one address may have in work, and buffers.
-const GROWTH_MIB: f64 = 192.0;
+/// MiB that a relay may have more than before: its line of 32, two unwritten tables of each family in use (80), blocks in
+/// memory (32), and for each of 256 senders the half MiB that may be on its way.
+const GROWTH_MIB: f64 = 32.0 + 80.0 + 32.0 + 128.0;
 
 /// How often its memory is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
