@@ -6,7 +6,8 @@
  *                                   a kernel may drop it; those after it work
  *   HUSHWIRE_SHIM_SYNC=abort:N      the process ends at its Nth sync, before it
  *   HUSHWIRE_SHIM_SYNC=slow:MS      every sync waits so many milliseconds first
- *   HUSHWIRE_SHIM_REPORT=FILE       a line for the sync that failed, and for each later one of the same file
+ *   HUSHWIRE_SHIM_REPORT=FILE       a line for the sync that failed, and for each later one of the same file; another word if
+ *                                   it is a directory, which RocksDB syncs for each of several files as it gives up
  *   HUSHWIRE_SHIM_CLOCK=FILE        8 bytes, a signed number of seconds in the order of the machine, added to the clock
  *                                   on the wall whenever it is read; whoever writes the file turns the clock
  */
@@ -37,6 +38,7 @@ static int mode = NORMAL;
 static long number;
 static long count;
 static ino_t failed;
+static struct statx_timestamp failed_made; /* a number is given to a new file once the old one is deleted */
 static const int64_t *turned;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -76,6 +78,17 @@ static off_t *synced_of(ino_t file) {
     return &files[0].synced; /* more files than anybody has */
 }
 
+static struct statx_timestamp made(int fd) {
+    struct statx file = {0};
+    statx(fd, "", AT_EMPTY_PATH, STATX_BTIME, &file);
+    return file.stx_btime;
+}
+
+static int is_failed(int fd, const struct stat *stat) {
+    struct statx_timestamp at = made(fd);
+    return failed == stat->st_ino && failed_made.tv_sec == at.tv_sec && failed_made.tv_nsec == at.tv_nsec;
+}
+
 /* 0: go on. 1: say that it is done. -1: it failed. */
 static int before(int fd) {
     struct stat stat;
@@ -91,9 +104,10 @@ static int before(int fd) {
     long this = ++count;
     int fails = mode == FAIL && this == number;
     if (mode == ABORT && this == number) abort();
-    if (failed && failed == stat.st_ino) report("again", stat.st_ino);
+    if (failed && is_failed(fd, &stat)) report(S_ISREG(stat.st_mode) ? "again" : "directory", stat.st_ino);
     if (fails) {
         failed = stat.st_ino;
+        failed_made = made(fd);
         report("failed", stat.st_ino);
         if (S_ISREG(stat.st_mode) && ftruncate(fd, *synced_of(stat.st_ino))) report("not cut", stat.st_ino);
     } else {
