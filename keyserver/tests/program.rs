@@ -2,8 +2,10 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
 mod common;
+#[path = "../../audits/sim/src/port.rs"]
+mod port;
 
-use std::net::{TcpListener, UdpSocket};
+use std::net::{SocketAddr, UdpSocket};
 use std::process::{Command, Output};
 
 use common::{Asker, PROGRAM, Person, Program, configure, fetch, init};
@@ -11,6 +13,7 @@ use hushwire_log::{Alarm, watch};
 use hushwire_proto::admission::{Invite, Pass};
 use hushwire_proto::keyserver::{Answer, Publish, Request, Who};
 use hushwire_proto::limits::CALL_DEADLINE;
+use port::free_port;
 
 fn program(args: &[&str]) -> Output {
     Command::new(PROGRAM).args(args).output().unwrap()
@@ -62,7 +65,7 @@ fn check_says_what_is_not_fine_and_what_to_do() {
 async fn a_keyserver_that_runs_tells_its_numbers_and_whether_it_is_ready() {
     let dir = tempfile::tempdir().unwrap();
     let config = init(dir.path());
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let port = SocketAddr::from(([127, 0, 0, 1], free_port()));
     configure(&config, &format!("admin = \"{port}\"\n"));
     let started = Program::start(&config);
     let page = move |path: &'static str| {

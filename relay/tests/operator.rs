@@ -2,12 +2,14 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
+#[path = "../../audits/sim/src/port.rs"]
+mod port;
 mod support;
 
 use std::{
     fs,
     io::{Read, Write},
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{SocketAddr, TcpStream},
     path::Path,
     sync::{
         Arc,
@@ -24,15 +26,11 @@ use hushwire_relay::{
     queue::memory::MemoryQueue,
     quota::Rules,
 };
+use port::free_port;
 use support::{
     Client, DEADLINE, Owner, TestRelay,
     program::{Process, init, run},
 };
-
-/// A port that was free a moment ago.
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
 
 /// The admin port of a relay that is about to start with this configuration.
 fn with_admin(config: &Path) -> SocketAddr {

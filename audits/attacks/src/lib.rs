@@ -19,6 +19,8 @@ pub mod grammar;
 pub mod honest;
 pub mod packet;
 pub mod peer;
+#[path = "../../sim/src/port.rs"]
+pub mod port;
 pub mod server;
 pub mod trial;
 

@@ -2,12 +2,12 @@
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
-use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use hushwire_proto::net::{KEYS_ALPN, RELAY_ALPN};
 
+use crate::port::free_port;
 use crate::{Failure, said};
 
 /// Everybody who asks a keyserver here has one address: what is measured for each would send the honest away.
@@ -74,8 +74,7 @@ impl Server {
         }
         let config = dir.join(kind.program().trim_start_matches("hushwire-")).with_extension("toml");
         let text = fs::read_to_string(&config).map_err(said)?;
-        let port = UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).map_err(said)?.port();
-        let listen = format!("listen = \"127.0.0.1:{port}\"");
+        let listen = format!("listen = \"127.0.0.1:{}\"", free_port());
         let lines = text.lines().map(|line| if line.starts_with("listen = ") { listen.as_str() } else { line });
         let mut text = lines.collect::<Vec<_>>().join("\n") + "\n";
         if kind == Kind::Keyserver {

@@ -2,6 +2,8 @@
 //! back. A real client, and a real auditor.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::cast_possible_truncation, missing_docs)]
 
+#[path = "../../sim/src/port.rs"]
+mod port;
 mod support;
 
 use std::path::Path;
@@ -12,6 +14,7 @@ use hushwire_keyserver::{Registration, Running};
 use hushwire_proto::address::ServerAddress;
 use hushwire_proto::net::serve::ServeLimits;
 use hushwire_proto::net::tls::ServerIdentity;
+use port::free_port;
 use support::{PATIENCE, auditor, loopback, stopped, until};
 use tokio::time::timeout;
 
@@ -109,7 +112,7 @@ async fn goes_on(dir: &Path, keyserver: &ServerAddress, name: &str, asker: &mut 
 async fn a_keyserver_that_shows_one_person_another_log_is_found_out_by_comparing_with_an_auditor() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
-    let first = keyserver(dir, "honest", 0).await;
+    let first = keyserver(dir, "honest", free_port()).await;
     let (address, port) = (first.address().clone(), first.address().port());
     let mut alice = Person::new(dir, &address, "alice", false).await;
     assert_eq!(alice.look_for(&address, "nobody").await, []);
@@ -150,7 +153,7 @@ async fn a_keyserver_that_shows_one_person_another_log_is_found_out_by_comparing
 async fn a_keyserver_that_was_restored_from_a_copy_is_told_by_clients_and_by_the_auditor() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
-    let first = keyserver(dir, "data", 0).await;
+    let first = keyserver(dir, "data", free_port()).await;
     let (address, port) = (first.address().clone(), first.address().port());
     let mut alice = Person::new(dir, &address, "alice", false).await;
     assert_eq!(alice.look_for(&address, "nobody").await, []);

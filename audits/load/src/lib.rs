@@ -23,6 +23,8 @@ pub mod judgement;
 pub mod ledger;
 pub mod line;
 pub mod mode;
+#[path = "../../sim/src/port.rs"]
+pub mod port;
 pub mod report;
 pub mod server;
 pub mod target;

@@ -3,16 +3,14 @@
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
-use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use rand::RngExt;
-
 use crate::cores::{Cores, Group};
+use crate::port::free_port;
 use crate::target::Kind;
 use crate::{Failure, said};
 
@@ -21,9 +19,6 @@ const START_PATIENCE: Duration = Duration::from_secs(300);
 
 /// Where a server logs to, unless it is told otherwise.
 const LOG: &str = "server.log";
-
-/// Ports that are tried. Below those that the system gives to clients, so that no client has taken one.
-const PORTS: std::ops::Range<u16> = 20_000..30_000;
 
 /// What a relay is allowed that is to take any load: every connection comes from one address here.
 const UNBOUNDED: &str = "\nconnections_max = 50000\nconnections_per_address_max = 50000\nmailboxes_max = 2000000\n\
@@ -236,20 +231,10 @@ fn configure(binary: &Path, dir: &Path, config: &Path, settings: &str) -> Result
         return Err(format!("relay init failed: {}", String::from_utf8_lossy(&made.stderr)));
     }
     let text = fs::read_to_string(config).map_err(said)?;
-    let listen = format!("listen = \"127.0.0.1:{}\"", free_port()?);
+    let listen = format!("listen = \"127.0.0.1:{}\"", free_port());
     let lines = text.lines().map(|line| if line.starts_with("listen = ") { listen.as_str() } else { line });
     let text = lines.collect::<Vec<_>>().join("\n") + UNBOUNDED + settings;
     fs::write(config, text).map_err(said)
-}
-
-/// A port that is free now.
-///
-/// # Errors
-/// None of many tried is.
-pub fn free_port() -> Result<u16, Failure> {
-    let ports = std::iter::repeat_with(|| rand::rng().random_range(PORTS));
-    let free = ports.take(100).find(|port| UdpSocket::bind(("127.0.0.1", *port)).is_ok());
-    free.ok_or_else(|| "no free port was found".to_owned())
 }
 
 /// The program of that name as Cargo built it, beside the program or test that runs.

@@ -15,6 +15,7 @@
 //! | [`scan`] | bytes in files, in every form they may have there |
 
 pub mod ledger;
+pub mod port;
 pub mod program;
 pub mod scan;
 pub mod server;

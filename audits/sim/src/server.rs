@@ -9,6 +9,7 @@ use std::time::Duration;
 use hushwire_proto::address::{KEYSERVER_PORT, RELAY_PORT, ServerAddress};
 
 use crate::Failure;
+use crate::port::free_port;
 use crate::program::{Program, beside_us};
 
 /// How long a server may take to say where it is. A busy machine and a slow disk, not more.
@@ -65,7 +66,7 @@ impl Server {
             if !made.status.success() {
                 return Err(format!("{name} init failed: {}", String::from_utf8_lossy(&made.stderr)));
             }
-            listen_at(&config, free_port()?)?;
+            listen_at(&config, free_port())?;
         }
         let (heard, hears) = mpsc::channel();
         let mut command = Command::new(&binary);
@@ -129,15 +130,6 @@ impl Server {
 
 fn log_of(dir: &Path) -> PathBuf {
     dir.with_extension("log")
-}
-
-/// A free port outside the range that the system draws from: while a server that was killed is away, no client's socket
-/// takes its port.
-fn free_port() -> Result<u16, Failure> {
-    (0..1000)
-        .map(|_| rand::random_range(20_000..30_000))
-        .find(|port| std::net::UdpSocket::bind(("127.0.0.1", *port)).is_ok())
-        .ok_or_else(|| "no port between 20000 and 30000 is free".to_owned())
 }
 
 /// Changes the port in a configuration.

@@ -1,5 +1,8 @@
 //! A relay and a keyserver in this process, on free ports of the loopback, and people with accounts there.
 
+#[path = "../../../audits/sim/src/port.rs"]
+mod port;
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
@@ -15,6 +18,7 @@ use hushwire_relay::clock::Clock;
 use hushwire_relay::queue::Queue;
 use hushwire_relay::queue::memory::MemoryQueue;
 use hushwire_relay::quota::Rules;
+use port::free_port;
 
 /// Far more than anything here takes on a busy machine; a test that fails waits this long.
 pub const PATIENCE: Duration = Duration::from_secs(40);
@@ -38,7 +42,7 @@ impl<Q: Queue> World<Q> {
         let folder = tempfile::tempdir().unwrap();
         write_identity(folder.path(), "relay");
         write_identity(folder.path(), "keys");
-        let relay = start_relay(folder.path(), queue.clone(), 0);
+        let relay = start_relay(folder.path(), queue.clone(), free_port());
         let keyserver = hushwire_keyserver::start(hushwire_keyserver::Parts {
             data_dir: folder.path().join("keyserver"),
             listen: loopback(0),

@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc as line};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use hushwire_load::server::free_port;
+use hushwire_load::port::free_port;
 use hushwire_load::target::widen;
 use hushwire_load::tongue::floor::{ALPN, Word};
 use hushwire_load::{Failure, said};
@@ -60,7 +60,7 @@ async fn run(dir: &Path) -> Result<(), Failure> {
     let log = open_log(&dir.join("log"), forgotten.clone())?;
     let hub = Arc::new(Hub { forgotten, boxes: Mutex::default(), log });
     let identity = ServerIdentity::self_signed(&["localhost".to_owned()]).map_err(said)?;
-    let port = free_port()?;
+    let port = free_port();
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).map_err(said)?;
     widen(&socket);
     let endpoint = Endpoint::new(EndpointConfig::default(), Some(config(&identity)?), socket, Arc::new(TokioRuntime));

@@ -8,7 +8,8 @@ use tokio::time::sleep;
 
 use super::storm::{Outcome, Size, Storm};
 use crate::Failure;
-use crate::server::{Around, free_port};
+use crate::port::free_port;
+use crate::server::Around;
 
 /// What the process may have open.
 const FILES: u32 = 256;
@@ -27,7 +28,7 @@ const HOLD: Duration = Duration::from_secs(10);
 /// # Errors
 /// The relay ends.
 pub async fn run(dir: &Path, size: Size) -> Result<Outcome, Failure> {
-    let port = free_port()?;
+    let port = free_port();
     let settings = format!("admin = \"127.0.0.1:{port}\"\n");
     let around = Around { open_files: Some(FILES), settings, ..Around::default() };
     let mut storm = Storm::begin(dir, &dir.join("relay"), &around, size).await?;

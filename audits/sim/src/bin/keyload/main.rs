@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use hushwire_keyserver::config::{self, Config};
 use hushwire_keyserver::fill;
 use hushwire_sim::Failure;
+use hushwire_sim::port::free_port;
 use hushwire_sim::server::{Kind, Server};
 use serde_json::{Map, Value, json};
 
@@ -127,8 +128,7 @@ async fn run(asked: Asked) -> Result<(), Failure> {
 fn prepare(dir: &Path) -> Result<PathBuf, Failure> {
     let path = config::init(dir, &["127.0.0.1".to_owned()]).map_err(said)?;
     let text = fs::read_to_string(&path).map_err(said)?.replace("[::]:4432", "127.0.0.1:0");
-    let admin = std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).map_err(said)?;
-    fs::write(&path, format!("{text}{RATES}admin = \"{admin}\"\n")).map_err(said)?;
+    fs::write(&path, format!("{text}{RATES}admin = \"127.0.0.1:{}\"\n", free_port())).map_err(said)?;
     Ok(path)
 }
 
