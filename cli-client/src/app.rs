@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use etcetera::BaseStrategy as _;
-use hushwire_client::{Client, Contact, ContactId, DataDir, Error, Profile, ProtectionKind, Unlock, Zeroizing};
+use hushwire_client::{
+    Client, Contact, ContactId, ConversationId, DataDir, Error, Profile, ProtectionKind, Talk, Unlock, Zeroizing,
+};
 use tokio::sync::OnceCell;
 
 use crate::args::Global;
@@ -147,6 +149,19 @@ impl App {
         }
         let contacts = client.query(|engine| engine.contacts()).await?;
         Err(no_contact(asked, &contacts))
+    }
+
+    /// What a conversation is called now; events name only the row.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub(crate) async fn conversation(&self, id: ConversationId) -> Result<Where, Failure> {
+        let found = self.client().await?.query(move |engine| engine.conversation(id)).await?;
+        let (name, with) = found.map_or_else(
+            || (format!("conversation {}", id.0), Talk::Contact(ContactId(0))),
+            |found| (found.name, found.with),
+        );
+        Ok(Where { id, name, with })
     }
 
     /// What a contact is called now; events name only the row.

@@ -13,7 +13,7 @@
 //! let client = Client::open(&dir, Unlock::Stored).await?;
 //! client.connect().await?;
 //! if let Some(bob) = client.query(|engine| engine.find_contact("bob")).await? {
-//!     client.command(Command::Send { to: bob.id, text: "hello".to_owned() }).await?;
+//!     client.command(Command::Send { to: bob.conversation, text: "hello".into() }).await?;
 //! }
 //! let sent = client.settle(Duration::from_secs(10)).await?.done;
 //! client.close().await?;
@@ -55,9 +55,10 @@ pub use error::Error;
 pub use events::{EventStream, Lagged};
 pub use hushwire_engine::{
     Agreed, Alarm, Answer, Auditor, BadContactLink, BadDeviceRequest, BadProof, BadRoot, BadWords, CannotJoin, Command,
-    CommandError, Contact, ContactId, ContactLink, DeviceRequest, Engine, Event, FoundInLog, Joining, KnownAccount,
-    Lie, ListChange, ListedDevice, LocalId, LogReport, Membership, Message, NewContact, Page, Profile, RecoveryKey,
-    SafetyNumber, Setup, Standing, State, StoreError, Waiting, WhoInLog,
+    CommandError, Contact, ContactId, ContactLink, Conversation, ConversationId, DeviceRequest, Engine, Event,
+    FoundInLog, Joining, KnownAccount, Lie, ListChange, ListedDevice, LocalGroup, LocalId, LogReport, Membership,
+    Message, NewContact, NewText, Page, Profile, RecoveryKey, SafetyNumber, Setup, Standing, State, StoreError, Talk,
+    Waiting, WhoInLog,
 };
 pub use hushwire_proto::admission::{BadInvite, Invite};
 pub use hushwire_proto::keyserver::{Refused, RefusedReason};

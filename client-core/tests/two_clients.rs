@@ -26,7 +26,7 @@ async fn two_people_write_to_each_other_and_see_how_far_their_messages_came() {
     let to_bob = alice.add(world.handle("bob")).await;
     assert!(!to_bob.verified, "a handle is only the keyserver's word");
 
-    let hello = alice.send(to_bob.id, "hello").await;
+    let hello = alice.send(to_bob.conversation, "hello").await;
     let received = bob.receive().await;
     assert_eq!((received.text.as_str(), received.outgoing), ("hello", false));
     alice.reached(hello, State::Sent).await;
@@ -34,14 +34,17 @@ async fn two_people_write_to_each_other_and_see_how_far_their_messages_came() {
     let from_alice = bob.client.query(|engine| engine.contacts()).await.unwrap().remove(0);
     assert_eq!(from_alice.standing, Standing::Request, "strangers get no receipts");
     bob.client.command(Command::Accept(from_alice.id)).await.unwrap();
-    let hi = bob.send(from_alice.id, "hi").await;
+    let hi = bob.send(from_alice.conversation, "hi").await;
     assert_eq!(alice.receive().await.text, "hi");
     bob.reached(hi, State::Delivered).await;
 
-    let again = alice.send(to_bob.id, "how are you?").await;
+    let again = alice.send(to_bob.conversation, "how are you?").await;
     let received = bob.receive().await;
     alice.reached(again, State::Delivered).await;
-    bob.client.command(Command::MarkRead { contact: from_alice.id, through: received.id }).await.unwrap();
+    bob.client
+        .command(Command::MarkRead { conversation: from_alice.conversation, through: received.id })
+        .await
+        .unwrap();
     alice.reached(again, State::Read).await;
     assert_eq!(alice.texts().await, ["hello", "hi", "how are you?"]);
     assert_eq!(bob.texts().await, ["hello", "hi", "how are you?"]);
@@ -63,7 +66,7 @@ async fn who_was_added_by_link_is_verified() {
     let link = bob.client.query(|engine| Ok(engine.contact_link())).await.unwrap();
     let contact = alice.add(NewContact::Link(link.to_string().parse().unwrap())).await;
     assert!(contact.verified);
-    alice.send(contact.id, "by link").await;
+    alice.send(contact.conversation, "by link").await;
     assert_eq!(bob.receive().await.text, "by link");
     world.end().await;
 }
@@ -73,13 +76,13 @@ async fn what_is_written_while_the_relay_is_down_arrives_once_it_is_back() {
     let mut world = World::new().await;
     let (mut alice, mut bob) = (world.person("alice").await, world.person("bob").await);
     let to_bob = alice.add(world.handle("bob")).await;
-    alice.send(to_bob.id, "before").await;
+    alice.send(to_bob.conversation, "before").await;
     assert_eq!(bob.receive().await.text, "before");
 
     world.stop_relay().await;
     let mut reach = alice.client.connectivity();
     reach.wait_for(|now| now.relay != Reach::Online).await.unwrap();
-    let during = alice.send(to_bob.id, "during").await;
+    let during = alice.send(to_bob.conversation, "during").await;
     assert_eq!(alice.client.settle(Duration::from_millis(300)).await.unwrap(), Settled { done: false });
     let waiting = alice.client.query(|engine| engine.waiting()).await.unwrap();
     assert_eq!(waiting.first().map(|message| message.id), Some(during));
@@ -97,7 +100,7 @@ async fn a_relay_that_lost_its_disk_is_used_again() {
     let mut world = World::new().await;
     let (mut alice, mut bob) = (world.person("alice").await, world.person("bob").await);
     let to_bob = alice.add(world.handle("bob")).await;
-    alice.send(to_bob.id, "before").await;
+    alice.send(to_bob.conversation, "before").await;
     assert_eq!(bob.receive().await.text, "before");
     assert_eq!(bob.client.settle(PATIENCE).await.unwrap(), Settled { done: true });
 
@@ -107,7 +110,7 @@ async fn a_relay_that_lost_its_disk_is_used_again() {
     bob.client.connect().await.unwrap();
     reach.wait_for(|now| now.relay == Reach::Online && now.caught_up).await.unwrap();
     assert_eq!(bob.client.settle(PATIENCE).await.unwrap(), Settled { done: true });
-    alice.send(to_bob.id, "after").await;
+    alice.send(to_bob.conversation, "after").await;
     assert_eq!(bob.receive().await.text, "after");
     world.end().await;
 }
@@ -120,7 +123,7 @@ async fn what_came_while_nobody_was_there_is_all_kept_once_drained_says_so() {
     let to_bob = alice.add(world.handle("bob")).await;
     let texts: Vec<_> = (0..40).map(|number| format!("message {number}")).collect();
     for text in &texts {
-        alice.send(to_bob.id, text).await;
+        alice.send(to_bob.conversation, text).await;
     }
     assert_eq!(alice.client.settle(PATIENCE).await.unwrap(), Settled { done: true });
 
@@ -140,7 +143,7 @@ async fn a_message_that_arrives_twice_is_shown_once() {
     let (mut alice, mut bob) = (world.person("alice").await, world.person("bob").await);
     let to_bob = alice.add(world.handle("bob")).await;
     for text in ["one", "two", "three"] {
-        alice.send(to_bob.id, text).await;
+        alice.send(to_bob.conversation, text).await;
         assert_eq!(bob.receive().await.text, text);
     }
     assert_eq!(alice.client.settle(PATIENCE).await.unwrap(), Settled { done: true });
@@ -220,7 +223,7 @@ async fn it_works_on_a_runtime_with_one_thread() {
     let world = World::new().await;
     let (mut alice, mut bob) = (world.person("alice").await, world.person("bob").await);
     let to_bob = alice.add(world.handle("bob")).await;
-    alice.send(to_bob.id, "hello").await;
+    alice.send(to_bob.conversation, "hello").await;
     assert_eq!(bob.receive().await.text, "hello");
     alice.client.close().await.unwrap();
     world.end().await;
@@ -237,7 +240,7 @@ async fn one_message_and_good_bye_takes_no_longer_than_a_person_notices() {
     let alice = world.reopened("alice").await;
     steps.push(began.elapsed());
     alice.client.connect().await.unwrap();
-    alice.send(to_bob.id, "hello").await;
+    alice.send(to_bob.conversation, "hello").await;
     assert_eq!(alice.client.settle(PATIENCE).await.unwrap(), Settled { done: true });
     steps.push(began.elapsed());
     assert_eq!(alice.client.drained(PATIENCE).await.unwrap(), Settled { done: true });

@@ -126,7 +126,7 @@ impl Person {
     }
 
     async fn send(&self, to: &Contact, text: &str) {
-        self.client.command(Command::Send { to: to.id, text: text.to_owned() }).await.unwrap();
+        self.client.command(Command::Send { to: to.conversation, text: text.into() }).await.unwrap();
     }
 
     async fn all_have_come(&self, state: State) {

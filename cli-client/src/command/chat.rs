@@ -6,7 +6,7 @@ mod screen;
 use std::io::{self, IsTerminal as _};
 use std::time::Duration;
 
-use hushwire_client::{Answer, Client, Command, Contact, ContactId, Event, Message, State};
+use hushwire_client::{Answer, Client, Command, Contact, ContactId, ConversationId, Event, Message, State};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 use crate::app::App;
@@ -25,7 +25,14 @@ const SETTLED_WITHIN: Duration = Duration::from_secs(5);
 pub(super) async fn run(app: &App, args: &Chat) -> Result<(), Failure> {
     let client = app.client().await?;
     let contact = app.contact(&args.contact).await?;
-    let mut talk = Talk { app, client, contact: contact.id, screen: Screen::new(app.out()), interrupted: None };
+    let mut talk = Talk {
+        app,
+        client,
+        conversation: contact.conversation,
+        contact: Some(contact.id),
+        screen: Screen::new(app.out()),
+        interrupted: None,
+    };
     let mut events = client.events();
     talk.begin(&contact).await?;
     client.connect().await?;
@@ -89,10 +96,12 @@ async fn waiting(app: &App, client: &Client) -> Result<(), Failure> {
 struct Talk<'a> {
     app: &'a App,
     client: &'a Client,
-    contact: ContactId,
+    conversation: ConversationId,
+    /// With whom, unless it is a group.
+    contact: Option<ContactId>,
     screen: Screen<'a>,
     /// The contact of the last notice about somebody else, so that it is given once.
-    interrupted: Option<ContactId>,
+    interrupted: Option<ConversationId>,
 }
 
 impl Talk<'_> {
@@ -138,7 +147,7 @@ impl Talk<'_> {
     }
 
     async fn send(&mut self, line: &str, text: String) -> Result<(), Failure> {
-        match self.client.command(Command::Send { to: self.contact, text }).await {
+        match self.client.command(Command::Send { to: self.conversation, text: text.into() }).await {
             Ok(Answer::Queued(message)) => self.screen.sent(line, &message),
             Ok(_) => Ok(()),
             // Too long, or blocked: say so and go on.
@@ -152,37 +161,37 @@ impl Talk<'_> {
 
     async fn event(&mut self, event: Event) -> Result<(), Failure> {
         match event {
-            Event::Received(message) if message.contact == self.contact => {
+            Event::Received(message) if message.conversation == self.conversation => {
                 self.screen.message(&message)?;
                 self.seen(&[message]).await
             }
             Event::Received(message) => {
-                if self.interrupted.replace(message.contact) == Some(message.contact) {
+                if self.interrupted.replace(message.conversation) == Some(message.conversation) {
                     return Ok(());
                 }
-                let name = text::clean_line(&message.contact_name);
+                let name = text::clean_line(&message.conversation_name);
                 self.screen
-                    .notice(&format!("-- {name} wrote too: hush chat {}", text::shell_word(&message.contact_name)))
+                    .notice(&format!("-- {name} wrote too: hush chat {}", text::shell_word(&message.conversation_name)))
             }
-            Event::StateChanged { id, contact, state } if contact == self.contact => {
+            Event::StateChanged { id, conversation, state } if conversation == self.conversation => {
                 if !self.screen.mark(id, state)? {
-                    let named = self.app.named(contact).await?;
-                    self.screen.item(&Item::State { id, contact: &named, state })?;
+                    let named = self.app.conversation(conversation).await?;
+                    self.screen.item(&Item::State { id, conversation: &named, state })?;
                 }
                 Ok(())
             }
-            Event::Gap { contact, missing } if contact == self.contact => {
-                let named = self.app.named(contact).await?;
-                self.screen.item(&Item::Gap { contact: &named, missing })
+            Event::Gap { conversation, contact, missing } if conversation == self.conversation => {
+                let (named, contact) = (self.app.conversation(conversation).await?, self.app.named(contact).await?);
+                self.screen.item(&Item::Gap { conversation: &named, contact: &contact, missing })
             }
             Event::KeyserverLies { keyserver, lie } => {
                 self.screen.item(&Item::KeyserverLies { keyserver: &keyserver, lie: &lie })
             }
-            Event::IdentityChanged { contact } if contact == self.contact => {
+            Event::IdentityChanged { contact } if Some(contact) == self.contact => {
                 let named = self.app.named(contact).await?;
                 self.screen.item(&Item::IdentityChanged { contact: &named })
             }
-            Event::DevicesChanged { contact, change } if contact == self.contact => {
+            Event::DevicesChanged { contact, change } if Some(contact) == self.contact => {
                 let named = self.app.named(contact).await?;
                 self.screen.item(&Item::Devices { contact: Some(&named), change: &change })
             }
@@ -191,7 +200,7 @@ impl Talk<'_> {
             }
             Event::OwnDevicesForked => self.screen.item(&Item::DevicesForked),
             Event::Revoked => self.screen.item(&Item::Revoked),
-            Event::Retrying { contact, reason, next_try } if contact == self.contact => {
+            Event::Retrying { contact, reason, next_try } if Some(contact) == self.contact => {
                 let named = self.app.named(contact).await?;
                 self.screen.item(&Item::Retrying { contact: &named, reason: &reason, next_try })
             }
@@ -204,7 +213,7 @@ impl Talk<'_> {
     async fn seen(&self, shown: &[Message]) -> Result<(), Failure> {
         let unread = shown.iter().filter(|message| !message.outgoing && message.state != State::Read);
         if let Some(through) = unread.map(|message| message.id).max() {
-            self.client.command(Command::MarkRead { contact: self.contact, through }).await?;
+            self.client.command(Command::MarkRead { conversation: self.conversation, through }).await?;
         }
         Ok(())
     }

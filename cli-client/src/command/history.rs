@@ -37,7 +37,7 @@ pub(super) async fn last(
     before: Option<LocalId>,
     limit: u32,
 ) -> Result<Vec<Message>, Failure> {
-    let (id, mut before, mut left) = (contact.id, before, limit);
+    let (id, mut before, mut left) = (contact.conversation, before, limit);
     let mut pages = Vec::new();
     while left > 0 {
         let size = left.min(PAGE_LEN);
@@ -56,7 +56,7 @@ pub(super) async fn last(
 async fn mark_read(app: &App, client: &Client, contact: &Contact, shown: &[Message]) -> Result<(), Failure> {
     let newest = shown.iter().filter(|message| !message.outgoing).map(|message| message.id).max();
     let (Some(through), true) = (newest, contact.unread > 0) else { return Ok(()) };
-    client.command(Command::MarkRead { contact: contact.id, through }).await?;
+    client.command(Command::MarkRead { conversation: contact.conversation, through }).await?;
     client.connect().await?;
     let deadline = app.timeout(TOLD_WITHIN);
     if client.drained(deadline).await?.done {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hushwire_client::{Client, Command, Connectivity, ContactId, Event, LocalId, Message, Page, Reach, State};
+use hushwire_client::{Client, Command, Connectivity, ConversationId, Event, LocalId, Message, Page, Reach, State};
 
 use crate::app::App;
 use crate::args::Receive;
@@ -95,9 +95,9 @@ impl Printer<'_> {
     /// Prints what other commands fetched and nobody has seen.
     async fn backlog(&mut self) -> Result<(), Failure> {
         let mut messages = Vec::new();
-        for contact in self.client.query(|engine| engine.contacts()).await? {
-            if contact.unread > 0 {
-                messages.append(&mut self.unprinted(contact.id).await?);
+        for conversation in self.client.query(|engine| engine.conversations()).await? {
+            if conversation.unread > 0 {
+                messages.append(&mut self.unprinted(conversation.id).await?);
             }
         }
         messages.sort_by_key(|message| message.id);
@@ -107,13 +107,13 @@ impl Printer<'_> {
         Ok(())
     }
 
-    async fn unprinted(&self, contact: ContactId) -> Result<Vec<Message>, Failure> {
+    async fn unprinted(&self, conversation: ConversationId) -> Result<Vec<Message>, Failure> {
         let mut found = Vec::new();
         let mut before: Option<LocalId> = None;
         loop {
             let page = self
                 .client
-                .query(move |engine| engine.history(Some(contact), Page { before, after: None, limit: PAGE_LEN }))
+                .query(move |engine| engine.history(Some(conversation), Page { before, after: None, limit: PAGE_LEN }))
                 .await?;
             before = page.first().map(|message| message.id);
             let seen = found.len();
@@ -136,7 +136,7 @@ impl Printer<'_> {
         self.cursor.advance(message.id)?;
         self.printed += 1;
         if self.read {
-            self.client.command(Command::MarkRead { contact: message.contact, through: message.id }).await?;
+            self.client.command(Command::MarkRead { conversation: message.conversation, through: message.id }).await?;
         }
         Ok(())
     }

@@ -30,14 +30,16 @@ pub(super) async fn event(app: &App, event: &Event) -> Result<bool, Failure> {
             return Ok(false);
         }
         Event::ContactRequest(contact) => out.item(&Item::Request(&app.as_now(contact).await?))?,
-        Event::StateChanged { id, contact, state } => {
-            out.item(&Item::State { id: *id, contact: &app.named(*contact).await?, state: *state })?;
+        Event::StateChanged { id, conversation, state } => {
+            let conversation = app.conversation(*conversation).await?;
+            out.item(&Item::State { id: *id, conversation: &conversation, state: *state })?;
         }
         Event::Retrying { contact, reason, next_try } => {
             out.item(&Item::Retrying { contact: &app.named(*contact).await?, reason, next_try: *next_try })?;
         }
-        Event::Gap { contact, missing } => {
-            out.item(&Item::Gap { contact: &app.named(*contact).await?, missing: *missing })?;
+        Event::Gap { conversation, contact, missing } => {
+            let (conversation, contact) = (app.conversation(*conversation).await?, app.named(*contact).await?);
+            out.item(&Item::Gap { conversation: &conversation, contact: &contact, missing: *missing })?;
         }
         Event::Expired => out.item(&Item::Expired)?,
         Event::Undecryptable { reason } => out.item(&Item::Undecryptable { reason })?,

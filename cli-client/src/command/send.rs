@@ -26,7 +26,7 @@ pub(super) async fn run(app: &App, args: Send) -> Result<(), Failure> {
     let (client, out) = (app.client().await?, app.out());
     let contact = app.contact(&args.contact).await?;
     let mut events = client.events();
-    let mut message = match client.command(Command::Send { to: contact.id, text }).await? {
+    let mut message = match client.command(Command::Send { to: contact.conversation, text: text.into() }).await? {
         Answer::Queued(message) => message,
         other => return Err(Failure::new(Exit::Unexpected, format!("the engine answered {other:?}"))),
     };

@@ -32,8 +32,10 @@ pub(crate) fn lines(item: &Item<'_>, paint: Paint, columns: Option<usize>) -> Ve
         Item::Contact(contact) => vec![contact_line(contact, paint)],
         Item::Request(contact) => notice(&request(contact), columns, |line| paint.yellow(line)),
         Item::Message(message) => message_lines(message, paint, columns),
-        Item::State { id, contact, state } => notice(&further(*id, contact, *state), columns, |line| paint.dim(line)),
-        Item::Gap { contact, missing } => {
+        Item::State { id, conversation, state } => {
+            notice(&further(*id, conversation, *state), columns, |line| paint.dim(line))
+        }
+        Item::Gap { conversation: _, contact, missing } => {
             let name = clean_line(&contact.name);
             let what = if *missing == 1 { "1 message" } else { &format!("{missing} messages") };
             let text = format!("{what} from {name} before the next one did not arrive: lost, or withheld by a server");
@@ -169,7 +171,7 @@ fn request(contact: &Contact) -> String {
 
 fn message_lines(message: &Message, paint: Paint, columns: Option<usize>) -> Vec<String> {
     let at = moment(message.sent_at);
-    let name = if message.outgoing { "you".to_owned() } else { clean_line(&message.contact_name) };
+    let name = if message.outgoing { "you".to_owned() } else { clean_line(&message.author_name) };
     let painted = if message.outgoing { paint.dim(&name) } else { paint.cyan(&name) };
     let head = width(&at) + 2 + width(&name) + 2;
     let indent = head.min(columns.unwrap_or(usize::MAX) / 2);
@@ -217,7 +219,7 @@ pub(crate) fn chat_lines(message: &Message, paint: Paint, columns: usize) -> Vec
     let (head, cells) = if message.outgoing {
         (chat_mark(message.state, paint), MARK_COLUMNS)
     } else {
-        let name = format!("{}:", clean_line(&message.contact_name));
+        let name = format!("{}:", clean_line(&message.author_name));
         (paint.cyan(&name), width(&name))
     };
     let indent = (width(&at) + 1 + cells + 1).min(columns / 2);
@@ -243,7 +245,7 @@ fn further(id: LocalId, contact: &Named, state: State) -> String {
 }
 
 fn waiting_lines(waiting: &Waiting, paint: Paint) -> Vec<String> {
-    let name = clean_line(&waiting.contact_name);
+    let name = clean_line(&waiting.conversation_name);
     let tries = match waiting.attempts {
         0 => "not tried yet".to_owned(),
         1 => "tried once".to_owned(),
@@ -310,20 +312,31 @@ fn local(at: UnixMillis, format: &str) -> String {
 #[cfg(test)]
 mod tests {
     use hushwire_client::ids::MessageId;
-    use hushwire_client::{Alarm, BadProof, BadRoot, ContactId, Lie};
+    use hushwire_client::{Alarm, BadProof, BadRoot, ContactId, ConversationId, Lie, Talk};
 
     use super::*;
 
     fn message(text: &str, outgoing: bool) -> Message {
         Message {
             id: LocalId(1),
-            contact: ContactId(1),
-            contact_name: "b\u{202e}ob".to_owned(),
+            conversation: ConversationId(1),
+            with: Talk::Contact(ContactId(1)),
+            conversation_name: "b\u{202e}ob".to_owned(),
+            author: (!outgoing).then_some(ContactId(1)),
+            author_name: "b\u{202e}ob".to_owned(),
             message_id: MessageId([0; 16]),
             outgoing,
             sent_at: UnixMillis(1_800_000_000_000),
             kept_at: UnixMillis(1_800_000_000_000),
             text: text.to_owned(),
+            reply_to: None,
+            mentions: Vec::new(),
+            forwarded: false,
+            edits: 0,
+            deleted: false,
+            pinned: false,
+            reactions: Vec::new(),
+            expires_at: None,
             state: State::Sent,
         }
     }

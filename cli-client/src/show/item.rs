@@ -2,8 +2,8 @@
 
 use hushwire_client::ids::UnixMillis;
 use hushwire_client::{
-    Auditor, Contact, ContactId, Finding, Lie, ListChange, ListedDevice, LocalId, LogReport, Message, Profile, State,
-    Waiting,
+    Auditor, Contact, ContactId, ConversationId, Finding, Lie, ListChange, ListedDevice, LocalId, LogReport, Message,
+    Profile, State, Talk, Waiting,
 };
 
 /// One thing for stdout.
@@ -22,9 +22,9 @@ pub(crate) enum Item<'a> {
     /// A message, of either side.
     Message(&'a Message),
     /// A message of ours has come further.
-    State { id: LocalId, contact: &'a Named, state: State },
+    State { id: LocalId, conversation: &'a Where, state: State },
     /// Messages are missing.
-    Gap { contact: &'a Named, missing: u64 },
+    Gap { conversation: &'a Where, contact: &'a Named, missing: u64 },
     /// Envelopes expired before they were fetched.
     Expired,
     /// An envelope was thrown away.
@@ -59,6 +59,17 @@ pub(crate) enum Item<'a> {
     Auditor(&'a Auditor),
     /// One finding of `hush doctor`.
     Finding(&'a Finding),
+}
+
+/// A conversation by row and name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Where {
+    /// The row.
+    pub(crate) id: ConversationId,
+    /// The name now.
+    pub(crate) name: String,
+    /// With whom.
+    pub(crate) with: Talk,
 }
 
 /// A contact by row and name.

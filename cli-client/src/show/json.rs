@@ -5,13 +5,13 @@
 
 use hushwire_client::ids::UnixMillis;
 use hushwire_client::{
-    Agreed, Auditor, Contact, LogReport, Membership, Message, Profile, Standing, State, Verdict, WhoInLog,
+    Agreed, Auditor, Contact, LogReport, Membership, Message, Profile, Standing, State, Talk, Verdict, WhoInLog,
 };
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::Item;
-use super::item::Named;
+use super::item::{Named, Where};
 use crate::exit::Failure;
 use crate::text;
 
@@ -68,10 +68,12 @@ fn fields(item: &Item<'_>) -> (&'static str, Value) {
         Item::Contact(contact) => ("contact", contact_of(contact)),
         Item::Request(contact) => ("contact_request", contact_of(contact)),
         Item::Message(message) => ("message", message_of(message)),
-        Item::State { id, contact, state } => {
-            ("state", with(named(contact), json!({"id": id.0, "state": state_word(*state)})))
+        Item::State { id, conversation, state } => {
+            ("state", with(place(conversation), json!({"id": id.0, "state": state_word(*state)})))
         }
-        Item::Gap { contact, missing } => ("gap", with(named(contact), json!({"missing": missing}))),
+        Item::Gap { conversation, contact, missing } => {
+            ("gap", with(with(place(conversation), named(contact)), json!({"missing": missing})))
+        }
         Item::Expired => ("expired", json!({})),
         Item::Undecryptable { reason } => ("undecryptable", json!({"reason": reason})),
         Item::KeyserverLies { keyserver, lie } => {
@@ -107,7 +109,7 @@ fn fields(item: &Item<'_>) -> (&'static str, Value) {
         Item::Waiting(waiting) => (
             "waiting",
             json!({
-                "id": waiting.id.0, "contact": waiting.contact_name, "attempts": waiting.attempts,
+                "id": waiting.id.0, "conversation": waiting.conversation_name, "attempts": waiting.attempts,
                 "reason": waiting.reason, "timestamp": time(waiting.since), "timestamp_ms": waiting.since.0,
                 "next_try": waiting.next_try.map(time), "next_try_ms": waiting.next_try.map(|at| at.0),
             }),
@@ -174,12 +176,31 @@ fn contact_of(contact: &Contact) -> Value {
 }
 
 fn message_of(message: &Message) -> Value {
+    let with_contact = match message.with {
+        Talk::Contact(contact) => Some(contact),
+        Talk::Group(_) => None,
+    };
+    let contact = message.author.or(with_contact);
+    let name = if message.author.is_some() { &message.author_name } else { &message.conversation_name };
     json!({
-        "contact": message.contact_name, "contact_id": message.contact.0, "id": message.id.0,
+        "conversation": message.conversation_name, "conversation_id": message.conversation.0,
+        "group": with_contact.is_none(), "contact": contact.map(|_| name), "contact_id": contact.map(|id| id.0),
+        "id": message.id.0,
         "message_id": message.message_id.to_string(), "direction": if message.outgoing { "out" } else { "in" },
         "text": message.text, "state": state_word(message.state),
         "timestamp": time(message.sent_at), "timestamp_ms": message.sent_at.0,
         "kept": time(message.kept_at), "kept_ms": message.kept_at.0,
+    })
+}
+
+fn place(conversation: &Where) -> Value {
+    let contact = match conversation.with {
+        Talk::Contact(contact) => Some(contact),
+        Talk::Group(_) => None,
+    };
+    json!({
+        "conversation": conversation.name, "conversation_id": conversation.id.0, "group": contact.is_none(),
+        "contact": contact.map(|_| &conversation.name), "contact_id": contact.map(|id| id.0),
     })
 }
 
@@ -243,7 +264,7 @@ mod tests {
 
     use hushwire_client::address::{Handle, ServerAddress};
     use hushwire_client::ids::{AccountId, DeviceId, MessageId};
-    use hushwire_client::{Alarm, ContactId, Finding, Lie, ListChange, ListedDevice, LocalId, Waiting};
+    use hushwire_client::{Alarm, ContactId, ConversationId, Finding, Lie, ListChange, ListedDevice, LocalId, Waiting};
 
     use super::*;
     use crate::exit::Exit;
@@ -259,6 +280,7 @@ mod tests {
             claimed_handle: Some("bob@keys.example.org".to_owned()),
             standing: Standing::Request,
             verified: false,
+            conversation: ConversationId(1),
             unread: 1,
         }
     }
@@ -266,13 +288,24 @@ mod tests {
     fn message(text: &str) -> Message {
         Message {
             id: LocalId(3),
-            contact: ContactId(2),
-            contact_name: "bob".to_owned(),
+            conversation: ConversationId(1),
+            with: Talk::Contact(ContactId(2)),
+            conversation_name: "bob".to_owned(),
+            author: Some(ContactId(2)),
+            author_name: "bob".to_owned(),
             message_id: MessageId([1; 16]),
             outgoing: false,
             sent_at: AT,
             kept_at: AT,
             text: text.to_owned(),
+            reply_to: None,
+            mentions: Vec::new(),
+            forwarded: false,
+            edits: 0,
+            deleted: false,
+            pinned: false,
+            reactions: Vec::new(),
+            expires_at: None,
             state: State::Delivered,
         }
     }
@@ -295,9 +328,10 @@ mod tests {
     fn every_line() -> Vec<Value> {
         let (profile, contact, message) = (profile(), contact(), message("hello"));
         let named = Named::from(&contact);
+        let place = Where { id: ConversationId(1), name: "bob".to_owned(), with: Talk::Contact(contact.id) };
         let waiting = Waiting {
             id: LocalId(3),
-            contact_name: "bob".to_owned(),
+            conversation_name: "bob".to_owned(),
             since: AT,
             attempts: 2,
             reason: None,
@@ -332,8 +366,8 @@ mod tests {
             Item::Contact(&contact),
             Item::Request(&contact),
             Item::Message(&message),
-            Item::State { id: LocalId(3), contact: &named, state: State::Read },
-            Item::Gap { contact: &named, missing: 2 },
+            Item::State { id: LocalId(3), conversation: &place, state: State::Read },
+            Item::Gap { conversation: &place, contact: &named, missing: 2 },
             Item::Expired,
             Item::Undecryptable { reason: "no session" },
             Item::KeyserverLies { keyserver: "hush://keys.example.org:4432", lie: &lie },

@@ -10,9 +10,9 @@ use crate::engine::{Cx, Engine, Pending};
 use crate::input::{Answer, Call, Command, CommandError, NewContact, Output};
 use crate::lookup::Wanted;
 use crate::store::me::{self, Flag};
-use crate::store::{StoreError, contacts, messages, receipts};
-use crate::types::{Contact, ContactId, LocalId, Standing};
-use crate::{auditors, devices, log, log_check, receipts as due_receipts, send};
+use crate::store::{StoreError, contacts, conversations, messages, receipts};
+use crate::types::{Contact, ContactId, Conversation, ConversationId, LocalId, Standing, Talk};
+use crate::{auditors, devices, log, log_check, receipts as due_receipts, say};
 
 /// The longest name of a contact, in characters.
 const NAME_CHARS_MAX: usize = 64;
@@ -21,8 +21,8 @@ const NAME_CHARS_MAX: usize = 64;
 pub(crate) fn command<R: CryptoRng>(cx: &mut Cx<'_, R>, command: Command) -> Result<(), StoreError> {
     let answer = match command {
         Command::AddContact { who, name } => add(cx, Wanted { who, name })?,
-        Command::Send { to, text } => send::command(cx, to, &text)?,
-        Command::MarkRead { contact, through } => mark_read(cx, contact, through)?,
+        Command::Send { to, text } => say::text(cx, to, &text)?,
+        Command::MarkRead { conversation, through } => mark_read(cx, conversation, through)?,
         Command::Accept(contact) => with_contact(cx, contact, |cx, contact| accept(cx, contact.id))?,
         Command::Block(contact) => with_contact(cx, contact, |cx, contact| {
             contacts::set_standing(cx.db, contact.id, Standing::Blocked)?;
@@ -49,9 +49,10 @@ pub(crate) fn command<R: CryptoRng>(cx: &mut Cx<'_, R>, command: Command) -> Res
 /// A contact becomes one that gets receipts, also for what they wrote as a stranger, and a token of their own.
 pub(crate) fn accept<R: CryptoRng>(cx: &mut Cx<'_, R>, contact: ContactId) -> Result<(), StoreError> {
     if contacts::get(cx.db, contact)?.is_some_and(|contact| contact.standing == Standing::Request) {
-        for (device, counter) in messages::newest_from(cx.db, contact, RECEIPTS_MAX)? {
+        let conversation = conversations::with(cx.db, contact)?;
+        for place in messages::newest_from(cx.db, conversation, contact, RECEIPTS_MAX)? {
             let due = due_receipts::hold_back(cx.now, cx.rng);
-            receipts::add(cx.db, contact, receipts::Kind::Delivered, device, counter, due)?;
+            receipts::add(cx.db, contact, conversation, receipts::Kind::Delivered, place, due)?;
         }
     }
     contacts::set_standing(cx.db, contact, Standing::Accepted)?;
@@ -96,16 +97,31 @@ fn add<R: CryptoRng>(cx: &mut Cx<'_, R>, wanted: Wanted) -> Result<Answer, Store
     Ok(Answer::Done)
 }
 
-fn mark_read<R: CryptoRng>(cx: &mut Cx<'_, R>, contact: ContactId, through: LocalId) -> Result<Answer, StoreError> {
-    with_contact(cx, contact, |cx, contact| {
-        for (device, counter) in messages::mark_read(cx.db, contact.id, through)? {
-            if contact.standing == Standing::Accepted {
-                let due = due_receipts::hold_back(cx.now, cx.rng);
-                receipts::add(cx.db, contact.id, receipts::Kind::Read, device, counter, due)?;
-            }
+fn mark_read<R: CryptoRng>(cx: &mut Cx<'_, R>, id: ConversationId, through: LocalId) -> Result<Answer, StoreError> {
+    let Some(conversation) = conversations::get(cx.db, id)? else {
+        return Ok(Answer::Refused(CommandError::NoSuchConversation));
+    };
+    for (author, device, counter) in messages::mark_read(cx.db, id, through, cx.now)? {
+        if conversation.receipts && gets_receipts(cx, &conversation, author)? {
+            let due = due_receipts::hold_back(cx.now, cx.rng);
+            receipts::add(cx.db, author, id, receipts::Kind::Read, (device, counter), due)?;
         }
-        Ok(())
-    })
+    }
+    Ok(Answer::Done)
+}
+
+/// Whether an author is told how far what they said has come: contacts are, strangers are not.
+pub(crate) fn gets_receipts<R: CryptoRng>(
+    cx: &Cx<'_, R>,
+    conversation: &Conversation,
+    author: ContactId,
+) -> Result<bool, StoreError> {
+    match conversation.with {
+        Talk::Contact(_) => {
+            Ok(contacts::get(cx.db, author)?.is_some_and(|contact| contact.standing == Standing::Accepted))
+        }
+        Talk::Group(_) => Ok(false),
+    }
 }
 
 fn rename<R: CryptoRng>(cx: &mut Cx<'_, R>, contact: ContactId, name: &str) -> Result<Answer, StoreError> {

@@ -2,21 +2,32 @@
 //!
 //! Spec: envelope §3, §4.
 
-use hushwire_proto::ids::{DeviceId, MessageId, Token, UnixMillis};
-use hushwire_proto::limits::TEXT_BYTES_MAX;
+mod wire;
+
+use hushwire_proto::ids::{AccountId, DeviceId, MessageId, Token, UnixMillis};
 use hushwire_proto::signing::{Label, Transcript};
-use prost::Message as _;
 use sha2::{Digest, Sha256};
-use zeroize::{Zeroize as _, Zeroizing};
+use zeroize::Zeroizing;
+
+use crate::group::GroupId;
 
 /// Receipts of one kind that one content carries.
 pub(crate) const RECEIPTS_MAX: usize = 256;
 
-/// The largest counter and Lamport time: what the database can hold. No conversation comes near it.
-const NUMBER_MAX: u64 = i64::MAX as u64;
+/// People that one message names.
+pub const MENTIONS_MAX: usize = 64;
 
-/// The longest claimed handle, in bytes.
-const CLAIMED_HANDLE_BYTES_MAX: usize = 300;
+/// The longest reaction, in bytes. The longest emoji, families with skin tones, take some forty.
+pub(crate) const EMOJI_BYTES_MAX: usize = 64;
+
+/// The longest time until a message disappears, in seconds: a year.
+pub(crate) const TIMER_S_MAX: u32 = 366 * 24 * 3600;
+
+/// Bytes of changes of a group, with what proves their authors, that go in one content.
+pub(crate) const CHANGES_BYTES_MAX: usize = 48 * 1024;
+
+/// Changes that go in one content.
+pub(crate) const CHANGES_MAX: usize = 256;
 
 /// The plaintext of one ratchet message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,53 +50,191 @@ pub(crate) struct Introduction {
 /// What is said.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Content {
-    Text(Text),
+    /// Has its place in the conversation.
+    Said(Said),
     Receipt(Receipt),
+    /// Something of yours could not be opened here.
+    Again(Again),
+    GroupKey(GroupKey),
+    GroupChanges(GroupChanges),
+    GroupAsk(GroupAsk),
 }
 
-/// A message between people.
+/// What people say, in the order in which each device says it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Text {
+pub(crate) struct Said {
     pub(crate) message_id: MessageId,
-    /// Counts the author device's texts in this conversation, from 1.
+    /// Counts what the author's device says in this conversation, from 1.
     pub(crate) counter: u64,
-    /// [`hash`] of the text before; `None` in the first.
+    /// [`hash`] of what it said before; `None` in the first.
     pub(crate) previous: Option<[u8; 32]>,
     /// The author's Lamport clock.
     pub(crate) lamport: u64,
     pub(crate) sent_at: UnixMillis,
-    pub(crate) text: String,
+    pub(crate) what: What,
 }
 
-/// How far texts of the receipt's reader have come.
+/// What a person does in a conversation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum What {
+    Text(Text),
+    /// Of one's own message.
+    Edit {
+        of: MessageId,
+        text: String,
+    },
+    /// Of one's own message.
+    TakeBack {
+        of: MessageId,
+    },
+    /// Empty: takes the reaction away.
+    React {
+        to: Reference,
+        emoji: String,
+    },
+    Pin {
+        what: Reference,
+        pinned: bool,
+    },
+    /// Seconds after which what is said from now on disappears.
+    Timer {
+        seconds: Option<u32>,
+    },
+}
+
+/// A message.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Text {
+    pub(crate) text: String,
+    pub(crate) reply_to: Option<Reference>,
+    pub(crate) mentions: Vec<AccountId>,
+    pub(crate) forwarded: bool,
+    /// Seconds that it may be seen.
+    pub(crate) timer_s: Option<u32>,
+}
+
+/// A message of the same conversation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Reference {
+    pub(crate) author: AccountId,
+    pub(crate) message_id: MessageId,
+}
+
+/// How far what the receipt's reader said has come.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Receipt {
-    /// Which of the reader's devices wrote them.
+    /// In which group; `None`: between the two.
+    pub(crate) group: Option<GroupId>,
+    /// Which of the reader's devices said it.
     pub(crate) author: DeviceId,
-    /// Counters of texts that a device has.
+    /// Counters of what a device has.
     pub(crate) delivered: Vec<u64>,
     /// A person has seen everything up to this counter; 0: says nothing.
     pub(crate) read_through: u64,
 }
 
-/// Who a content comes from. Derived from the session, never from a field.
+/// Asks for what was not confirmed, and with a group for the sender key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Again {
+    /// In which group; `None`: between the two.
+    pub(crate) group: Option<GroupId>,
+}
+
+/// The key with which the sender writes to a group from now on.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct GroupKey {
+    pub(crate) group: GroupId,
+    /// A sender key distribution message. Spec: signal-wire §5.
+    pub(crate) key: Zeroizing<Vec<u8>>,
+    /// What the envelopes are sealed with, and tokens are made from.
+    pub(crate) secret: Zeroizing<[u8; 32]>,
+}
+
+impl std::fmt::Debug for GroupKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { group, key: _, secret: _ } = self;
+        f.debug_struct("GroupKey").field("group", group).finish_non_exhaustive()
+    }
+}
+
+/// Changes that the receiver may lack, parents first, each with the device lists of its author.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct GroupChanges {
+    pub(crate) group: GroupId,
+    /// An encoded change, and the encoded chain of its author.
+    pub(crate) changes: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+/// Asks for what follows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct GroupAsk {
+    pub(crate) group: GroupId,
+    /// The changes that nobody follows, as far as the sender knows. Empty: it knows none.
+    pub(crate) heads: Vec<[u8; 32]>,
+}
+
+/// How a content came. Derived from the session, never from a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
+    /// From an accepted contact, to us alone.
     Contact,
+    /// From anybody else, to us alone.
     Stranger,
+    /// From a member of the group that the content names, to us alone.
+    Member,
+    /// From a member, to the group.
+    Group,
+}
+
+impl Content {
+    /// The group that it names as what it is about.
+    pub(crate) fn group(&self) -> Option<GroupId> {
+        match self {
+            Self::Said(_) => None,
+            Self::Receipt(receipt) => receipt.group,
+            Self::Again(again) => again.group,
+            Self::GroupKey(key) => Some(key.group),
+            Self::GroupChanges(changes) => Some(changes.group),
+            Self::GroupAsk(ask) => Some(ask.group),
+        }
+    }
 }
 
 /// Whether this content is accepted from there. Every pair has its line; a new kind does not compile without.
 pub(crate) fn allowed(content: &Content, from: Origin) -> bool {
+    use Origin::{Contact, Group, Member, Stranger};
     match (content, from) {
-        (Content::Text(_), Origin::Contact | Origin::Stranger) => true,
+        (Content::Said(said), from) => match (&said.what, from) {
+            (What::Text(_), Contact | Stranger | Group) => true,
+            // A stranger says who they are, and nothing about what was said.
+            (
+                What::Edit { .. } | What::TakeBack { .. } | What::React { .. } | What::Pin { .. } | What::Timer { .. },
+                Contact | Group,
+            ) => true,
+            (
+                What::Edit { .. } | What::TakeBack { .. } | What::React { .. } | What::Pin { .. } | What::Timer { .. },
+                Stranger,
+            ) => false,
+            // What is said to a group goes to all of it; what is said to us alone names no group.
+            (_, Member) => false,
+        },
         // We send nothing to strangers that they could confirm.
-        (Content::Receipt(_), Origin::Contact) => true,
-        (Content::Receipt(_), Origin::Stranger) => false,
+        (Content::Receipt(_), Contact | Member) => true,
+        (Content::Receipt(_), Stranger | Group) => false,
+        (Content::Again(_), Contact | Member) => true,
+        (Content::Again(_), Stranger | Group) => false,
+        // Each member is given its own.
+        (Content::GroupKey(_), Member) => true,
+        (Content::GroupKey(_), Contact | Stranger | Group) => false,
+        // A contact may bring us into a group; whoever has a link to one brings their own wish to join.
+        (Content::GroupChanges(_), Contact | Stranger | Member | Group) => true,
+        // Whoever asks for changes must be one who may have them.
+        (Content::GroupAsk(_), Member) => true,
+        (Content::GroupAsk(_), Contact | Stranger | Group) => false,
     }
 }
 
-/// What the next text names, so that a missing or swapped one shows.
+/// What the next one names, so that a missing or swapped one shows.
 pub(crate) fn hash(content: &[u8]) -> [u8; 32] {
     Sha256::digest(Transcript::new(Label::MessageChain).part(content).bytes()).into()
 }
@@ -94,218 +243,73 @@ pub(crate) fn hash(content: &[u8]) -> [u8; 32] {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct BadContent;
 
-#[derive(Clone, PartialEq, prost::Message)]
-struct PlainWire {
-    #[prost(bytes = "vec", tag = "1")]
-    content: Vec<u8>,
-    #[prost(message, optional, tag = "2")]
-    introduction: Option<IntroductionWire>,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct IntroductionWire {
-    #[prost(bytes = "vec", tag = "1")]
-    token: Vec<u8>,
-    #[prost(string, tag = "2")]
-    handle: String,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct ContentWire {
-    #[prost(oneof = "BodyWire", tags = "1, 2")]
-    body: Option<BodyWire>,
-}
-
-#[derive(Clone, PartialEq, prost::Oneof)]
-enum BodyWire {
-    #[prost(message, tag = "1")]
-    Text(TextWire),
-    #[prost(message, tag = "2")]
-    Receipt(ReceiptWire),
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct TextWire {
-    #[prost(bytes = "vec", tag = "1")]
-    message_id: Vec<u8>,
-    #[prost(uint64, tag = "2")]
-    counter: u64,
-    #[prost(bytes = "vec", tag = "3")]
-    previous: Vec<u8>,
-    #[prost(uint64, tag = "4")]
-    lamport: u64,
-    #[prost(uint64, tag = "5")]
-    sent_at_ms: u64,
-    #[prost(string, tag = "6")]
-    text: String,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct ReceiptWire {
-    #[prost(uint32, tag = "1")]
-    author: u32,
-    #[prost(uint64, repeated, tag = "2")]
-    delivered: Vec<u64>,
-    #[prost(uint64, tag = "3")]
-    read_through: u64,
-}
-
-impl Plain {
-    pub(crate) fn encode(&self) -> Zeroizing<Vec<u8>> {
-        let introduction = self.introduction.as_ref().map(|introduction| IntroductionWire {
-            token: introduction.token.as_ref().map(|token| token.expose().to_vec()).unwrap_or_default(),
-            handle: introduction.handle.clone().unwrap_or_default(),
-        });
-        let mut wire = PlainWire { content: self.content.to_vec(), introduction };
-        let bytes = Zeroizing::new(wire.encode_to_vec());
-        wire.content.zeroize();
-        if let Some(introduction) = &mut wire.introduction {
-            introduction.token.zeroize();
-        }
-        bytes
-    }
-
-    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, BadContent> {
-        let plain = PlainWire::decode(bytes).map_err(|_| BadContent)?;
-        let introduction = plain
-            .introduction
-            .map(|introduction| {
-                if introduction.handle.len() > CLAIMED_HANDLE_BYTES_MAX {
-                    return Err(BadContent);
-                }
-                Ok(Introduction {
-                    token: match introduction.token.as_slice() {
-                        [] => None,
-                        token => Some(Token::from_slice(token).ok_or(BadContent)?),
-                    },
-                    handle: Some(introduction.handle).filter(|handle| !handle.is_empty()),
-                })
-            })
-            .transpose()?;
-        Ok(Self { content: Zeroizing::new(plain.content), introduction })
-    }
-}
-
-impl Content {
-    pub(crate) fn encode(&self) -> Vec<u8> {
-        let body = match self {
-            Self::Text(text) => BodyWire::Text(TextWire {
-                message_id: text.message_id.as_bytes().to_vec(),
-                counter: text.counter,
-                previous: text.previous.map(|hash| hash.to_vec()).unwrap_or_default(),
-                lamport: text.lamport,
-                sent_at_ms: text.sent_at.0,
-                text: text.text.clone(),
-            }),
-            Self::Receipt(receipt) => BodyWire::Receipt(ReceiptWire {
-                author: receipt.author.get().into(),
-                delivered: receipt.delivered.clone(),
-                read_through: receipt.read_through,
-            }),
-        };
-        ContentWire { body: Some(body) }.encode_to_vec()
-    }
-
-    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, BadContent> {
-        match ContentWire::decode(bytes).map_err(|_| BadContent)?.body.ok_or(BadContent)? {
-            BodyWire::Text(text) => {
-                let fits = (1..=TEXT_BYTES_MAX).contains(&text.text.len())
-                    && (1..=NUMBER_MAX).contains(&text.counter)
-                    && text.lamport <= NUMBER_MAX;
-                let previous = match text.previous.as_slice() {
-                    [] => None,
-                    hash => Some(hash.try_into().map_err(|_| BadContent)?),
-                };
-                if !fits || previous.is_some() != (text.counter > 1) {
-                    return Err(BadContent);
-                }
-                Ok(Self::Text(Text {
-                    message_id: MessageId::from_slice(&text.message_id).ok_or(BadContent)?,
-                    counter: text.counter,
-                    previous,
-                    lamport: text.lamport,
-                    sent_at: UnixMillis(text.sent_at_ms),
-                    text: text.text,
-                }))
-            }
-            BodyWire::Receipt(receipt) => {
-                if receipt.delivered.len() > RECEIPTS_MAX {
-                    return Err(BadContent);
-                }
-                Ok(Self::Receipt(Receipt {
-                    author: DeviceId::new(receipt.author).ok_or(BadContent)?,
-                    delivered: receipt.delivered,
-                    read_through: receipt.read_through,
-                }))
-            }
-        }
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use proptest::prelude::*;
-
+pub(crate) mod tests {
     use super::*;
 
-    fn text() -> Content {
-        Content::Text(Text {
+    pub(crate) fn said(what: What) -> Said {
+        Said {
             message_id: MessageId([1; 16]),
             counter: 2,
             previous: Some([2; 32]),
             lamport: 3,
             sent_at: UnixMillis(4),
-            text: "hello".into(),
-        })
+            what,
+        }
     }
 
-    fn receipt() -> Content {
-        Content::Receipt(Receipt { author: DeviceId::FIRST, delivered: vec![1, 2], read_through: 1 })
+    fn everything_said() -> Vec<What> {
+        let to = Reference { author: AccountId([7; 32]), message_id: MessageId([8; 16]) };
+        let text = Text {
+            text: "hello".into(),
+            reply_to: Some(to),
+            mentions: vec![AccountId([9; 32])],
+            forwarded: true,
+            timer_s: Some(60),
+        };
+        vec![
+            What::Text(text),
+            What::Edit { of: MessageId([3; 16]), text: "hallo".into() },
+            What::TakeBack { of: MessageId([3; 16]) },
+            What::React { to, emoji: "👍🏽".into() },
+            What::Pin { what: to, pinned: true },
+            What::Timer { seconds: None },
+        ]
+    }
+
+    /// One of each kind.
+    pub(crate) fn every_content() -> Vec<Content> {
+        let group = GroupId([6; 32]);
+        let receipt = |group| Receipt { group, author: DeviceId::FIRST, delivered: vec![1, 2], read_through: 1 };
+        let mut all: Vec<Content> = everything_said().into_iter().map(|what| Content::Said(said(what))).collect();
+        all.extend([
+            Content::Receipt(receipt(None)),
+            Content::Receipt(receipt(Some(group))),
+            Content::Again(Again { group: None }),
+            Content::Again(Again { group: Some(group) }),
+            Content::GroupKey(GroupKey { group, key: Zeroizing::new(vec![1; 70]), secret: Zeroizing::new([2; 32]) }),
+            Content::GroupChanges(GroupChanges { group, changes: vec![(vec![1; 9], vec![2; 9])] }),
+            Content::GroupAsk(GroupAsk { group, heads: vec![[4; 32]] }),
+        ]);
+        all
     }
 
     #[test]
     fn only_the_listed_pairs_of_content_and_origin_are_accepted() {
-        let table = [
-            (text(), Origin::Contact, true),
-            (text(), Origin::Stranger, true),
-            (receipt(), Origin::Contact, true),
-            (receipt(), Origin::Stranger, false),
-        ];
-        for (content, origin, accepted) in table {
-            assert_eq!(allowed(&content, origin), accepted, "{content:?} from {origin:?}");
-        }
-    }
-
-    #[test]
-    fn contents_come_back_as_they_were() {
-        for content in [text(), receipt()] {
-            assert_eq!(Content::parse(&content.encode()), Ok(content.clone()));
-            let plain = Plain {
-                content: Zeroizing::new(content.encode()),
-                introduction: Some(Introduction {
-                    token: Token::from_slice(&[5; 32]),
-                    handle: Some("alice@example.org".into()),
-                }),
-            };
-            assert_eq!(Plain::parse(&plain.encode()), Ok(plain));
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn any_bytes_are_a_content_or_an_error_and_never_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = Plain::parse(&bytes);
-            let _ = Content::parse(&bytes);
-        }
-    }
-
-    #[test]
-    fn a_text_without_its_place_in_the_chain_is_refused() {
-        let Content::Text(text) = text() else { unreachable!() };
-        for (counter, previous) in [(0, None), (1, Some([2; 32])), (2, None)] {
-            let content = Content::Text(Text { counter, previous, ..text.clone() });
-            assert_eq!(Content::parse(&content.encode()), Err(BadContent));
+        use Origin::{Contact, Group, Member, Stranger};
+        let from = |content: &Content| -> &'static [Origin] {
+            match content {
+                Content::Said(Said { what: What::Text(_), .. }) => &[Contact, Stranger, Group],
+                Content::Said(_) => &[Contact, Group],
+                Content::Receipt(_) | Content::Again(_) => &[Contact, Member],
+                Content::GroupKey(_) | Content::GroupAsk(_) => &[Member],
+                Content::GroupChanges(_) => &[Contact, Stranger, Member, Group],
+            }
+        };
+        for content in every_content() {
+            for origin in [Contact, Stranger, Member, Group] {
+                assert_eq!(allowed(&content, origin), from(&content).contains(&origin), "{content:?} from {origin:?}");
+            }
         }
     }
 }

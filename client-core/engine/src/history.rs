@@ -4,8 +4,8 @@ use hushwire_crypto::fingerprint::{Fingerprint, Party};
 
 use crate::account::root_identity;
 use crate::engine::Engine;
-use crate::store::{StoreError, contacts, messages, outbox};
-use crate::types::{ContactId, LocalId, Message, SafetyNumber, Waiting};
+use crate::store::{StoreError, contacts, conversations, messages, outbox};
+use crate::types::{ContactId, Conversation, ConversationId, LocalId, Message, SafetyNumber, Waiting};
 
 /// Which part of a history.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -19,13 +19,29 @@ pub struct Page {
 }
 
 impl Engine {
-    /// A part of the history, oldest first: of one contact, in the order in which both sides see it, or of all, in the
-    /// order in which it was kept here.
+    /// A part of the history, oldest first: of one conversation, in the order in which all sides see it, or of all, in
+    /// the order in which it was kept here.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn history(&self, contact: Option<ContactId>, page: Page) -> Result<Vec<Message>, StoreError> {
-        messages::page(self.store.read(), contact, page.before, page.after, page.limit)
+    pub fn history(&self, conversation: Option<ConversationId>, page: Page) -> Result<Vec<Message>, StoreError> {
+        messages::page(self.store.read(), conversation, page.before, page.after, page.limit)
+    }
+
+    /// All conversations, those first where something was said last.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn conversations(&self) -> Result<Vec<Conversation>, StoreError> {
+        conversations::all(self.store.read())
+    }
+
+    /// One conversation.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn conversation(&self, id: ConversationId) -> Result<Option<Conversation>, StoreError> {
+        conversations::get(self.store.read(), id)
     }
 
     /// One message.

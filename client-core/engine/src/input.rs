@@ -10,7 +10,7 @@ use hushwire_proto::relay::{Deliveries, Deposit, TokenClass};
 use crate::contact_link::ContactLink;
 use crate::device_request::DeviceRequest;
 use crate::recovery::RecoveryKey;
-use crate::types::{ContactId, Event, LocalId, Message};
+use crate::types::{ContactId, ConversationId, Event, LocalId, Message};
 
 /// One thing that the engine is told. Each is one database transaction.
 #[derive(Debug)]
@@ -48,15 +48,15 @@ pub enum Command {
     },
     /// [`Answer::Queued`]. A contact that stood as a request is thereby accepted.
     Send {
-        /// To whom.
-        to: ContactId,
-        /// 1 to [`hushwire_proto::limits::TEXT_BYTES_MAX`] bytes.
-        text: String,
+        /// Where.
+        to: ConversationId,
+        /// What.
+        text: NewText,
     },
-    /// A person has seen everything from this contact up to this message. [`Answer::Done`].
+    /// A person has seen everything in this conversation up to this message. [`Answer::Done`].
     MarkRead {
-        /// Whose.
-        contact: ContactId,
+        /// Where.
+        conversation: ConversationId,
         /// Up to here.
         through: LocalId,
     },
@@ -97,6 +97,25 @@ pub enum Command {
     AddAuditor(ServerAddress),
     /// No longer. [`Answer::Done`].
     RemoveAuditor(ServerAddress),
+}
+
+/// A message that a person writes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NewText {
+    /// 1 to [`hushwire_proto::limits::TEXT_BYTES_MAX`] bytes.
+    pub text: String,
+    /// A message of the same conversation that it answers.
+    pub reply_to: Option<LocalId>,
+    /// Contacts that it names, at most [`crate::MENTIONS_MAX`].
+    pub mentions: Vec<ContactId>,
+    /// Whether it was somebody else's before; who, is not told.
+    pub forwarded: bool,
+}
+
+impl<T: Into<String>> From<T> for NewText {
+    fn from(text: T) -> Self {
+        Self { text: text.into(), ..Self::default() }
+    }
 }
 
 /// Whom to add.
@@ -145,6 +164,15 @@ pub enum CommandError {
     /// No contact of that id or name.
     #[error("there is no such contact")]
     NoSuchContact,
+    /// No conversation of that id.
+    #[error("there is no such conversation")]
+    NoSuchConversation,
+    /// No message of that id, or not in this conversation.
+    #[error("there is no such message in this conversation")]
+    NoSuchMessage,
+    /// More than a message may name.
+    #[error("a message names at most {0} people")]
+    TooManyMentions(usize),
     /// Two contacts cannot have one name.
     #[error("another contact is already called `{0}`; choose another name")]
     NameTaken(String),

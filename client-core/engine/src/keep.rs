@@ -4,11 +4,14 @@ use hushwire_proto::address::Handle;
 use hushwire_proto::ids::DeviceId;
 use rand_core::CryptoRng;
 
-use crate::content::{self, Introduction, Receipt, Text};
+use crate::about::{self, Told};
+use crate::contacts::gets_receipts;
+use crate::content::{self, Introduction, Receipt, Said, What};
 use crate::engine::Cx;
-use crate::receipts as due_receipts;
-use crate::store::{StoreError, contacts, damaged, messages, receipts, sessions};
-use crate::types::{Contact, ContactId, Event, Standing, State};
+use crate::store::messages::{Author, Place};
+use crate::store::{StoreError, contacts, conversations, damaged, messages, receipts};
+use crate::types::{Contact, ContactId, ConversationId, Event, State};
+use crate::{receipts as due_receipts, say};
 
 /// How they want to be written to, and what they call themselves.
 pub(crate) fn introduction<R: CryptoRng>(
@@ -29,62 +32,84 @@ pub(crate) fn introduction<R: CryptoRng>(
     Ok(())
 }
 
-/// A text: its place in the conversation, what is missing before it, a receipt if they may have one. `false` if its
-/// author wrote another one under this number or id: the first stays.
-pub(crate) fn text<R: CryptoRng>(
+/// Something that was said: its place in the conversation, what is missing before it, a receipt if its author may have
+/// one. `false` if its author said something else under this number or id: the first stays.
+pub(crate) fn said<R: CryptoRng>(
     cx: &mut Cx<'_, R>,
-    contact: &Contact,
-    device: DeviceId,
-    text: Text,
+    id: ConversationId,
+    from: (ContactId, DeviceId),
+    said: Said,
     content: &[u8],
 ) -> Result<bool, StoreError> {
-    missing(cx, contact.id, device, &text, content)?;
-    let lamport = contacts::note_lamport(cx.db, contact.id, text.lamport)?;
-    let row = messages::NewRow {
-        contact: contact.id,
-        outgoing: false,
-        device,
-        counter: text.counter,
-        message_id: text.message_id,
-        lamport,
-        sent_at: text.sent_at,
-        text: &text.text,
-        state: State::Delivered,
-    };
-    let Some(id) = messages::insert(cx.db, &row, cx.now)? else { return Ok(false) };
-    if contact.standing == Standing::Accepted {
-        let due = due_receipts::hold_back(cx.now, cx.rng);
-        receipts::add(cx.db, contact.id, receipts::Kind::Delivered, device, text.counter, due)?;
+    let conversation = conversations::get(cx.db, id)?.ok_or_else(|| damaged("conversations"))?;
+    let (contact, device) = from;
+    missing(cx, id, from, &said, content)?;
+    let counter = said.counter;
+    let lamport = conversations::note_lamport(cx.db, id, said.lamport)?;
+    let told = Told { conversation: id, author: Author::Contact(contact), lamport, said_id: said.message_id };
+    match said.what {
+        What::Text(text) => {
+            let at = Place { conversation: id, author: told.author, message_id: said.message_id };
+            let reply_to = match &text.reply_to {
+                Some(reply) => say::author_of(cx, reply.author)?.map(|author| (author, reply.message_id)),
+                None => None,
+            };
+            let row = messages::NewRow {
+                at,
+                device,
+                counter,
+                lamport,
+                sent_at: said.sent_at,
+                text: &text.text,
+                state: State::Delivered,
+                reply_to,
+                mentions: &text.mentions,
+                forwarded: text.forwarded,
+                timer_s: text.timer_s,
+            };
+            let Some(row) = messages::insert(cx.db, &row, cx.now)? else { return Ok(false) };
+            about::came(cx, &at, row)?;
+            conversations::note_activity(cx.db, id, cx.now)?;
+            let message = messages::get(cx.db, row)?.ok_or_else(|| damaged("messages"))?;
+            cx.event(Event::Received(message));
+        }
+        What::Edit { of, text } => about::edit(cx, &told, of, &text)?,
+        What::TakeBack { of } => about::take_back(cx, &told, of)?,
+        What::React { to, emoji } => about::react(cx, &told, &to, &emoji)?,
+        What::Pin { what, pinned } => about::pin(cx, &told, &what, pinned)?,
+        What::Timer { seconds } => about::timer(cx, &told, seconds)?,
     }
-    let message = messages::get(cx.db, id)?.ok_or_else(|| damaged("messages"))?;
-    cx.event(Event::Received(message));
+    if gets_receipts(cx, &conversation, contact)? {
+        let due = due_receipts::hold_back(cx.now, cx.rng);
+        receipts::add(cx.db, contact, id, receipts::Kind::Delivered, (device, counter), due)?;
+    }
     Ok(true)
 }
 
-/// Notes how far this author has come, and tells of texts that are missing before this one.
+/// Notes how far this author has come, and tells of what is missing before this.
 fn missing<R: CryptoRng>(
     cx: &mut Cx<'_, R>,
-    contact: ContactId,
-    device: DeviceId,
-    text: &Text,
+    conversation: ConversationId,
+    (contact, device): (ContactId, DeviceId),
+    said: &Said,
     content: &[u8],
 ) -> Result<(), StoreError> {
-    let (last, hash) = match sessions::author(cx.db, contact, device)? {
+    let (last, hash) = match conversations::author(cx.db, conversation, contact, device)? {
         Some((last, hash)) => (last, Some(hash)),
         None => (0, None),
     };
-    if text.counter <= last {
+    if said.counter <= last {
         // One that was missed comes late; what was told stays told.
         return Ok(());
     }
-    let skipped = text.counter - last - 1;
-    if skipped > 0 || text.previous != hash {
-        cx.event(Event::Gap { contact, missing: skipped });
+    let skipped = said.counter - last - 1;
+    if skipped > 0 || said.previous != hash {
+        cx.event(Event::Gap { conversation, contact, missing: skipped });
     }
-    sessions::set_author(cx.db, contact, device, text.counter, &content::hash(content))
+    conversations::set_author(cx.db, conversation, contact, device, said.counter, &content::hash(content))
 }
 
-/// A receipt: how far texts of this device have come with this contact.
+/// A receipt: how far what this device said has come with this contact.
 pub(crate) fn receipt<R: CryptoRng>(
     cx: &mut Cx<'_, R>,
     contact: &Contact,
@@ -93,16 +118,17 @@ pub(crate) fn receipt<R: CryptoRng>(
     if receipt.author != cx.keys.device {
         return Ok(());
     }
+    let conversation = contact.conversation;
     let mut moved = Vec::new();
     for counter in &receipt.delivered {
         contacts::note_delivered(cx.db, contact.id, *counter)?;
-        let id = messages::advance_ours(cx.db, contact.id, receipt.author, *counter, State::Delivered)?;
+        let id = messages::advance_ours(cx.db, conversation, receipt.author, *counter, State::Delivered)?;
         moved.extend(id.map(|id| (id, State::Delivered)));
     }
-    let read = messages::read_ours_through(cx.db, contact.id, receipt.author, receipt.read_through)?;
+    let read = messages::read_ours_through(cx.db, conversation, receipt.author, receipt.read_through)?;
     moved.extend(read.into_iter().map(|id| (id, State::Read)));
     for (id, state) in moved {
-        cx.event(Event::StateChanged { id, contact: contact.id, state });
+        cx.event(Event::StateChanged { id, conversation, state });
     }
     Ok(())
 }

@@ -14,6 +14,7 @@
 //! | who may send what | `content::allowed` |
 //! | what lies in the database | `store/schema` |
 
+mod about;
 mod account;
 mod auditors;
 mod contact_link;
@@ -22,6 +23,7 @@ mod content;
 mod device_request;
 mod devices;
 mod engine;
+mod group;
 mod history;
 mod input;
 mod join;
@@ -35,6 +37,7 @@ mod prekeys;
 mod receipts;
 mod receive;
 mod recovery;
+mod say;
 mod seal;
 mod send;
 mod store;
@@ -43,17 +46,19 @@ mod types;
 pub use account::{Credentials, Setup};
 pub use auditors::{Agreed, Auditor};
 pub use contact_link::{BadContactLink, ContactLink};
+pub use content::MENTIONS_MAX;
 pub use device_request::{BadDeviceRequest, DeviceRequest};
 pub use engine::Engine;
+pub use group::GroupId;
 pub use history::Page;
 pub use hushwire_log::{Alarm, BadProof, REPORT_BYTES_MAX};
 pub use hushwire_proto::log::BadRoot;
-pub use input::{Answer, Call, CallFailed, CallId, Command, CommandError, Input, NewContact, Output, Reply};
+pub use input::{Answer, Call, CallFailed, CallId, Command, CommandError, Input, NewContact, NewText, Output, Reply};
 pub use join::{CannotJoin, Joining, KnownAccount, whom_to_ask};
 pub use lie::Lie;
 pub use recovery::{BadWords, RecoveryKey};
 pub use store::{DatabaseKey, Store, StoreError};
 pub use types::{
-    Contact, ContactId, Event, FoundInLog, ListChange, ListedDevice, LocalId, LogReport, Membership, Message, Profile,
-    SafetyNumber, Standing, State, Waiting, WhoInLog,
+    Contact, ContactId, Conversation, ConversationId, Event, FoundInLog, ListChange, ListedDevice, LocalGroup, LocalId,
+    LogReport, Membership, Message, Profile, SafetyNumber, Standing, State, Talk, Waiting, WhoInLog,
 };

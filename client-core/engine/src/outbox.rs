@@ -9,7 +9,7 @@ use rand_core::CryptoRng;
 use crate::engine::{Cx, Pending};
 use crate::input::{Call, CallFailed, Reply};
 use crate::lookup;
-use crate::store::{StoreError, contacts as people, messages, outbox};
+use crate::store::{StoreError, contacts as people, damaged, messages, outbox};
 use crate::types::{Event, State};
 
 /// Deposits under way to one mailbox. Enough to fill a relay's group commit; each is a size class in memory.
@@ -80,7 +80,9 @@ pub(crate) fn deposited<R: CryptoRng>(
                 && !outbox::has_message(cx.db, message)?
                 && messages::advance(cx.db, message, State::Sent)?
             {
-                cx.event(Event::StateChanged { id: message, contact: about.contact, state: State::Sent });
+                let place = messages::place(cx.db, message)?.ok_or_else(|| damaged("outbox"))?;
+                let conversation = place.conversation;
+                cx.event(Event::StateChanged { id: message, conversation, state: State::Sent });
             }
             return Ok(());
         }

@@ -4,10 +4,11 @@
 use hushwire_proto::ids::{DeviceId, UnixMillis};
 use rand_core::CryptoRng;
 
+use crate::contacts::gets_receipts;
 use crate::content::{Content, RECEIPTS_MAX, Receipt};
 use crate::engine::Cx;
-use crate::store::{StoreError, contacts, outbox, receipts};
-use crate::types::Standing;
+use crate::store::{StoreError, conversations, damaged, outbox, receipts};
+use crate::types::Talk;
 
 /// The shortest time that a receipt waits for others, in milliseconds.
 const HELD_BACK_MIN_MS: u64 = 200;
@@ -22,15 +23,15 @@ pub(crate) fn hold_back(now: UnixMillis, rng: &mut impl CryptoRng) -> UnixMillis
 
 /// Composes receipts that are due. When to look again.
 pub(crate) fn outstanding<R: CryptoRng>(cx: &mut Cx<'_, R>) -> Result<Option<UnixMillis>, StoreError> {
-    for contact in receipts::contacts_due(cx.db, cx.now)? {
-        let accepted = contacts::get(cx.db, contact)?.is_some_and(|contact| contact.standing == Standing::Accepted);
-        let delivered = receipts::take(cx.db, contact, receipts::Kind::Delivered, RECEIPTS_MAX)?;
+    for (contact, id) in receipts::all_due(cx.db, cx.now)? {
+        let conversation = conversations::get(cx.db, id)?.ok_or_else(|| damaged("receipts"))?;
+        let delivered = receipts::take(cx.db, contact, id, receipts::Kind::Delivered, RECEIPTS_MAX)?;
         // What was read is told no sooner than that it came: nobody can have read what did not.
         let read = match delivered.len() < RECEIPTS_MAX {
-            true => receipts::take(cx.db, contact, receipts::Kind::Read, RECEIPTS_MAX)?,
+            true => receipts::take(cx.db, contact, id, receipts::Kind::Read, RECEIPTS_MAX)?,
             false => Vec::new(),
         };
-        if !accepted {
+        if !gets_receipts(cx, &conversation, contact)? {
             continue;
         }
         let mut authors: Vec<DeviceId> = delivered.iter().chain(&read).map(|(device, _)| *device).collect();
@@ -40,9 +41,9 @@ pub(crate) fn outstanding<R: CryptoRng>(cx: &mut Cx<'_, R>) -> Result<Option<Uni
             let of = |list: &[(DeviceId, u64)]| -> Vec<u64> {
                 list.iter().filter(|(device, _)| *device == author).map(|(_, counter)| *counter).collect()
             };
-            let receipt =
-                Receipt { author, delivered: of(&delivered), read_through: of(&read).into_iter().max().unwrap_or(0) };
-            outbox::add_unsealed(cx.db, contact, None, &Content::Receipt(receipt).encode())?;
+            let read_through = of(&read).into_iter().max().unwrap_or(0);
+            let receipt = Receipt { group: None, author, delivered: of(&delivered), read_through };
+            outbox::add_unsealed(cx.db, Talk::Contact(contact), None, &Content::Receipt(receipt).encode())?;
         }
     }
     receipts::next_due(cx.db)

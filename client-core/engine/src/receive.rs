@@ -94,11 +94,17 @@ fn envelope<R: CryptoRng>(cx: &mut Cx<'_, R>, delivery: &Delivery) -> Result<(),
         keep::introduction(cx, &contact, inside.device, introduction)?;
     }
     match content {
-        Content::Text(text) => match keep::text(cx, &contact, inside.device, text, &plain.content)? {
-            true => Ok(()),
-            false => Err(Dropped::Bad("a second text under a number that its author has used".into())),
-        },
+        Content::Said(said) => {
+            let from = (contact.id, inside.device);
+            match keep::said(cx, contact.conversation, from, said, &plain.content)? {
+                true => Ok(()),
+                false => Err(Dropped::Bad("a second text under a number that its author has used".into())),
+            }
+        }
         Content::Receipt(receipt) => Ok(keep::receipt(cx, &contact, &receipt)?),
+        Content::Again(_) | Content::GroupKey(_) | Content::GroupChanges(_) | Content::GroupAsk(_) => {
+            Err(Dropped::Bad("of a group that is not known here".into()))
+        }
     }
 }
 

@@ -1,5 +1,5 @@
-//! How a text gets out: kept in the history, then, once there is a session with each device, encrypted, sealed and put
-//! into the outbox. The new ratchet state, the envelope and the history are one transaction.
+//! How what waits for a contact gets out: once there is a session with each device, encrypted, sealed and put into the
+//! outbox. The new ratchet state and the envelopes are one transaction.
 
 use hushwire_crypto::{
     CiphertextMessage, EncryptError, KemPublicKey, KyberPreKeyPublic, Local, OneTimePreKeyPublic, PreKeyBundle,
@@ -7,66 +7,26 @@ use hushwire_crypto::{
 };
 use hushwire_proto::account::{Device, SignedLink};
 use hushwire_proto::address::ServerAddress;
-use hushwire_proto::ids::{DepositId, DeviceId, MessageId, UnixMillis};
+use hushwire_proto::ids::{DepositId, DeviceId, UnixMillis};
 use hushwire_proto::keyserver::Bundle;
-use hushwire_proto::limits::{ENVELOPE_BYTES_MAX, TEXT_BYTES_MAX};
+use hushwire_proto::limits::ENVELOPE_BYTES_MAX;
 use hushwire_proto::relay::Deposit;
 use rand_core::CryptoRng;
 
-use crate::contacts as people;
-use crate::content::{self, Content, Introduction, Plain, Text};
+use crate::content::{Content, Introduction, Plain};
 use crate::engine::{Cx, Pending};
-use crate::input::{Answer, Call, CallFailed, CommandError, Reply};
+use crate::input::{Call, CallFailed, Reply};
 use crate::lookup;
 use crate::outbox::{backoff, relay_address};
 use crate::seal::Inside;
-use crate::store::{StoreError, contacts, me, messages, outbox, sessions};
-use crate::types::{Contact, ContactId, Event, Standing, State};
+use crate::store::{StoreError, contacts, me, outbox, sessions};
+use crate::types::{Contact, ContactId, Event};
 
 /// Contents sealed after one input. More wait for the next, so that one input never takes long.
 const SEALED_AT_ONCE_MAX: usize = 64;
 
 /// How long a device without prekeys is left out before the keyserver is asked for it again, in milliseconds.
 const WITHOUT_PREKEYS_MS: u64 = 10 * 60 * 1000;
-
-/// Keeps a text that a person sends.
-pub(crate) fn command<R: CryptoRng>(cx: &mut Cx<'_, R>, to: ContactId, text: &str) -> Result<Answer, StoreError> {
-    if !(1..=TEXT_BYTES_MAX).contains(&text.len()) {
-        return Ok(Answer::Refused(CommandError::TextLength { found: text.len(), limit: TEXT_BYTES_MAX }));
-    }
-    let Some(contact) = contacts::get(cx.db, to)? else { return Ok(Answer::Refused(CommandError::NoSuchContact)) };
-    if !cx.keys.is_listed() {
-        return Ok(Answer::Refused(CommandError::NotADevice));
-    }
-    lookup::keep_fresh(cx, &contact)?;
-    match contact.standing {
-        Standing::Blocked => return Ok(Answer::Refused(CommandError::Blocked)),
-        Standing::Request => people::accept(cx, to)?,
-        Standing::Accepted => {}
-    }
-    let (counter, previous) = contacts::out_position(cx.db, to)?;
-    let mut message_id = MessageId([0; 16]);
-    cx.rng.fill_bytes(&mut message_id.0);
-    let lamport = contacts::next_lamport(cx.db, to)?;
-    let row = messages::NewRow {
-        contact: to,
-        outgoing: true,
-        device: cx.keys.device,
-        counter,
-        message_id,
-        lamport,
-        sent_at: cx.now,
-        text,
-        state: State::Queued,
-    };
-    let id = messages::insert(cx.db, &row, cx.now)?.ok_or_else(|| crate::store::damaged("out_counter"))?;
-    let said = Text { message_id, counter, previous, lamport, sent_at: cx.now, text: text.to_owned() };
-    let content = Content::Text(said).encode();
-    contacts::set_out_position(cx.db, to, counter, &content::hash(&content))?;
-    outbox::add_unsealed(cx.db, to, Some(id), &content)?;
-    let kept = messages::get(cx.db, id)?.ok_or_else(|| crate::store::damaged("messages"))?;
-    Ok(Answer::Queued(kept))
-}
 
 /// Seals what waits, and fetches prekeys where a session is missing. When to look again.
 pub(crate) fn outstanding<R: CryptoRng>(cx: &mut Cx<'_, R>) -> Result<Option<UnixMillis>, StoreError> {
@@ -250,8 +210,8 @@ fn seal<R: CryptoRng>(
         outbox::insert(cx.db, contact.id, unsealed.message, &target.relay, &deposit)?;
         target.sessions = sessions;
     }
-    if introduces && let Ok(Content::Text(text)) = Content::parse(&unsealed.content) {
-        contacts::note_introduction(cx.db, contact.id, text.counter)?;
+    if introduces && let Ok(Content::Said(said)) = Content::parse(&unsealed.content) {
+        contacts::note_introduction(cx.db, contact.id, said.counter)?;
     }
     outbox::remove_unsealed(cx.db, unsealed.id)?;
     Ok(Ok(()))

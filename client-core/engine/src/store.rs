@@ -5,6 +5,7 @@
 
 pub(crate) mod auditors;
 pub(crate) mod contacts;
+pub(crate) mod conversations;
 pub(crate) mod me;
 pub(crate) mod messages;
 pub(crate) mod outbox;

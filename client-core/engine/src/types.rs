@@ -12,6 +12,50 @@ use hushwire_proto::keyserver::Refused;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ContactId(pub i64);
 
+/// A conversation's row. Stays the same for the life of the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConversationId(pub i64);
+
+/// A group's row. Stays the same for the life of the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LocalGroup(pub i64);
+
+/// Whom a conversation is with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Talk {
+    /// One person.
+    Contact(ContactId),
+    /// A group.
+    Group(LocalGroup),
+}
+
+/// A conversation as a person wants it shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Conversation {
+    /// Its row.
+    pub id: ConversationId,
+    /// With whom.
+    pub with: Talk,
+    /// What that contact or group is called here.
+    pub name: String,
+    /// When something was last said in it, by our clock.
+    pub active_at: UnixMillis,
+    /// Until when it makes no noise.
+    pub muted_until: Option<UnixMillis>,
+    /// Whether it was put away. It comes back when something is said, unless it is muted.
+    pub archived: bool,
+    /// What was begun and not sent.
+    pub draft: Option<String>,
+    /// Whether the others are told what was read.
+    pub receipts: bool,
+    /// Seconds after which what is said from now on disappears.
+    pub timer_s: Option<u32>,
+    /// Messages of others that were not marked read.
+    pub unread: u32,
+    /// The oldest of them.
+    pub first_unread: Option<LocalId>,
+}
+
 /// A message's row: its place in the local history. Grows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LocalId(pub i64);
@@ -181,6 +225,8 @@ pub struct Contact {
     pub standing: Standing,
     /// Added by link or compared in person: the account is surely theirs.
     pub verified: bool,
+    /// The conversation with them.
+    pub conversation: ConversationId,
     /// Messages from them that were not marked read.
     pub unread: u32,
 }
@@ -203,11 +249,17 @@ pub enum State {
 pub struct Message {
     /// Its row.
     pub id: LocalId,
-    /// With whom.
-    pub contact: ContactId,
-    /// The contact's name here.
-    pub contact_name: String,
-    /// Names it to both sides.
+    /// Where it was said.
+    pub conversation: ConversationId,
+    /// Whom that conversation is with.
+    pub with: Talk,
+    /// What that contact or group is called here.
+    pub conversation_name: String,
+    /// Who wrote it; `None`: we.
+    pub author: Option<ContactId>,
+    /// What the author is called here; empty: we.
+    pub author_name: String,
+    /// Names it, with its author, to all sides.
     pub message_id: MessageId,
     /// Whether we wrote it.
     pub outgoing: bool,
@@ -215,9 +267,26 @@ pub struct Message {
     pub sent_at: UnixMillis,
     /// When we kept it, by our clock.
     pub kept_at: UnixMillis,
-    /// What it says, as sent: a program that shows it strips control characters.
+    /// What it says now, as sent: a program that shows it strips control characters. Empty: taken back.
     pub text: String,
+    /// The message that it answers, if that is here.
+    pub reply_to: Option<LocalId>,
+    /// Accounts that it names.
+    pub mentions: Vec<AccountId>,
+    /// Whether it was somebody else's before.
+    pub forwarded: bool,
+    /// How often its author has changed it.
+    pub edits: u32,
+    /// Whether its author has taken it back.
+    pub deleted: bool,
+    /// Whether it is pinned.
+    pub pinned: bool,
+    /// What others and we feel about it, each emoji with how many.
+    pub reactions: Vec<(String, u32)>,
+    /// When it disappears, if that has begun to count.
+    pub expires_at: Option<UnixMillis>,
     /// For our own messages how far they have come; for theirs [`State::Delivered`] or [`State::Read`].
+    /// In a group the least that holds of all members; [`crate::Engine::heard`] says more.
     pub state: State,
 }
 
@@ -226,8 +295,8 @@ pub struct Message {
 pub struct Waiting {
     /// Which.
     pub id: LocalId,
-    /// For whom.
-    pub contact_name: String,
+    /// For whom: a contact or a group.
+    pub conversation_name: String,
     /// Since when.
     pub since: UnixMillis,
     /// Tries so far.
@@ -273,8 +342,8 @@ pub enum Event {
     StateChanged {
         /// Which.
         id: LocalId,
-        /// With whom.
-        contact: ContactId,
+        /// Where.
+        conversation: ConversationId,
         /// How far.
         state: State,
     },
@@ -289,6 +358,8 @@ pub enum Event {
     },
     /// Messages from this contact are missing before the one that just came: lost, or withheld.
     Gap {
+        /// Where.
+        conversation: ConversationId,
         /// From whom.
         contact: ContactId,
         /// How many.

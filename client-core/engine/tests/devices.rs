@@ -101,7 +101,7 @@ fn what_is_written_to_an_account_reaches_each_of_its_devices_and_one_that_never_
     // The laptop knows no contacts yet; who writes is a request, and can be answered.
     let contact = laptop.only_contact();
     assert_eq!(contact.standing, Standing::Request);
-    let answer = Command::Send { to: contact.id, text: "from the laptop".into() };
+    let answer = Command::Send { to: contact.conversation, text: "from the laptop".into() };
     assert!(matches!(world.command(&mut laptop, answer), Answer::Queued(_)));
     world.settle(&mut [&mut laptop, &mut bob, &mut alice]);
     assert!(bob.history().contains(&"from the laptop".to_owned()));
@@ -138,7 +138,7 @@ fn a_revoked_device_is_refused_and_told_and_nobody_listens_to_it() {
     assert!(laptop.events.iter().any(|event| matches!(event, Event::OwnDevicesNotChanged { .. })));
     assert!(laptop.events.contains(&Event::Revoked));
     assert_eq!(laptop.membership(), Membership::Revoked);
-    let contact = laptop.only_contact().id;
+    let contact = laptop.only_contact().conversation;
     let send = Command::Send { to: contact, text: "still me".into() };
     assert_eq!(world.command(&mut laptop, send), Answer::Refused(CommandError::NotADevice));
     assert_eq!(world.accounts[&alice.account()].links.len(), 3);

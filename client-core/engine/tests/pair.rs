@@ -216,8 +216,9 @@ fn a_withheld_message_shows_as_a_gap_and_late_ones_still_come() {
     let withheld = world.mailboxes.get_mut(&bob.mailbox()).unwrap().envelopes.pop().unwrap();
     world.send(&mut alice, "bob", "three");
     world.settle(&mut [&mut alice, &mut bob]);
-    let alice_id = bob.contact("alice").id;
-    assert!(bob.events.contains(&Event::Gap { contact: alice_id, missing: 1 }));
+    let alice = bob.contact("alice");
+    let gap = Event::Gap { conversation: alice.conversation, contact: alice.id, missing: 1 };
+    assert!(bob.events.contains(&gap));
     world.inject(bob.mailbox(), withheld.envelope);
     world.settle(&mut [&mut alice, &mut bob]);
     assert_eq!(bob.history(), ["one", "two", "three"]);
@@ -340,9 +341,9 @@ fn the_relay_sees_sizes_of_classes_and_no_names_and_no_text() {
 fn a_text_too_long_or_empty_is_refused_and_nothing_is_kept() {
     let mut world = World::seeded(30);
     let (mut alice, _bob) = world.friends();
-    let to = alice.contact("bob").id;
+    let to = alice.contact("bob").conversation;
     for text in [String::new(), "x".repeat(TEXT_BYTES_MAX + 1)] {
-        let answer = world.command(&mut alice, Command::Send { to, text });
+        let answer = world.command(&mut alice, Command::Send { to, text: text.into() });
         assert!(matches!(answer, Answer::Refused(CommandError::TextLength { .. })));
     }
     assert!(alice.history().is_empty());

@@ -69,6 +69,7 @@ fn who_is_blocked_is_not_heard_and_their_token_opens_nothing() {
     world.send(&mut alice, "bob", "are you there");
     world.settle(&mut [&mut alice, &mut bob]);
     assert_eq!(bob.shown(), ["hello"]);
-    let answer = world.command(&mut bob, Command::Send { to: alices, text: "no".into() });
+    let to = bob.contact("alice").conversation;
+    let answer = world.command(&mut bob, Command::Send { to, text: "no".into() });
     assert_eq!(answer, Answer::Refused(CommandError::Blocked));
 }

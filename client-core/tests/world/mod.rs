@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use hushwire_client::address::{Handle, ServerAddress};
 use hushwire_client::{
-    Answer, Client, Command, Contact, ContactId, DataDir, Event, EventStream, LocalId, Message, NewContact, Page,
+    Answer, Client, Command, Contact, ConversationId, DataDir, Event, EventStream, LocalId, Message, NewContact, Page,
     Protection, Setup, State, Unlock, Zeroizing,
 };
 use hushwire_proto::net::serve::ServeLimits;
@@ -151,8 +151,8 @@ impl Person {
         .await
     }
 
-    pub async fn send(&self, to: ContactId, text: &str) -> LocalId {
-        match self.client.command(Command::Send { to, text: text.to_owned() }).await.unwrap() {
+    pub async fn send(&self, to: ConversationId, text: &str) -> LocalId {
+        match self.client.command(Command::Send { to, text: text.into() }).await.unwrap() {
             Answer::Queued(message) => message.id,
             other => panic!("{other:?}"),
         }

@@ -181,7 +181,7 @@ impl Person {
         }
         let text = note.text();
         say(&json!({"is": "intent", "text": text}));
-        match self.client.command(Command::Send { to: contact.id, text }).await.map_err(said)? {
+        match self.client.command(Command::Send { to: contact.conversation, text: text.into() }).await.map_err(said)? {
             Answer::Queued(message) => _ = self.under_way.insert(message.id, (note, false)),
             other => return Err(format!("{other:?} instead of a queued message")),
         }

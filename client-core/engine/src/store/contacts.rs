@@ -4,12 +4,13 @@ use hushwire_proto::account::{Chain, SignedLink, encode_links, parse_links};
 use hushwire_proto::ids::{AccountId, DeviceId, Token, UnixMillis};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::{StoreError, damaged, from_sql, to_sql};
-use crate::types::{Contact, ContactId, Standing};
+use super::{StoreError, conversations, damaged, from_sql, to_sql};
+use crate::types::{Contact, ContactId, ConversationId, Standing};
 
-const COLUMNS: &str = "c.id, c.account, c.name, c.handle, c.claimed_handle, c.standing, c.verified,
+const COLUMNS: &str = "c.id, c.account, c.name, c.handle, c.claimed_handle, c.standing, c.verified, v.id,
     (SELECT count(*) FROM messages m INDEXED BY messages_unread
-     WHERE m.contact = c.id AND m.outgoing = 0 AND m.state < 4)";
+     WHERE m.conversation = v.id AND m.author > 0 AND m.state < 4)";
+const TABLES: &str = "contacts c JOIN conversations v ON v.contact = c.id";
 
 /// A contact that is about to be.
 pub(crate) struct NewRow<'a> {
@@ -38,7 +39,9 @@ pub(crate) fn insert(db: &Connection, new: &NewRow<'_>, now: UnixMillis) -> Resu
             to_sql(now.0)
         ],
     )?;
-    Ok(ContactId(db.last_insert_rowid()))
+    let id = ContactId(db.last_insert_rowid());
+    conversations::begin_with(db, id, now)?;
+    Ok(id)
 }
 
 pub(crate) fn get(db: &Connection, id: ContactId) -> Result<Option<Contact>, StoreError> {
@@ -58,7 +61,7 @@ pub(crate) fn by_handle(db: &Connection, handle: &str) -> Result<Option<Contact>
 }
 
 pub(crate) fn all(db: &Connection) -> Result<Vec<Contact>, StoreError> {
-    let mut statement = db.prepare_cached(&format!("SELECT {COLUMNS} FROM contacts c ORDER BY c.name"))?;
+    let mut statement = db.prepare_cached(&format!("SELECT {COLUMNS} FROM {TABLES} ORDER BY c.name"))?;
     let rows = statement.query_map([], contact)?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
@@ -209,49 +212,6 @@ pub(crate) fn note_delivered(db: &Connection, id: ContactId, counter: u64) -> Re
     Ok(())
 }
 
-/// The counter of our next text to them and the hash of the one before it.
-pub(crate) fn out_position(db: &Connection, id: ContactId) -> Result<(u64, Option<[u8; 32]>), StoreError> {
-    let (counter, hash): (i64, Option<[u8; 32]>) = db
-        .prepare_cached("SELECT out_counter, out_hash FROM contacts WHERE id = ?1")?
-        .query_row([id.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    Ok((from_sql(counter).saturating_add(1), hash))
-}
-
-pub(crate) fn set_out_position(
-    db: &Connection,
-    id: ContactId,
-    counter: u64,
-    hash: &[u8; 32],
-) -> Result<(), StoreError> {
-    db.prepare_cached("UPDATE contacts SET out_counter = ?2, out_hash = ?3 WHERE id = ?1")?.execute(params![
-        id.0,
-        to_sql(counter),
-        hash
-    ])?;
-    Ok(())
-}
-
-/// How far a message may set the Lamport clock ahead. More than any conversation has, and too little for a peer to
-/// wear the clock out.
-const LAMPORT_STEP_MAX: i64 = 1 << 20;
-
-/// The Lamport clock of this conversation after one step: the place of a message of ours.
-pub(crate) fn next_lamport(db: &Connection, id: ContactId) -> Result<u64, StoreError> {
-    let next: i64 = db
-        .prepare_cached("UPDATE contacts SET lamport = lamport + 1 WHERE id = ?1 RETURNING lamport")?
-        .query_row([id.0], |row| row.get(0))?;
-    Ok(from_sql(next))
-}
-
-/// The clock has seen a message of this place; the place it gets here, which is the same unless it was absurd.
-pub(crate) fn note_lamport(db: &Connection, id: ContactId, seen: u64) -> Result<u64, StoreError> {
-    let mine: i64 =
-        db.prepare_cached("SELECT lamport FROM contacts WHERE id = ?1")?.query_row([id.0], |row| row.get(0))?;
-    let place = to_sql(seen).min(mine.saturating_add(LAMPORT_STEP_MAX));
-    db.prepare_cached("UPDATE contacts SET lamport = max(lamport, ?2) WHERE id = ?1")?.execute([id.0, place])?;
-    Ok(from_sql(place))
-}
-
 /// Tries to fetch prekeys of this contact so far, and when the next is due.
 pub(crate) fn fetch_state(db: &Connection, id: ContactId) -> Result<(u32, UnixMillis), StoreError> {
     let (attempts, due): (u32, i64) = db
@@ -276,7 +236,7 @@ pub(crate) fn set_fetch_state(
 
 fn one(db: &Connection, which: &str, value: impl rusqlite::ToSql) -> Result<Option<Contact>, StoreError> {
     Ok(db
-        .prepare_cached(&format!("SELECT {COLUMNS} FROM contacts c WHERE {which}"))?
+        .prepare_cached(&format!("SELECT {COLUMNS} FROM {TABLES} WHERE {which}"))?
         .query_row([value], contact)
         .optional()?)
 }
@@ -294,7 +254,8 @@ fn contact(row: &Row<'_>) -> rusqlite::Result<Contact> {
             _ => Standing::Blocked,
         },
         verified: row.get(6)?,
-        unread: row.get(7)?,
+        conversation: ConversationId(row.get(7)?),
+        unread: row.get(8)?,
     })
 }
 

@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use zeroize::Zeroizing;
 
 use super::{StoreError, damaged, from_sql, to_sql};
-use crate::types::{ContactId, LocalId, Waiting};
+use crate::types::{ContactId, LocalId, Talk, Waiting};
 
 /// A content that waits for sessions.
 pub(crate) struct Unsealed {
@@ -29,15 +29,16 @@ pub(crate) struct About {
 
 pub(crate) fn add_unsealed(
     db: &Connection,
-    contact: ContactId,
+    to: Talk,
     message: Option<LocalId>,
     content: &[u8],
 ) -> Result<(), StoreError> {
-    db.prepare_cached("INSERT INTO unsealed (contact, message, content) VALUES (?1, ?2, ?3)")?.execute(params![
-        contact.0,
-        message.map(|m| m.0),
-        content
-    ])?;
+    let (contact, group) = match to {
+        Talk::Contact(contact) => (Some(contact.0), None),
+        Talk::Group(group) => (None, Some(group.0)),
+    };
+    db.prepare_cached("INSERT INTO unsealed (contact, grp, message, content) VALUES (?1, ?2, ?3, ?4)")?
+        .execute(params![contact, group, message.map(|m| m.0), content])?;
     Ok(())
 }
 
@@ -57,7 +58,7 @@ pub(crate) fn next_unsealed(db: &Connection, contact: ContactId) -> Result<Optio
 
 /// Contacts for whom something waits for sessions.
 pub(crate) fn contacts_unsealed(db: &Connection) -> Result<Vec<ContactId>, StoreError> {
-    let mut statement = db.prepare_cached("SELECT DISTINCT contact FROM unsealed")?;
+    let mut statement = db.prepare_cached("SELECT DISTINCT contact FROM unsealed WHERE contact NOT NULL")?;
     let rows = statement.query_map([], |row| row.get(0).map(ContactId))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
@@ -207,17 +208,19 @@ pub(crate) fn is_empty(db: &Connection) -> Result<bool, StoreError> {
 pub(crate) fn waiting(db: &Connection) -> Result<Vec<Waiting>, StoreError> {
     let mut statement = db.prepare_cached(
         // What the first envelope of a mailbox waits for, those behind it wait for too.
-        "SELECT m.id, c.name, m.kept_at, coalesce(max(max(o.attempts, h.attempts)), c.fetch_attempts),
+        "SELECT m.id, coalesce(c.name, g.name, ''), m.kept_at,
+             coalesce(max(max(o.attempts, h.attempts)), c.fetch_attempts, 0),
              CASE WHEN o.id IS NULL THEN c.fetch_reason ELSE max(coalesce(o.reason, h.reason)) END,
-             CASE WHEN o.id IS NULL THEN c.fetch_due ELSE min(max(o.due, h.due)) END
-         FROM messages m JOIN contacts c ON c.id = m.contact LEFT JOIN outbox o ON o.message = m.id
+             CASE WHEN o.id IS NULL THEN coalesce(c.fetch_due, 0) ELSE min(max(o.due, h.due)) END
+         FROM messages m JOIN conversations v ON v.id = m.conversation LEFT JOIN contacts c ON c.id = v.contact
+             LEFT JOIN groups g ON g.id = v.grp LEFT JOIN outbox o ON o.message = m.id
              LEFT JOIN outbox h ON h.id = (SELECT min(f.id) FROM outbox f WHERE f.mailbox = o.mailbox)
-         WHERE m.outgoing = 1 AND m.state = 1 GROUP BY m.id ORDER BY m.id LIMIT 1000",
+         WHERE m.author = 0 AND m.state = 1 GROUP BY m.id ORDER BY m.id LIMIT 1000",
     )?;
     let rows = statement.query_map([], |row| {
         Ok(Waiting {
             id: LocalId(row.get(0)?),
-            contact_name: row.get(1)?,
+            conversation_name: row.get(1)?,
             since: UnixMillis(from_sql(row.get(2)?)),
             attempts: row.get(3)?,
             reason: row.get(4)?,

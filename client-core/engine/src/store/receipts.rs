@@ -4,7 +4,7 @@ use hushwire_proto::ids::{DeviceId, UnixMillis};
 use rusqlite::{Connection, params};
 
 use super::{StoreError, damaged, from_sql, to_sql};
-use crate::types::ContactId;
+use crate::types::{ContactId, ConversationId};
 
 /// What a receipt says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,22 +16,23 @@ pub(crate) enum Kind {
 pub(crate) fn add(
     db: &Connection,
     contact: ContactId,
+    conversation: ConversationId,
     kind: Kind,
-    device: DeviceId,
-    counter: u64,
+    (device, counter): (DeviceId, u64),
     due: UnixMillis,
 ) -> Result<(), StoreError> {
     db.prepare_cached(
-        "INSERT OR IGNORE INTO receipts (contact, kind, device, counter, due) VALUES (?1, ?2, ?3, ?4, ?5)",
+        "INSERT OR IGNORE INTO receipts (contact, conversation, kind, device, counter, due)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
     )?
-    .execute(params![contact.0, kind as i64, device.get(), to_sql(counter), to_sql(due.0)])?;
+    .execute(params![contact.0, conversation.0, kind as i64, device.get(), to_sql(counter), to_sql(due.0)])?;
     Ok(())
 }
 
-/// Contacts with a receipt that is due.
-pub(crate) fn contacts_due(db: &Connection, now: UnixMillis) -> Result<Vec<ContactId>, StoreError> {
-    let mut statement = db.prepare_cached("SELECT DISTINCT contact FROM receipts WHERE due <= ?1")?;
-    let rows = statement.query_map([to_sql(now.0)], |row| row.get(0).map(ContactId))?;
+/// Contacts with a receipt that is due, and in which conversation.
+pub(crate) fn all_due(db: &Connection, now: UnixMillis) -> Result<Vec<(ContactId, ConversationId)>, StoreError> {
+    let mut statement = db.prepare_cached("SELECT DISTINCT contact, conversation FROM receipts WHERE due <= ?1")?;
+    let rows = statement.query_map([to_sql(now.0)], |row| Ok((ContactId(row.get(0)?), ConversationId(row.get(1)?))))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
@@ -39,21 +40,26 @@ pub(crate) fn contacts_due(db: &Connection, now: UnixMillis) -> Result<Vec<Conta
 pub(crate) fn take(
     db: &Connection,
     contact: ContactId,
+    conversation: ConversationId,
     kind: Kind,
     limit: usize,
 ) -> Result<Vec<(DeviceId, u64)>, StoreError> {
     let mut statement = db.prepare_cached(
-        "SELECT device, counter FROM receipts WHERE contact = ?1 AND kind = ?2 ORDER BY device, counter LIMIT ?3",
+        "SELECT device, counter FROM receipts WHERE contact = ?1 AND conversation = ?2 AND kind = ?3
+         ORDER BY device, counter LIMIT ?4",
     )?;
     let rows = statement
-        .query_map(params![contact.0, kind as i64, to_sql(limit as u64)], |row| {
+        .query_map(params![contact.0, conversation.0, kind as i64, to_sql(limit as u64)], |row| {
             Ok((row.get::<_, u32>(0)?, row.get::<_, i64>(1)?))
         })?
         .collect::<Result<Vec<_>, _>>()?;
     let mut taken = Vec::with_capacity(rows.len());
     for (device, counter) in rows {
-        db.prepare_cached("DELETE FROM receipts WHERE contact = ?1 AND kind = ?2 AND device = ?3 AND counter = ?4")?
-            .execute(params![contact.0, kind as i64, device, counter])?;
+        db.prepare_cached(
+            "DELETE FROM receipts
+             WHERE contact = ?1 AND conversation = ?2 AND kind = ?3 AND device = ?4 AND counter = ?5",
+        )?
+        .execute(params![contact.0, conversation.0, kind as i64, device, counter])?;
         taken.push((DeviceId::new(device).ok_or_else(|| damaged("device"))?, from_sql(counter)));
     }
     Ok(taken)
@@ -62,6 +68,7 @@ pub(crate) fn take(
 /// Nothing is told to this contact any more.
 pub(crate) fn forget(db: &Connection, contact: ContactId) -> Result<(), StoreError> {
     db.execute("DELETE FROM receipts WHERE contact = ?1", [contact.0])?;
+    // What was said stays queued, should they be accepted again.
     db.execute("DELETE FROM unsealed WHERE contact = ?1 AND message IS NULL", [contact.0])?;
     Ok(())
 }

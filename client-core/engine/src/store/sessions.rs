@@ -1,11 +1,11 @@
-//! Sessions with devices, and how far their authors have come.
+//! Sessions with devices.
 
 use hushwire_crypto::Sessions;
 use hushwire_proto::ids::DeviceId;
 use rusqlite::{Connection, OptionalExtension, params};
 use zeroize::Zeroizing;
 
-use super::{StoreError, damaged, from_sql, to_sql};
+use super::{StoreError, damaged};
 use crate::types::ContactId;
 
 pub(crate) fn load(db: &Connection, contact: ContactId, device: DeviceId) -> Result<Sessions, StoreError> {
@@ -27,30 +27,5 @@ pub(crate) fn save(
 ) -> Result<(), StoreError> {
     db.prepare_cached("INSERT OR REPLACE INTO sessions (contact, device, record) VALUES (?1, ?2, ?3)")?
         .execute(params![contact.0, device.get(), &sessions.to_bytes()[..]])?;
-    Ok(())
-}
-
-/// The counter and hash of the last text from this device.
-pub(crate) fn author(
-    db: &Connection,
-    contact: ContactId,
-    device: DeviceId,
-) -> Result<Option<(u64, [u8; 32])>, StoreError> {
-    let row = db
-        .prepare_cached("SELECT counter, hash FROM authors WHERE contact = ?1 AND device = ?2")?
-        .query_row(params![contact.0, device.get()], |row| Ok((row.get::<_, i64>(0)?, row.get(1)?)))
-        .optional()?;
-    Ok(row.map(|(counter, hash)| (from_sql(counter), hash)))
-}
-
-pub(crate) fn set_author(
-    db: &Connection,
-    contact: ContactId,
-    device: DeviceId,
-    counter: u64,
-    hash: &[u8; 32],
-) -> Result<(), StoreError> {
-    db.prepare_cached("INSERT OR REPLACE INTO authors (contact, device, counter, hash) VALUES (?1, ?2, ?3, ?4)")?
-        .execute(params![contact.0, device.get(), to_sql(counter), hash])?;
     Ok(())
 }

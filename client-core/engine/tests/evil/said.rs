@@ -13,7 +13,7 @@ fn what_is_exchanged_with_others_does_not_show_in_what_a_contact_gets() {
     let (mut alice, mut bob) = world.friends();
     let (mut peer, contact) = accepted(&mut world, &mut bob);
     let mut place_of_next = |world: &mut World, bob: &mut Person| {
-        world.command(bob, Command::Send { to: contact.id, text: "a".into() });
+        world.command(bob, Command::Send { to: contact.conversation, text: "a".into() });
         world.settle(&mut [bob]);
         let envelope = world.seen.last().unwrap().clone();
         peer.open(world, bob, &envelope).lamport
@@ -51,7 +51,7 @@ fn numbers_as_large_as_they_get_wear_nothing_out() {
     peer.say(&mut world, &mut bob, &largest(i64::MAX as u64, i64::MAX as u64, 0));
     peer.say(&mut world, &mut bob, &receipt(1, vec![u64::MAX, 0], u64::MAX));
     for _ in 0..3 {
-        world.command(&mut bob, Command::Send { to: contact.id, text: "still here".into() });
+        world.command(&mut bob, Command::Send { to: contact.conversation, text: "still here".into() });
     }
     world.settle(&mut [&mut bob]);
     assert_eq!(bob.history(), ["hello", "large", "large", "still here", "still here", "still here"]);
@@ -78,7 +78,7 @@ fn a_receipt_moves_only_texts_to_its_sender() {
     let (alice, mut bob) = world.friends();
     let (mut peer, contact) = accepted(&mut world, &mut bob);
     world.send(&mut bob, "alice", "to alice");
-    world.command(&mut bob, Command::Send { to: contact.id, text: "to the peer".into() });
+    world.command(&mut bob, Command::Send { to: contact.conversation, text: "to the peer".into() });
     world.settle(&mut [&mut bob]);
     let mut stranger = Peer::new(&mut world);
     stranger.begin(&mut world, &bob);
@@ -108,7 +108,7 @@ fn a_withheld_text_is_not_shown_as_read_because_a_later_one_was() {
     // Once it has come and was seen, it is.
     world.inject(bob.mailbox(), withheld.envelope);
     world.settle(&mut [&mut alice, &mut bob]);
-    let read = Command::MarkRead { contact: bob.contact("alice").id, through: LocalId(i64::MAX) };
+    let read = Command::MarkRead { conversation: bob.contact("alice").conversation, through: LocalId(i64::MAX) };
     world.command(&mut bob, read);
     world.settle(&mut [&mut alice, &mut bob]);
     assert_eq!(alice.states(), [State::Read; 3]);

@@ -112,7 +112,7 @@ fn a_device_with_new_keys_under_an_old_number_gets_a_new_session_and_nothing_is_
     let mut other = Peer { recovery: peer.recovery.clone(), links: peer.links.clone(), device: two, ..second };
     other.begin(&mut world, &bob);
     other.say(&mut world, &mut bob, &text(1, "I have a new telephone"));
-    world.command(&mut bob, Command::Send { to: contact.id, text: "good".into() });
+    world.command(&mut bob, Command::Send { to: contact.conversation, text: "good".into() });
     world.settle(&mut [&mut bob]);
     assert_eq!(bob.states(), [State::Sent]);
     assert_eq!(world.mailboxes[&devices[0].mailbox].envelopes.len(), 2, "a receipt and a text");

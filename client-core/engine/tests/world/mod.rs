@@ -158,7 +158,7 @@ impl World {
     }
 
     pub fn send(&mut self, from: &mut Person, to: &str, text: &str) -> Message {
-        let to = from.contact(to).id;
+        let to = from.contact(to).conversation;
         match self.command(from, Command::Send { to, text: text.into() }) {
             Answer::Queued(message) => message,
             other => panic!("{other:?}"),
@@ -289,7 +289,7 @@ impl Person {
     pub fn messages(&self) -> Vec<Message> {
         let contacts = self.engine().contacts().unwrap();
         let only = match contacts.as_slice() {
-            [contact] => Some(contact.id),
+            [contact] => Some(contact.conversation),
             _ => None,
         };
         self.engine().history(only, Page { limit: 100_000, ..Page::default() }).unwrap()
@@ -314,8 +314,8 @@ impl Person {
     }
 
     pub fn mark_all_read(&self, contact: ContactId) -> Option<Command> {
-        let last = self.messages().into_iter().rfind(|message| message.contact == contact && !message.outgoing)?;
-        Some(Command::MarkRead { contact, through: last.id })
+        let last = self.messages().into_iter().rfind(|message| message.author == Some(contact))?;
+        Some(Command::MarkRead { conversation: last.conversation, through: last.id })
     }
 
     /// The program dies here: what was under way is lost, the database stays.

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use hushwire_client::{
-    Answer, Client, Command, Contact, ContactId, DataDir, Event, EventStream, NewContact, Protection, Setup, State,
+    Answer, Client, Command, Contact, ConversationId, DataDir, Event, EventStream, NewContact, Protection, Setup, State,
 };
 use hushwire_sim::Failure;
 use hushwire_sim::server::Server;
@@ -34,7 +34,7 @@ pub(crate) struct Measured {
 pub(crate) struct People {
     alice: Client,
     bob: Client,
-    bob_at_alice: ContactId,
+    bob_at_alice: ConversationId,
 }
 
 impl People {
@@ -70,7 +70,7 @@ impl People {
             while sent < count && sent - known.min(received) < in_flight {
                 let text = format!("number {sent} of {count}, and some words of which a message consists");
                 let at = Instant::now();
-                let command = Command::Send { to: self.bob_at_alice, text: text.clone() };
+                let command = Command::Send { to: self.bob_at_alice, text: text.clone().into() };
                 let Answer::Queued(message) = self.alice.command(command).await.map_err(said)? else {
                     return Err("not queued".to_owned());
                 };

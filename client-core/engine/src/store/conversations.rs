@@ -1,0 +1,160 @@
+//! Conversations: with one person each, or a group. Where we stand in each, how far each author has come, and how a
+//! person wants it shown.
+
+use hushwire_proto::ids::{DeviceId, UnixMillis};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::{StoreError, from_sql, to_sql};
+use crate::types::{ContactId, Conversation, ConversationId, LocalGroup, LocalId, Talk};
+
+/// How far a message may set the Lamport clock ahead. More than any conversation has, and too little for a peer to
+/// wear the clock out.
+const LAMPORT_STEP_MAX: i64 = 1 << 20;
+
+const COLUMNS: &str = "v.id, v.contact, v.grp, v.active_at, v.muted_until, v.archived, v.draft, v.receipts, v.timer_s,
+    coalesce(k.name, g.name, ''),
+    (SELECT count(*) FROM messages m INDEXED BY messages_unread
+     WHERE m.conversation = v.id AND m.author > 0 AND m.state < 4),
+    (SELECT m.id FROM messages m INDEXED BY messages_unread
+     WHERE m.conversation = v.id AND m.author > 0 AND m.state < 4 ORDER BY m.id LIMIT 1)";
+const TABLES: &str = "conversations v LEFT JOIN contacts k ON k.id = v.contact LEFT JOIN groups g ON g.id = v.grp";
+
+/// The conversation with a contact, from the moment the contact is kept.
+pub(crate) fn begin_with(db: &Connection, contact: ContactId, now: UnixMillis) -> Result<(), StoreError> {
+    db.prepare_cached("INSERT INTO conversations (contact, active_at) VALUES (?1, ?2)")?
+        .execute(params![contact.0, to_sql(now.0)])?;
+    Ok(())
+}
+
+/// The conversation of a group, from the moment the group is kept.
+pub(crate) fn begin_of(db: &Connection, group: LocalGroup, now: UnixMillis) -> Result<ConversationId, StoreError> {
+    db.prepare_cached("INSERT INTO conversations (grp, active_at) VALUES (?1, ?2)")?
+        .execute(params![group.0, to_sql(now.0)])?;
+    Ok(ConversationId(db.last_insert_rowid()))
+}
+
+pub(crate) fn with(db: &Connection, contact: ContactId) -> Result<ConversationId, StoreError> {
+    Ok(db
+        .prepare_cached("SELECT id FROM conversations WHERE contact = ?1")?
+        .query_row([contact.0], |row| row.get(0).map(ConversationId))?)
+}
+
+pub(crate) fn of(db: &Connection, group: LocalGroup) -> Result<ConversationId, StoreError> {
+    Ok(db
+        .prepare_cached("SELECT id FROM conversations WHERE grp = ?1")?
+        .query_row([group.0], |row| row.get(0).map(ConversationId))?)
+}
+
+pub(crate) fn get(db: &Connection, id: ConversationId) -> Result<Option<Conversation>, StoreError> {
+    Ok(db
+        .prepare_cached(&format!("SELECT {COLUMNS} FROM {TABLES} WHERE v.id = ?1"))?
+        .query_row([id.0], conversation)
+        .optional()?)
+}
+
+/// All, those first where something was said last.
+pub(crate) fn all(db: &Connection) -> Result<Vec<Conversation>, StoreError> {
+    let mut statement =
+        db.prepare_cached(&format!("SELECT {COLUMNS} FROM {TABLES} ORDER BY v.active_at DESC, v.id DESC"))?;
+    let rows = statement.query_map([], conversation)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Something was said: it is a conversation that goes on, put away or not.
+pub(crate) fn note_activity(db: &Connection, id: ConversationId, now: UnixMillis) -> Result<(), StoreError> {
+    db.prepare_cached(
+        "UPDATE conversations SET active_at = max(active_at, ?2), archived = archived AND muted_until > ?2 WHERE id = ?1",
+    )?
+    .execute(params![id.0, to_sql(now.0)])?;
+    Ok(())
+}
+
+/// The counter of what we say next and the hash of what we said before it.
+pub(crate) fn out_position(db: &Connection, id: ConversationId) -> Result<(u64, Option<[u8; 32]>), StoreError> {
+    let (counter, hash): (i64, Option<[u8; 32]>) = db
+        .prepare_cached("SELECT out_counter, out_hash FROM conversations WHERE id = ?1")?
+        .query_row([id.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok((from_sql(counter).saturating_add(1), hash))
+}
+
+pub(crate) fn set_out_position(
+    db: &Connection,
+    id: ConversationId,
+    counter: u64,
+    hash: &[u8; 32],
+) -> Result<(), StoreError> {
+    db.prepare_cached("UPDATE conversations SET out_counter = ?2, out_hash = ?3 WHERE id = ?1")?.execute(params![
+        id.0,
+        to_sql(counter),
+        hash
+    ])?;
+    Ok(())
+}
+
+/// The Lamport clock after one step: the place of what we say.
+pub(crate) fn next_lamport(db: &Connection, id: ConversationId) -> Result<u64, StoreError> {
+    let next: i64 = db
+        .prepare_cached("UPDATE conversations SET lamport = lamport + 1 WHERE id = ?1 RETURNING lamport")?
+        .query_row([id.0], |row| row.get(0))?;
+    Ok(from_sql(next))
+}
+
+/// The clock has seen a message of this place; the place it gets here, which is the same unless it was absurd.
+pub(crate) fn note_lamport(db: &Connection, id: ConversationId, seen: u64) -> Result<u64, StoreError> {
+    let mine: i64 =
+        db.prepare_cached("SELECT lamport FROM conversations WHERE id = ?1")?.query_row([id.0], |row| row.get(0))?;
+    let place = to_sql(seen).min(mine.saturating_add(LAMPORT_STEP_MAX));
+    db.prepare_cached("UPDATE conversations SET lamport = max(lamport, ?2) WHERE id = ?1")?.execute([id.0, place])?;
+    Ok(from_sql(place))
+}
+
+/// The counter and hash of the last that this device said.
+pub(crate) fn author(
+    db: &Connection,
+    id: ConversationId,
+    contact: ContactId,
+    device: DeviceId,
+) -> Result<Option<(u64, [u8; 32])>, StoreError> {
+    let row = db
+        .prepare_cached("SELECT counter, hash FROM authors WHERE conversation = ?1 AND contact = ?2 AND device = ?3")?
+        .query_row(params![id.0, contact.0, device.get()], |row| Ok((row.get::<_, i64>(0)?, row.get(1)?)))
+        .optional()?;
+    Ok(row.map(|(counter, hash)| (from_sql(counter), hash)))
+}
+
+pub(crate) fn set_author(
+    db: &Connection,
+    id: ConversationId,
+    contact: ContactId,
+    device: DeviceId,
+    counter: u64,
+    hash: &[u8; 32],
+) -> Result<(), StoreError> {
+    db.prepare_cached(
+        "INSERT OR REPLACE INTO authors (conversation, contact, device, counter, hash) VALUES (?1, ?2, ?3, ?4, ?5)",
+    )?
+    .execute(params![id.0, contact.0, device.get(), to_sql(counter), hash])?;
+    Ok(())
+}
+
+fn conversation(row: &Row<'_>) -> rusqlite::Result<Conversation> {
+    let contact: Option<i64> = row.get(1)?;
+    let group: Option<i64> = row.get(2)?;
+    let time = |at: i64| UnixMillis(from_sql(at));
+    Ok(Conversation {
+        id: ConversationId(row.get(0)?),
+        with: match (contact, group) {
+            (Some(contact), _) => Talk::Contact(ContactId(contact)),
+            (None, group) => Talk::Group(LocalGroup(group.unwrap_or_default())),
+        },
+        active_at: time(row.get(3)?),
+        muted_until: Some(row.get(4)?).filter(|at| *at > 0).map(time),
+        archived: row.get(5)?,
+        draft: row.get(6)?,
+        receipts: row.get(7)?,
+        timer_s: row.get(8)?,
+        name: row.get(9)?,
+        unread: row.get(10)?,
+        first_unread: row.get::<_, Option<i64>>(11)?.map(LocalId),
+    })
+}
