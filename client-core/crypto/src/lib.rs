@@ -54,6 +54,7 @@ pub mod sender_key;
 pub mod service_id;
 pub mod session;
 pub mod sessions;
+mod shared;
 mod spqr;
 mod stored;
 mod swept;
@@ -78,5 +79,6 @@ pub use sender_key::{
     DistributionId, GroupOpened, GroupSealed, OurSenderKey, SenderKeyDistributionMessage, SenderKeyMessage, SenderKeys,
 };
 pub use service_id::{BadServiceId, ServiceId, ServiceIdKind};
+pub use shared::{SHARED_OVERHEAD, SharedKey};
 pub use session::{Addresses, CiphertextMessage, Local};
 pub use sessions::{Opened, OpenedFirst, Sealed, Sessions};
