@@ -79,6 +79,6 @@ pub use sender_key::{
     DistributionId, GroupOpened, GroupSealed, OurSenderKey, SenderKeyDistributionMessage, SenderKeyMessage, SenderKeys,
 };
 pub use service_id::{BadServiceId, ServiceId, ServiceIdKind};
-pub use shared::{SHARED_OVERHEAD, SharedKey};
 pub use session::{Addresses, CiphertextMessage, Local};
 pub use sessions::{Opened, OpenedFirst, Sealed, Sessions};
+pub use shared::{SHARED_OVERHEAD, SharedKey};

@@ -52,7 +52,8 @@ impl SharedKey {
     pub fn seal(&self, ad: &[u8], plaintext: &[u8], rng: &mut impl CryptoRng) -> Vec<u8> {
         let mut nonce = [0; NONCE_BYTES];
         rng.fill_bytes(&mut nonce);
-        let sealed = Aes256GcmSiv::new((&*self.seal).into()).encrypt((&nonce).into(), Payload { msg: plaintext, aad: ad });
+        let sealed =
+            Aes256GcmSiv::new((&*self.seal).into()).encrypt((&nonce).into(), Payload { msg: plaintext, aad: ad });
         // It fails beyond 64 GiB only; what is empty opens nowhere.
         [&nonce[..], &self.hint_of(&nonce)[..], &sealed.unwrap_or_default()[..]].concat()
     }

@@ -216,8 +216,8 @@ fn a_withheld_message_shows_as_a_gap_and_late_ones_still_come() {
     let withheld = world.mailboxes.get_mut(&bob.mailbox()).unwrap().envelopes.pop().unwrap();
     world.send(&mut alice, "bob", "three");
     world.settle(&mut [&mut alice, &mut bob]);
-    let alice = bob.contact("alice");
-    let gap = Event::Gap { conversation: alice.conversation, contact: alice.id, missing: 1 };
+    let author = bob.contact("alice");
+    let gap = Event::Gap { conversation: author.conversation, contact: author.id, missing: 1 };
     assert!(bob.events.contains(&gap));
     world.inject(bob.mailbox(), withheld.envelope);
     world.settle(&mut [&mut alice, &mut bob]);

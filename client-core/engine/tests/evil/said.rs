@@ -39,8 +39,8 @@ fn numbers_as_large_as_they_get_wear_nothing_out() {
     let largest = |counter: u64, lamport: u64, sent_at_ms: u64| {
         let mut plain = text(counter, "large");
         let mut content = ContentWire::decode(&plain.content[..]).unwrap();
-        let text = content.text.as_mut().unwrap();
-        (text.lamport, text.sent_at_ms) = (lamport, sent_at_ms);
+        let said = content.said.as_mut().unwrap();
+        (said.lamport, said.sent_at_ms) = (lamport, sent_at_ms);
         plain.content = content.encode_to_vec();
         plain
     };
@@ -65,7 +65,7 @@ fn a_second_text_under_a_used_number_replaces_nothing_and_is_told() {
     let (mut peer, _) = accepted(&mut world, &mut bob);
     let mut other = text(1, "I never said hello");
     let mut content = ContentWire::decode(&other.content[..]).unwrap();
-    content.text.as_mut().unwrap().message_id = vec![9; 16];
+    content.said.as_mut().unwrap().message_id = vec![9; 16];
     other.content = content.encode_to_vec();
     peer.say(&mut world, &mut bob, &other);
     assert_eq!(bob.history(), ["hello"]);

@@ -50,13 +50,13 @@ pub struct IntroductionWire {
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct ContentWire {
     #[prost(message, optional, tag = "1")]
-    pub text: Option<TextWire>,
+    pub said: Option<SaidWire>,
     #[prost(message, optional, tag = "2")]
     pub receipt: Option<ReceiptWire>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
-pub struct TextWire {
+pub struct SaidWire {
     #[prost(bytes = "vec", tag = "1")]
     pub message_id: Vec<u8>,
     #[prost(uint64, tag = "2")]
@@ -67,7 +67,13 @@ pub struct TextWire {
     pub lamport: u64,
     #[prost(uint64, tag = "5")]
     pub sent_at_ms: u64,
-    #[prost(string, tag = "6")]
+    #[prost(message, optional, tag = "6")]
+    pub text: Option<TextWire>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct TextWire {
+    #[prost(string, tag = "1")]
     pub text: String,
 }
 
@@ -82,23 +88,23 @@ pub struct ReceiptWire {
 }
 
 /// A text that stands where it should not matter; its id is made of its number and its first bytes.
-pub fn text(counter: u64, said: &str) -> PlainWire {
+pub fn text(counter: u64, text: &str) -> PlainWire {
     let mut start = [0; 8];
-    start.iter_mut().zip(said.bytes()).for_each(|(to, byte)| *to = byte);
-    let text = TextWire {
+    start.iter_mut().zip(text.bytes()).for_each(|(to, byte)| *to = byte);
+    let said = SaidWire {
         message_id: [&counter.to_be_bytes()[..], &start].concat(),
         counter,
         previous: if counter > 1 { vec![1; 32] } else { Vec::new() },
         lamport: counter,
         sent_at_ms: 1,
-        text: said.into(),
+        text: Some(TextWire { text: text.into() }),
     };
-    PlainWire { content: ContentWire { text: Some(text), receipt: None }.encode_to_vec(), introduction: None }
+    PlainWire { content: ContentWire { said: Some(said), receipt: None }.encode_to_vec(), introduction: None }
 }
 
 pub fn receipt(author: u32, delivered: Vec<u64>, read_through: u64) -> PlainWire {
     let receipt = ReceiptWire { author, delivered, read_through };
-    PlainWire { content: ContentWire { text: None, receipt: Some(receipt) }.encode_to_vec(), introduction: None }
+    PlainWire { content: ContentWire { said: None, receipt: Some(receipt) }.encode_to_vec(), introduction: None }
 }
 
 pub struct Peer {
@@ -253,7 +259,7 @@ impl Peer {
     }
 
     /// Opens an envelope that was sent to this peer in a session that it began.
-    pub fn open(&mut self, world: &mut World, from: &Person, envelope: &Envelope) -> TextWire {
+    pub fn open(&mut self, world: &mut World, from: &Person, envelope: &Envelope) -> SaidWire {
         let unsealed = sealed::open(envelope.bytes(), &self.identity).unwrap();
         let end = unsealed.content.iter().rposition(|byte| *byte != 0).unwrap();
         let inside = InsideWire::decode(&unsealed.content[..end]).unwrap();
@@ -262,6 +268,6 @@ impl Peer {
         let opened = self.sessions.decrypt(&local, &message, &mut world.rng).unwrap();
         self.sessions = opened.sessions;
         let plain = PlainWire::decode(&opened.plaintext[..]).unwrap();
-        ContentWire::decode(&plain.content[..]).unwrap().text.unwrap()
+        ContentWire::decode(&plain.content[..]).unwrap().said.unwrap()
     }
 }
