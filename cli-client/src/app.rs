@@ -13,7 +13,7 @@ use tokio::sync::OnceCell;
 use crate::args::Global;
 use crate::exit::{Exit, Failure};
 use crate::passphrase;
-use crate::show::{Named, Out};
+use crate::show::{Named, Out, Where};
 use crate::text;
 
 /// A person who mistypes a passphrase three times has forgotten it.

@@ -108,6 +108,9 @@ impl From<CommandError> for Failure {
     fn from(error: CommandError) -> Self {
         let hint = match &error {
             CommandError::NoSuchContact => "`hush contact list` shows your contacts",
+            CommandError::NoSuchConversation => "`hush list` shows your conversations",
+            CommandError::NoSuchMessage => "`hush history` shows messages with their numbers: --json, `id`",
+            CommandError::TooManyMentions(_) => "name fewer people",
             CommandError::NameTaken(_) => "give another name with --name",
             CommandError::TextLength { .. } => "send a long text in parts",
             CommandError::Blocked => "`hush contact accept NAME` lets them write again",

@@ -15,7 +15,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use serde_json::json;
 
 pub(crate) use human::{chat_lines, chat_mark, lines};
-pub(crate) use item::{Item, Named};
+pub(crate) use item::{Item, Named, Where};
 pub(crate) use paint::{Paint, is_dumb};
 
 use crate::args::Global;

@@ -7,7 +7,7 @@ use hushwire_client::{
 use jiff::{Timestamp, tz::TimeZone};
 
 use super::devices;
-use super::item::Named;
+use super::item::Where;
 use super::json::state_word;
 use super::{Item, Paint};
 use crate::text::{clean, clean_line, shell_word, width, wrap};
@@ -234,8 +234,8 @@ pub(crate) fn chat_lines(message: &Message, paint: Paint, columns: usize) -> Vec
     lines
 }
 
-fn further(id: LocalId, contact: &Named, state: State) -> String {
-    let name = clean_line(&contact.name);
+fn further(id: LocalId, conversation: &Where, state: State) -> String {
+    let name = clean_line(&conversation.name);
     match state {
         State::Queued => format!("message {} to {name} is queued", id.0),
         State::Sent => format!("message {} to {name} was sent", id.0),

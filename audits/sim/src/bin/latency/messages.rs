@@ -42,7 +42,7 @@ impl People {
         let setup = Setup { relay: relay.address().clone(), keyserver: keyserver.address().clone(), handle_name: None };
         let alice = person(&dir.join("alice"), setup.clone()).await?;
         let bob = person(&dir.join("bob"), setup).await?;
-        let bob_at_alice = introduce(&alice, &bob).await?.id;
+        let bob_at_alice = introduce(&alice, &bob).await?.conversation;
         introduce(&bob, &alice).await?;
         let people = Self { alice, bob, bob_at_alice };
         people.run(WARM_UP, 1).await?;
