@@ -109,6 +109,8 @@ impl From<CommandError> for Failure {
         let hint = match &error {
             CommandError::NoSuchContact => "`hush contact list` shows your contacts",
             CommandError::NoSuchConversation => "`hush list` shows your conversations",
+            CommandError::NotInGroup => "`hush group list` shows the groups that you are in",
+            CommandError::MayOnlyRead | CommandError::Group(_) => "`hush group show NAME` says who may do what",
             CommandError::NoSuchMessage => "`hush history` shows messages with their numbers: --json, `id`",
             CommandError::TooManyMentions(_) => "name fewer people",
             CommandError::NameTaken(_) => "give another name with --name",

@@ -72,7 +72,7 @@ impl Link {
                 return None;
             }
             Call::Grant { .. } | Call::Revoke { .. } | Call::Acknowledge { .. } => None,
-            Call::Deposit { relay, .. } => Some((Purpose::Deposits, relay.clone())),
+            Call::Deposit { relay, .. } | Call::DepositMany { relay, .. } => Some((Purpose::Deposits, relay.clone())),
             Call::Lookup { keyserver, .. } | Call::Fetch { keyserver, .. } | Call::GetHistory { keyserver, .. } => {
                 Some((Purpose::Lookups, keyserver.clone()))
             }

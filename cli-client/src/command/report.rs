@@ -16,6 +16,10 @@ pub(super) async fn event(app: &App, event: &Event) -> Result<bool, Failure> {
         Event::Received(_) | Event::ContactAdded(_) | Event::ContactNotFound { .. } | Event::Registered => {
             return Ok(false);
         }
+        Event::GroupJoined { .. }
+        | Event::GroupNotJoined { .. }
+        | Event::GroupLeft { .. }
+        | Event::GroupChanged { .. } => return Ok(false),
         Event::LogChecked(_) | Event::LogNotChecked { .. } => return Ok(false),
         Event::DevicesChanged { contact, change } => {
             out.item(&Item::Devices { contact: Some(&app.named(*contact).await?), change })?;

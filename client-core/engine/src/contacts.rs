@@ -12,7 +12,7 @@ use crate::lookup::Wanted;
 use crate::store::me::{self, Flag};
 use crate::store::{StoreError, contacts, conversations, messages, receipts};
 use crate::types::{Contact, ContactId, Conversation, ConversationId, LocalId, Standing, Talk};
-use crate::{auditors, devices, log, log_check, receipts as due_receipts, say};
+use crate::{auditors, devices, groups, log, log_check, receipts as due_receipts, say};
 
 /// The longest name of a contact, in characters.
 const NAME_CHARS_MAX: usize = 64;
@@ -22,6 +22,12 @@ pub(crate) fn command<R: CryptoRng>(cx: &mut Cx<'_, R>, command: Command) -> Res
     let answer = match command {
         Command::AddContact { who, name } => add(cx, Wanted { who, name })?,
         Command::Send { to, text } => say::text(cx, to, &text)?,
+        Command::FoundGroup { name, members } => groups::found(cx, &name, &members)?,
+        Command::ChangeGroup { group, ops } => groups::change(cx, group, ops)?,
+        Command::OpenInvite { group, approval, expires_at, uses } => {
+            groups::invite(cx, group, approval, expires_at, uses)?
+        }
+        Command::JoinGroup(link) => groups::changes::join(cx, &link)?,
         Command::MarkRead { conversation, through } => mark_read(cx, conversation, through)?,
         Command::Accept(contact) => with_contact(cx, contact, |cx, contact| accept(cx, contact.id))?,
         Command::Block(contact) => with_contact(cx, contact, |cx, contact| {
@@ -112,7 +118,7 @@ fn mark_read<R: CryptoRng>(cx: &mut Cx<'_, R>, id: ConversationId, through: Loca
 
 /// Whether an author is told how far what they said has come: contacts are, strangers are not.
 pub(crate) fn gets_receipts<R: CryptoRng>(
-    cx: &Cx<'_, R>,
+    cx: &mut Cx<'_, R>,
     conversation: &Conversation,
     author: ContactId,
 ) -> Result<bool, StoreError> {
@@ -120,7 +126,7 @@ pub(crate) fn gets_receipts<R: CryptoRng>(
         Talk::Contact(_) => {
             Ok(contacts::get(cx.db, author)?.is_some_and(|contact| contact.standing == Standing::Accepted))
         }
-        Talk::Group(_) => Ok(false),
+        Talk::Group(_) => groups::receive::gets_receipts(cx, conversation.with, author),
     }
 }
 

@@ -4,19 +4,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use hushwire_proto::address::{Fingerprint, Handle, ServerAddress};
-use hushwire_proto::ids::{DepositId, DeviceId, MailboxId, Seq, Token, TokenHash, UnixMillis};
+use hushwire_proto::ids::{AccountId, DepositId, DeviceId, MailboxId, Seq, Token, TokenHash, UnixMillis};
 use rand_core::CryptoRng;
 use rusqlite::Connection;
 
 use crate::account::{Credentials, Keys, Setup};
 use crate::contact_link::ContactLink;
+use crate::group::{GroupLink, GroupLog};
 use crate::input::{Call, CallFailed, CallId, Input, Output, Reply};
 use crate::outbox::Backoff;
 use crate::recovery::RecoveryKey;
 use crate::store::me::{self, Flag};
 use crate::store::{Store, StoreError};
-use crate::types::{ContactId, Event, Profile};
-use crate::{auditors, contacts, devices, log, log_check, lookup, outbox, prekeys, receipts, receive, send};
+use crate::types::{ContactId, Event, LocalGroup, Profile};
+use crate::{auditors, contacts, devices, groups, log, log_check, lookup, outbox, prekeys, receipts, receive, send};
 
 /// The messenger of one device.
 ///
@@ -207,6 +208,10 @@ pub(crate) struct Flight {
     pub(crate) own_list_wanted: bool,
     /// Whether it was asked for because the log says something else than we know.
     pub(crate) own_list_looked_at: bool,
+    /// The changes of groups that were looked at since the program began.
+    pub(crate) groups: BTreeMap<LocalGroup, GroupLog>,
+    /// Members whom their keyserver did not name: how often, and when the next try is due.
+    pub(crate) members: BTreeMap<AccountId, Backoff>,
     /// Devices of contacts for which the keyserver had no prekeys, and when.
     pub(crate) without_prekeys: BTreeMap<(ContactId, DeviceId), UnixMillis>,
 }
@@ -247,6 +252,10 @@ pub(crate) enum Pending {
     Acknowledge,
     /// Under this token.
     Deposit(DepositId, Token),
+    /// In the order of the doors.
+    DepositMany(Vec<(DepositId, Token)>),
+    /// A member of a group, and with a link whom to ask to be let in.
+    Member(AccountId, Option<Box<GroupLink>>),
 }
 
 fn replied<R: CryptoRng>(
@@ -271,6 +280,8 @@ fn replied<R: CryptoRng>(
         // If it was lost, the relay delivers again and we acknowledge again.
         Pending::Acknowledge => Ok(()),
         Pending::Deposit(id, token) => outbox::deposited(cx, id, &token, reply),
+        Pending::DepositMany(doors) => outbox::deposited_many(cx, &doors, reply),
+        Pending::Member(account, then) => groups::members::found(cx, account, then, reply),
     }
 }
 
@@ -282,7 +293,10 @@ fn outstanding<R: CryptoRng>(cx: &mut Cx<'_, R>) -> Result<(), StoreError> {
         log::outstanding(cx)?,
         auditors::outstanding(cx)?,
         receipts::outstanding(cx)?,
+        // Sender keys wait for sessions, and what is said to groups for sender keys.
+        groups::send::outstanding(cx)?,
         send::outstanding(cx)?,
+        groups::send::outstanding(cx)?,
         outbox::outstanding(cx)?,
     ] {
         wake = wake.into_iter().chain(next).min();

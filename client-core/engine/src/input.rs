@@ -1,14 +1,15 @@
 //! What goes into the engine and what comes out.
 
 use bytes::Bytes;
-use hushwire_proto::account::{CannotChange, SignedLink};
+use hushwire_proto::account::{CannotChange as CannotChangeDevices, SignedLink};
 use hushwire_proto::address::{Fingerprint, Handle, ServerAddress};
 use hushwire_proto::ids::{AccountId, DeviceId, Seq, TokenHash, UnixMillis};
 use hushwire_proto::keyserver::{Bundle, Found, Proven, Publish, Stock, Who};
-use hushwire_proto::relay::{Deliveries, Deposit, TokenClass};
+use hushwire_proto::relay::{Deliveries, Deposit, DepositMany, StoredMany, TokenClass};
 
 use crate::contact_link::ContactLink;
 use crate::device_request::DeviceRequest;
+use crate::group::{CannotChange, GroupLink, Op};
 use crate::recovery::RecoveryKey;
 use crate::types::{ContactId, ConversationId, Event, LocalId, Message};
 
@@ -53,6 +54,34 @@ pub enum Command {
         /// What.
         text: NewText,
     },
+    /// A new group of ourselves and these contacts. [`Answer::Group`].
+    FoundGroup {
+        /// What it is called: 1 to 100 characters in one line.
+        name: String,
+        /// Who is in it beside us.
+        members: Vec<ContactId>,
+    },
+    /// One change of a group that does all of this, or nothing. [`Answer::Done`].
+    ChangeGroup {
+        /// Which.
+        group: ConversationId,
+        /// What is done; [`crate::Engine::new_members`] makes what adds contacts.
+        ops: Vec<Op>,
+    },
+    /// Opens a way into a group. [`Answer::GroupLink`].
+    OpenInvite {
+        /// Which group.
+        group: ConversationId,
+        /// Whether an admin has to admit who comes by it.
+        approval: bool,
+        /// Not afterwards.
+        expires_at: Option<UnixMillis>,
+        /// For so many accounts.
+        uses: Option<u32>,
+    },
+    /// Asks to be let into a group. [`Answer::Done`] or [`Answer::Group`]; then [`Event::GroupJoined`] or
+    /// [`Event::GroupNotJoined`].
+    JoinGroup(Box<GroupLink>),
     /// A person has seen everything in this conversation up to this message. [`Answer::Done`].
     MarkRead {
         /// Where.
@@ -154,6 +183,10 @@ pub enum Answer {
     Done,
     /// Kept, and will be sent.
     Queued(Message),
+    /// The conversation of a group.
+    Group(ConversationId),
+    /// Whoever has it can ask to be let in.
+    GroupLink(Box<GroupLink>),
     /// Not done. Nothing changed.
     Refused(CommandError),
 }
@@ -170,6 +203,15 @@ pub enum CommandError {
     /// No message of that id, or not in this conversation.
     #[error("there is no such message in this conversation")]
     NoSuchMessage,
+    /// None of ours, or we are in it no longer.
+    #[error("you are not a member of this group")]
+    NotInGroup,
+    /// Only admins write, or we only read.
+    #[error("you may only read in this group")]
+    MayOnlyRead,
+    /// The group does not change so.
+    #[error("{0}")]
+    Group(#[from] CannotChange),
     /// More than a message may name.
     #[error("a message names at most {0} people")]
     TooManyMentions(usize),
@@ -213,7 +255,7 @@ pub enum CommandError {
     ChangeUnderWay,
     /// There is no such list.
     #[error(transparent)]
-    Devices(#[from] CannotChange),
+    Devices(#[from] CannotChangeDevices),
     /// A device does not take itself out.
     #[error("a device does not revoke itself; do it on another one")]
     ThisDevice,
@@ -322,6 +364,14 @@ pub enum Call {
         /// overtake. What is left is called again, in the next turn. From 1.
         turn: u64,
     },
+    /// Any relay, anonymous connection: one envelope to many mailboxes. While it is under way nothing else is deposited in
+    /// any of them, so that nothing overtakes it.
+    DepositMany {
+        /// Which relay.
+        relay: ServerAddress,
+        /// What, and where.
+        many: DepositMany,
+    },
 }
 
 /// What a server said.
@@ -349,6 +399,8 @@ pub enum Reply {
     Acknowledged,
     /// To [`Call::Deposit`].
     Stored,
+    /// To [`Call::DepositMany`].
+    StoredMany(StoredMany),
 }
 
 /// Why a call has no reply.

@@ -23,7 +23,8 @@ mod content;
 mod device_request;
 mod devices;
 mod engine;
-mod group;
+pub mod group;
+mod groups;
 mod history;
 mod input;
 mod join;
@@ -49,7 +50,6 @@ pub use contact_link::{BadContactLink, ContactLink};
 pub use content::MENTIONS_MAX;
 pub use device_request::{BadDeviceRequest, DeviceRequest};
 pub use engine::Engine;
-pub use group::GroupId;
 pub use history::Page;
 pub use hushwire_log::{Alarm, BadProof, REPORT_BYTES_MAX};
 pub use hushwire_proto::log::BadRoot;
@@ -59,6 +59,7 @@ pub use lie::Lie;
 pub use recovery::{BadWords, RecoveryKey};
 pub use store::{DatabaseKey, Store, StoreError};
 pub use types::{
-    Contact, ContactId, Conversation, ConversationId, Event, FoundInLog, ListChange, ListedDevice, LocalGroup, LocalId,
-    LogReport, Membership, Message, Profile, SafetyNumber, Standing, State, Talk, Waiting, WhoInLog,
+    Contact, ContactId, Conversation, ConversationId, Event, FoundInLog, Group, GroupEntry, GroupStanding, ListChange,
+    ListedDevice, LocalGroup, LocalId, LogReport, Membership, Message, Profile, SafetyNumber, Standing, State, Talk,
+    Waiting, WhoInLog,
 };

@@ -6,6 +6,7 @@
 pub(crate) mod auditors;
 pub(crate) mod contacts;
 pub(crate) mod conversations;
+pub(crate) mod groups;
 pub(crate) mod me;
 pub(crate) mod messages;
 pub(crate) mod outbox;
@@ -14,6 +15,7 @@ pub(crate) mod receipts;
 pub(crate) mod roots;
 mod schema;
 pub(crate) mod sessions;
+pub(crate) mod unsealed;
 
 use std::fmt;
 use std::path::Path;

@@ -1,11 +1,14 @@
 //! What an app sees of the engine: contacts, messages, states, events. Values only.
 
+use std::collections::BTreeMap;
+
 use hushwire_proto::account::{Device, Signatory, SignedLink};
 
 use crate::auditors::Auditor;
+use crate::group::{GroupState, Op, Void};
 use crate::lie::Lie;
 use hushwire_proto::address::{Handle, ServerAddress};
-use hushwire_proto::ids::{AccountId, DeviceId, MessageId, UnixMillis};
+use hushwire_proto::ids::{AccountId, ChangeHash, DeviceId, MessageId, UnixMillis};
 use hushwire_proto::keyserver::Refused;
 
 /// A contact's row. Stays the same for the life of the database.
@@ -206,6 +209,49 @@ pub enum Standing {
     Accepted,
     /// Their messages are dropped.
     Blocked,
+    /// A member of a group that we are in, and a stranger otherwise. Not among the contacts.
+    Known,
+}
+
+/// Where we stand in a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GroupStanding {
+    /// Somebody has given us a key to it; what it is comes with the next message.
+    HeardOf,
+    /// We asked to be let in.
+    Asked,
+    /// We are in it.
+    Member,
+    /// We left, or were put out.
+    Gone,
+}
+
+/// A group as it is now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// Its conversation.
+    pub conversation: ConversationId,
+    /// Where we stand.
+    pub standing: GroupStanding,
+    /// Who is in it, what it is called, what is open.
+    pub state: GroupState,
+    /// What members and others it names are called here, as far as they are known.
+    pub names: BTreeMap<AccountId, String>,
+}
+
+/// A change of a group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupEntry {
+    /// Which.
+    pub hash: ChangeHash,
+    /// Its place: one more than that of the highest change it has seen.
+    pub height: u64,
+    /// Who made it.
+    pub author: AccountId,
+    /// When, by the author's clock.
+    pub at: UnixMillis,
+    /// What it does, each with why it has no effect if it has none.
+    pub what: Vec<(Op, Option<Void>)>,
 }
 
 /// Somebody we write with.
@@ -411,6 +457,30 @@ pub enum Event {
         reason: String,
         /// Whether waiting and trying again may help.
         retryable: bool,
+    },
+    /// We are in a group: brought by a contact, or let in.
+    GroupJoined {
+        /// Its conversation.
+        conversation: ConversationId,
+    },
+    /// Asking to be let in led nowhere.
+    GroupNotJoined {
+        /// What the link calls the group.
+        name: String,
+        /// Why, as a sentence.
+        reason: String,
+    },
+    /// We are in a group no longer: by ourselves, or put out.
+    GroupLeft {
+        /// Its conversation.
+        conversation: ConversationId,
+    },
+    /// A group that we are in was changed.
+    GroupChanged {
+        /// Its conversation.
+        conversation: ConversationId,
+        /// By what.
+        entry: Box<GroupEntry>,
     },
     /// A contact's device list changed in a way that does not follow from the one we knew: held back.
     IdentityChanged {

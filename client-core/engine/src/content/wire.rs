@@ -1,15 +1,14 @@
 //! The bytes of contents: protobuf, and what makes them one.
 
-use hushwire_proto::ids::{AccountId, DeviceId, MessageId, Token, UnixMillis};
+use hushwire_proto::ids::{AccountId, ChangeHash, DeviceId, GroupId, MessageId, Token, UnixMillis};
 use hushwire_proto::limits::TEXT_BYTES_MAX;
 use prost::Message as _;
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::{
     Again, BadContent, CHANGES_BYTES_MAX, CHANGES_MAX, Content, EMOJI_BYTES_MAX, GroupAsk, GroupChanges, GroupKey,
-    Introduction, MENTIONS_MAX, Plain, RECEIPTS_MAX, Receipt, Reference, Said, TIMER_S_MAX, Text, What,
+    HEADS_MAX, Introduction, MENTIONS_MAX, Plain, RECEIPTS_MAX, Receipt, Reference, Said, TIMER_S_MAX, Text, What,
 };
-use crate::group::{GroupId, HEADS_MAX};
 
 /// The largest counter and Lamport time: what the database can hold. No conversation comes near it.
 const NUMBER_MAX: u64 = i64::MAX as u64;
@@ -175,6 +174,10 @@ struct GroupKeyWire {
     key: Vec<u8>,
     #[prost(bytes = "vec", tag = "3")]
     secret: Vec<u8>,
+    #[prost(bytes = "vec", repeated, tag = "4")]
+    heads: Vec<Vec<u8>>,
+    #[prost(uint64, tag = "5")]
+    lamport: u64,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -254,6 +257,8 @@ impl Content {
                     group: key.group.as_bytes().to_vec(),
                     key: key.key.to_vec(),
                     secret: key.secret.to_vec(),
+                    heads: key.heads.iter().map(|head| head.as_bytes().to_vec()).collect(),
+                    lamport: key.lamport,
                 }),
                 Self::GroupChanges(changes) => BodyWire::GroupChanges(GroupChangesWire {
                     group: changes.group.as_bytes().to_vec(),
@@ -265,7 +270,7 @@ impl Content {
                 }),
                 Self::GroupAsk(ask) => BodyWire::GroupAsk(GroupAskWire {
                     group: ask.group.as_bytes().to_vec(),
-                    heads: ask.heads.iter().map(|head| head.to_vec()).collect(),
+                    heads: ask.heads.iter().map(|head| head.as_bytes().to_vec()).collect(),
                 }),
             }),
         };
@@ -294,11 +299,17 @@ impl Content {
             BodyWire::Again(again) => Self::Again(Again { group: perhaps_group(&again.group)? }),
             BodyWire::GroupKey(wire) => {
                 let (key, secret) = (Zeroizing::new(wire.key), Zeroizing::new(wire.secret));
-                if key.len() > SENDER_KEY_BYTES_MAX {
+                if key.len() > SENDER_KEY_BYTES_MAX || wire.lamport > NUMBER_MAX {
                     return Err(BadContent);
                 }
                 let secret = Zeroizing::new(secret.as_slice().try_into().map_err(|_| BadContent)?);
-                Self::GroupKey(GroupKey { group: group(&wire.group)?, key, secret })
+                Self::GroupKey(GroupKey {
+                    group: group(&wire.group)?,
+                    key,
+                    secret,
+                    heads: heads(&wire.heads)?,
+                    lamport: wire.lamport,
+                })
             }
             BodyWire::GroupChanges(wire) => {
                 let bytes: usize = wire.changes.iter().map(|proven| proven.change.len() + proven.chain.len()).sum();
@@ -309,11 +320,7 @@ impl Content {
                 Self::GroupChanges(GroupChanges { group: group(&wire.group)?, changes })
             }
             BodyWire::GroupAsk(wire) => {
-                if wire.heads.len() > HEADS_MAX {
-                    return Err(BadContent);
-                }
-                let heads = wire.heads.iter().map(|head| head.as_slice().try_into().map_err(|_| BadContent));
-                Self::GroupAsk(GroupAsk { group: group(&wire.group)?, heads: heads.collect::<Result<_, _>>()? })
+                Self::GroupAsk(GroupAsk { group: group(&wire.group)?, heads: heads(&wire.heads)? })
             }
         })
     }
@@ -421,6 +428,13 @@ fn timer(seconds: u32) -> Result<Option<u32>, BadContent> {
 
 fn group(bytes: &[u8]) -> Result<GroupId, BadContent> {
     GroupId::from_slice(bytes).ok_or(BadContent)
+}
+
+pub(crate) fn heads(wire: &[Vec<u8>]) -> Result<Vec<ChangeHash>, BadContent> {
+    if wire.len() > HEADS_MAX {
+        return Err(BadContent);
+    }
+    wire.iter().map(|head| ChangeHash::from_slice(head).ok_or(BadContent)).collect()
 }
 
 fn perhaps_group(bytes: &[u8]) -> Result<Option<GroupId>, BadContent> {
