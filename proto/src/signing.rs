@@ -37,6 +37,14 @@ pub enum Label {
     ContactLink,
     /// Checksum of the request of a device that wants to be one of an account.
     DeviceRequest,
+    /// Hash of a group's change; of the founding one: the group id.
+    GroupChange,
+    /// Signature over a group's change, by a device of its author.
+    GroupChangeSignature,
+    /// Signature by the key of a group link, which lets an account in.
+    GroupInvite,
+    /// Checksum of a group link.
+    GroupLink,
     /// Hash of a server's private key: the key of its reset tokens.
     ResetKey,
     /// Keyed hash of a connection id: its reset token.
@@ -45,7 +53,7 @@ pub enum Label {
 
 impl Label {
     /// All of them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 21] = [
         Self::Link,
         Self::LinkSignature,
         Self::DeviceIdentity,
@@ -61,6 +69,10 @@ impl Label {
         Self::MessageChain,
         Self::ContactLink,
         Self::DeviceRequest,
+        Self::GroupChange,
+        Self::GroupChangeSignature,
+        Self::GroupInvite,
+        Self::GroupLink,
         Self::ResetKey,
         Self::ResetToken,
     ];
@@ -84,6 +96,10 @@ impl Label {
             Self::MessageChain => "hushwire/1 message chain",
             Self::ContactLink => "hushwire/1 contact link",
             Self::DeviceRequest => "hushwire/1 device request",
+            Self::GroupChange => "hushwire/1 group change",
+            Self::GroupChangeSignature => "hushwire/1 group change signature",
+            Self::GroupInvite => "hushwire/1 group invite",
+            Self::GroupLink => "hushwire/1 group link",
             Self::ResetKey => "hushwire/1 reset key",
             Self::ResetToken => "hushwire/1 reset token",
         }

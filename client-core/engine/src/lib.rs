@@ -12,6 +12,7 @@
 //! | what is believed of a keyserver's answers, and compared with auditors | `lookup`, `log`, `auditors`, `send` |
 //! | how the list of our devices changes | `devices`, `join`, `device_request`, `recovery` |
 //! | who may send what | `content::allowed` |
+//! | what a group is, and who decides that | [`group`] |
 //! | what lies in the database | `store/schema` |
 
 mod account;
@@ -22,6 +23,7 @@ mod content;
 mod device_request;
 mod devices;
 mod engine;
+pub mod group;
 mod history;
 mod input;
 mod join;
