@@ -127,11 +127,9 @@ impl Body {
                 (first && is_group_name(name) && are_members(members) && members.iter().any(founder), "found")
             }
             Op::Add(members) => (are_members(members), "members"),
-            Op::Remove(account)
-            | Op::Ban(account)
-            | Op::Unban(account)
-            | Op::Admit(account)
-            | Op::Refuse(account) => (*account != self.author, "account"),
+            Op::Remove(account) | Op::Ban(account) | Op::Unban(account) | Op::Admit(account) | Op::Refuse(account) => {
+                (*account != self.author, "account")
+            }
             Op::Rename(name) => (is_group_name(name), "name"),
             Op::Timer(seconds) => (*seconds != Some(0), "timer"),
             Op::Invite { expires_at, uses, .. } => (*expires_at != Some(UnixMillis(0)) && *uses != Some(0), "invite"),

@@ -109,6 +109,12 @@ impl Strips {
         self.closed = found.closed;
     }
 
+    /// What was come across while going through all changes, without what accounts take from themselves.
+    #[cfg(test)]
+    pub(super) fn decided(&self) -> Self {
+        Self { own: Own::default(), own_seen: Own::default(), ..self.clone() }
+    }
+
     /// Notes a device that a change dropped which has seen all others.
     pub(super) fn drop_device(&mut self, at: &At<'_>, device: DeviceId) {
         for own in [&mut self.own, &mut self.own_seen] {
@@ -176,11 +182,6 @@ fn push(strips: &mut BTreeMap<AccountId, Vec<Strip>>, account: AccountId, strip:
     }
 }
 
-fn any(
-    strips: &BTreeMap<AccountId, Vec<Strip>>,
-    account: &AccountId,
-    at: &At<'_>,
-    role: Option<Role>,
-) -> bool {
+fn any(strips: &BTreeMap<AccountId, Vec<Strip>>, account: &AccountId, at: &At<'_>, role: Option<Role>) -> bool {
     strips.get(account).is_some_and(|strips| strips.iter().any(|strip| strip.takes_from(at, role)))
 }
