@@ -6,6 +6,7 @@ use ed25519_dalek::SigningKey;
 use hushwire_proto::ids::{AccountId, DeviceId, UnixMillis};
 
 use super::change::{BadChange, Body, SignedChange};
+use super::fold::Fold;
 use super::graph::{BYTES_MAX, CHANGES_MAX};
 use super::log::GroupLog;
 use super::state::Void;
@@ -68,12 +69,8 @@ impl GroupLog {
         if self.graph.len() >= CHANGES_MAX || bytes > BYTES_MAX {
             return Err(CannotChange::Bad(BadChange::Full));
         }
-        let past = self.past(&change);
-        let mut tried = self.fold().clone();
-        tried.verdicts.clear();
-        tried.extend(&self.graph.next(&change, &past));
-        let verdicts = tried.verdicts.iter().flat_map(|(_, verdicts)| verdicts).enumerate();
-        if let Some((op, why)) = verdicts.filter_map(|(op, void)| Some((op, (*void)?))).next() {
+        let tried = self.after(&change);
+        if let Some((op, why)) = tried.first_void() {
             return Err(CannotChange::Void { op, why });
         }
         let is_empty = tried.state.members.is_empty();
@@ -81,5 +78,24 @@ impl GroupLog {
             return Err(CannotChange::LastOwner);
         }
         Ok(change)
+    }
+
+    /// Whether a join would let its author in, or have it ask, if it came last. Whoever is no member is not listened to
+    /// otherwise: changes without effect take room for ever.
+    ///
+    /// # Errors
+    /// Why not; [`Void::NotAMember`] if it is no join.
+    pub fn lets_in(&self, change: &SignedChange) -> Result<(), Void> {
+        let [Op::Join { .. }] = change.ops() else { return Err(Void::NotAMember) };
+        self.after(change).first_void().map_or(Ok(()), |(_, why)| Err(why))
+    }
+
+    /// The group if this change came last, with what of that change is void.
+    fn after(&self, change: &SignedChange) -> Fold {
+        let past = self.graph.past(change);
+        let mut fold = self.fold().clone();
+        fold.verdicts.clear();
+        fold.extend(&self.graph.next(change, &past));
+        fold
     }
 }

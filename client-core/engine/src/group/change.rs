@@ -3,12 +3,12 @@
 //!
 //! Spec: group §1, §2.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
-use hushwire_proto::account::Chain;
+use hushwire_proto::account::{Chain, Link};
 use hushwire_proto::auth::SignatureBytes;
-use hushwire_proto::ids::{AccountId, ChangeHash, DeviceId, GroupId, InviteId, UnixMillis};
+use hushwire_proto::ids::{AccountId, ChangeHash, DeviceId, GroupId, InviteId, LinkHash, UnixMillis};
 use hushwire_proto::signing::{Label, Transcript};
 use sha2::{Digest, Sha256};
 
@@ -239,17 +239,22 @@ impl SignedChange {
             }
         }
         result?;
-        for op in self.ops() {
-            let Op::DropDevice { device, link } = op else { continue };
-            let says_so = author.links().iter().any(|signed| {
-                let list = signed.link();
-                list.device(*device).is_none() && list.device(self.device()).is_some() && signed.hash() == *link
-            });
-            if !says_so {
-                return Err(BadChange::UnknownLink);
-            }
+        self.verify_drops(author)
+    }
+
+    fn verify_drops(&self, author: &Chain) -> Result<(), BadChange> {
+        let drop = |op: &Op| if let Op::DropDevice { device, link } = op { Some((*device, *link)) } else { None };
+        let mut drops = self.ops().iter().filter_map(drop).peekable();
+        if drops.peek().is_none() {
+            return Ok(());
         }
-        Ok(())
+        let lists: BTreeMap<LinkHash, &Link> =
+            author.links().iter().map(|signed| (signed.hash(), signed.link())).collect();
+        let says_so = |list: &&Link, device| list.device(device).is_none() && list.device(self.device()).is_some();
+        match drops.all(|(device, link)| lists.get(&link).is_some_and(|list| says_so(list, device))) {
+            true => Ok(()),
+            false => Err(BadChange::UnknownLink),
+        }
     }
 }
 

@@ -60,7 +60,7 @@ pub(super) enum By {
 #[cfg(test)]
 thread_local! {
     /// How often a change was applied.
-    pub(super) static APPLIED: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+    pub(super) static APPLIED: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
 impl Fold {
@@ -132,6 +132,12 @@ impl Fold {
             }
             _ => {}
         }
+    }
+
+    /// The first thing that has no effect, counted from 0, and why.
+    pub(super) fn first_void(&self) -> Option<(usize, Void)> {
+        let verdicts = self.verdicts.iter().flat_map(|(_, verdicts)| verdicts).enumerate();
+        verdicts.filter_map(|(op, void)| Some((op, (*void)?))).next()
     }
 
     /// As what the author acts: an owner or an admin.

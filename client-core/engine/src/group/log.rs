@@ -11,7 +11,7 @@ use hushwire_proto::ids::{ChangeHash, GroupId};
 use super::Op;
 use super::change::{BadChange, SignedChange};
 use super::fold::Fold;
-use super::graph::{Graph, Past};
+use super::graph::Graph;
 use super::state::{GroupState, Void};
 use super::waiting::Waiting;
 
@@ -204,10 +204,5 @@ impl GroupLog {
             Some(Entry { change, what: change.ops().iter().zip(verdicts.iter().copied()).collect() })
         };
         verdicts.filter_map(entry).collect()
-    }
-
-    /// What a next change would have seen.
-    pub(super) fn past(&self, change: &SignedChange) -> Past {
-        self.graph.past(change)
     }
 }

@@ -13,6 +13,7 @@ struct Step {
     author: usize,
     device: usize,
     target: usize,
+    invite: u8,
     what: u8,
     /// Which changes it has seen; none: all.
     seen: Vec<Index>,
@@ -33,7 +34,7 @@ fn step() -> impl Strategy<Value = Step> {
 fn ops(step: &Step, number: usize, log: &GroupLog) -> Option<Vec<Op>> {
     let author = person(step.author);
     let target = person(step.target);
-    let of_invite = InviteId([step.target as u8 % 3; 16]);
+    let of_invite = InviteId([step.invite; 16]);
     Some(vec![match step.what {
         0 | 1 => Op::Add(vec![target.member(Role::Member), person((step.target + 1) % 7).member(Role::ReadOnly)]),
         2 => Op::Add(vec![target.member(Role::Admin)]),
@@ -48,7 +49,7 @@ fn ops(step: &Step, number: usize, log: &GroupLog) -> Option<Vec<Op>> {
         12 => Op::Rename(format!("walks {number}")),
         13 => Op::Announce(number.is_multiple_of(2)),
         14 => {
-            let (mut op, _) = invite(step.target as u8 % 3);
+            let (mut op, _) = invite(step.invite);
             if let Op::Invite { approval, uses, .. } = &mut op {
                 *approval = number.is_multiple_of(2);
                 *uses = Some(1);
@@ -61,7 +62,7 @@ fn ops(step: &Step, number: usize, log: &GroupLog) -> Option<Vec<Op>> {
         18 | 19 => {
             let opens = |op: &Op| matches!(op, Op::Invite { id, .. } if *id == of_invite);
             let opened = log.iter().find(|change| change.ops().iter().any(opens))?;
-            let joining = join(author, &link(log, opened, of_invite.0[0]), None);
+            let joining = join(author, &link(log, opened, step.invite), None);
             joining.ops().first()?.clone()
         }
         _ => return None,

@@ -1,6 +1,7 @@
 //! Coming in by a link, with all its conditions.
 
 use super::*;
+use crate::group::Void;
 
 /// A group with one link that its owner opened, changed by `change`.
 fn open(change: impl Fn(&mut bool, &mut Option<UnixMillis>, &mut Option<u32>)) -> (GroupLog, GroupLink) {
@@ -34,6 +35,10 @@ fn whoever_has_the_link_comes_in_and_whoever_has_not_does_not() {
     assert!(insert(&mut log, &join(person(5), &way, None)).is_ok());
     assert_eq!(log.state().role(&person(5).account), Some(Role::Member));
     assert_eq!(log.state().invites[&way.invite].used, 1);
+    assert_eq!(log.lets_in(&join(person(6), &way, None)), Ok(()));
+    assert_eq!(log.lets_in(&join(person(5), &way, None)), Err(Void::AlreadyMember));
+    let rename = person(5).sign(&log, &log.heads(), vec![Op::Rename("hikes".to_owned())]);
+    assert_eq!(log.lets_in(&rename), Err(Void::NotAMember));
     // Another key, another invite, or somebody else's proof.
     let was = log.state().clone();
     let other_key = GroupLink { key: SigningKey::from_bytes(&[9; 32]), ..way.clone() };
@@ -92,7 +97,9 @@ fn a_link_that_was_closed_lets_in_only_whom_the_closer_had_seen() {
     assert!(insert(&mut log, &join(person(4), &way, None)).is_ok());
     person(1).does(&mut log, vec![Op::CloseInvite(way.invite)]);
     for number in [5, 6, 7] {
-        assert!(insert(&mut log, &join(person(number), &way, None)).is_ok());
+        let late = join(person(number), &way, None);
+        assert_eq!(log.lets_in(&late), Err(Void::InviteClosed));
+        assert!(insert(&mut log, &late).is_ok());
         assert_eq!(log.state().role(&person(number).account), None);
         assert_eq!(log.state().role(&person(4).account), Some(Role::Member));
     }

@@ -4,7 +4,7 @@ use super::*;
 use crate::group::fold::APPLIED;
 use crate::group::{CHANGE_BYTES_MAX, MEMBERS_MAX};
 
-fn applied() -> u64 {
+fn applied() -> usize {
     APPLIED.with(std::cell::Cell::get)
 }
 
@@ -34,18 +34,18 @@ fn a_group_of_a_thousand_is_founded_in_one_change_and_takes_no_more() {
 
 #[test]
 fn a_change_that_has_seen_all_others_costs_one_step_and_loading_costs_three_for_each() {
-    const CHANGES: u64 = 5000;
+    const CHANGES: usize = 5000;
     let mut log = owner_two_admins_and_a_member();
     person(0).does(&mut log, vec![Op::Add(many(0, 1000))]);
     let _ = log.state();
     let before = applied();
     for number in 2..CHANGES {
         let op = match number % 5 {
-            0 => Op::Remove(many(number as usize % 1000, 1)[0].account),
-            1 => Op::Add(many(number as usize % 1000, 1)),
+            0 => Op::Remove(many(number % 1000, 1)[0].account),
+            1 => Op::Add(many(number % 1000, 1)),
             _ => Op::Rename(format!("{number}")),
         };
-        person(1 + number as usize % 2).does(&mut log, vec![op]);
+        person(1 + number % 2).does(&mut log, vec![op]);
         let _ = log.state();
     }
     assert_eq!(applied() - before, CHANGES - 2);
