@@ -12,6 +12,7 @@
 //! | what is believed of a keyserver's answers, and compared with auditors | `lookup`, `log`, `auditors`, `send` |
 //! | how the list of our devices changes | `devices`, `join`, `device_request`, `recovery` |
 //! | who may send what | `content::allowed` |
+//! | what a group is, and who decides that | [`group`] |
 //! | what lies in the database | `store/schema` |
 
 mod about;
