@@ -3,9 +3,10 @@
 use bytes::Bytes;
 use hushwire_proto::account::{CannotChange, SignedLink};
 use hushwire_proto::address::{Fingerprint, Handle, ServerAddress};
+use hushwire_proto::envelope::Envelope;
 use hushwire_proto::ids::{AccountId, DeviceId, Seq, TokenHash, UnixMillis};
 use hushwire_proto::keyserver::{Bundle, Found, Proven, Publish, Stock, Who};
-use hushwire_proto::relay::{Deliveries, Deposit, TokenClass};
+use hushwire_proto::relay::{Deliveries, Deposit, TokenClass, Whisper};
 
 use crate::contact_link::ContactLink;
 use crate::device_request::DeviceRequest;
@@ -19,6 +20,8 @@ pub enum Input {
     Command(Command),
     /// The own relay delivered. Acknowledged by [`Call::Acknowledge`] once it is kept.
     Delivered(Deliveries),
+    /// Something was whispered to us: it came over the own relay's connection, has no number and is kept nowhere.
+    Whispered(Envelope),
     /// The own relay's numbers are behind ours: its disk was lost or set back. It is drained from the beginning, and told
     /// our tokens anew.
     RelaySetBack,
@@ -283,6 +286,14 @@ pub enum Call {
     Acknowledge {
         /// Up to here.
         through: Seq,
+    },
+    /// Any relay, the anonymous connection that deposits go over, if there is one and nothing waits for it; else it is
+    /// dropped. It is asked once, and has no reply.
+    Whisper {
+        /// Which relay.
+        relay: ServerAddress,
+        /// What.
+        whisper: Whisper,
     },
     /// Any relay, anonymous connection. Deposits to one mailbox are put on the wire in the order in which they come out.
     Deposit {

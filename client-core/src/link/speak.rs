@@ -36,6 +36,7 @@ pub(crate) fn request(
         Call::Revoke { hashes } => to_relay(&relay::Request::Revoke { mailbox, hashes }),
         Call::Acknowledge { through } => to_relay(&relay::Request::Acknowledge { mailbox, through }),
         Call::Deposit { deposit, .. } => to_relay(&relay::Request::Deposit(deposit)),
+        Call::Whisper { whisper, .. } => to_relay(&relay::Request::Whisper(whisper)),
         Call::Register { link, handle_name, .. } => {
             let binding = binding(connection).map_err(|_| unreachable(CallError::Disconnected(Disconnect::Lost)))?;
             let Credentials { account, device, ref signing_key, .. } = *credentials;
@@ -73,6 +74,7 @@ pub(crate) fn reply(answer: &Bytes, tongue: Tongue) -> Result<Reply, CallFailed>
                 relay::Answer::Welcome(_)
                 | relay::Answer::Opened
                 | relay::Answer::StoredMany(_)
+                | relay::Answer::Passed
                 | relay::Answer::Draining,
             )
             | Err(_) => Err(CallFailed::OutOfProtocol),
