@@ -57,7 +57,7 @@ pub use hushwire_engine::{
     Agreed, Alarm, Answer, Auditor, BadContactLink, BadDeviceRequest, BadProof, BadRoot, BadWords, CannotJoin, Command,
     CommandError, Contact, ContactId, ContactLink, DeviceRequest, Engine, Event, FoundInLog, Joining, KnownAccount,
     Lie, ListChange, ListedDevice, LocalId, LogReport, Membership, Message, NewContact, Page, Profile, RecoveryKey,
-    SafetyNumber, Setup, Standing, State, StoreError, Waiting, WhoInLog,
+    SafetyNumber, Seen, Setup, Standing, State, StoreError, Waiting, WhoInLog,
 };
 pub use hushwire_proto::admission::{BadInvite, Invite};
 pub use hushwire_proto::keyserver::{Refused, RefusedReason};

@@ -69,6 +69,15 @@ pub enum Command {
     Block(ContactId),
     /// A person compared the safety number. [`Answer::Done`].
     SetVerified(ContactId, bool),
+    /// A person types to this contact, or has stopped: say so as often as a key is pressed. [`Answer::Done`], as of the next
+    /// three; what comes of it may be nothing.
+    Typing(ContactId, bool),
+    /// A person looks at the conversation with this contact: are they there? [`Event::Presence`], if both share it.
+    AskPresence(ContactId),
+    /// Whether this contact may know when we are there; off unless this says otherwise. Who does not share is not answered.
+    SharePresence(ContactId, bool),
+    /// Whether this contact may know when we type; on unless this says otherwise. Who does not share is not shown it.
+    ShareTyping(ContactId, bool),
     /// A new name for a contact. [`Answer::Done`].
     Rename(ContactId, String),
     /// Another handle, or none, for an account that is not registered yet: the first choice was taken.

@@ -7,7 +7,7 @@ use rand_core::CryptoRng;
 use crate::content::{self, Introduction, Receipt, Text};
 use crate::engine::Cx;
 use crate::receipts as due_receipts;
-use crate::store::{StoreError, contacts, damaged, messages, receipts, sessions};
+use crate::store::{StoreError, contacts, damaged, messages, receipts, sessions, whispers};
 use crate::types::{Contact, ContactId, Event, Standing, State};
 
 /// How they want to be written to, and what they call themselves.
@@ -19,6 +19,9 @@ pub(crate) fn introduction<R: CryptoRng>(
 ) -> Result<(), StoreError> {
     if let Some(token) = &introduction.token {
         contacts::set_their_token(cx.db, contact.id, device, token)?;
+    }
+    if let Some(key) = &introduction.whisper_key {
+        whispers::set_theirs(cx.db, contact.id, device, key)?;
     }
     // What is no handle is not shown as one.
     if contact.claimed_handle.is_none()

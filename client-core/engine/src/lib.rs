@@ -39,6 +39,7 @@ mod seal;
 mod send;
 mod store;
 mod types;
+mod whisper;
 
 pub use account::{Credentials, Setup};
 pub use auditors::{Agreed, Auditor};
@@ -55,5 +56,5 @@ pub use recovery::{BadWords, RecoveryKey};
 pub use store::{DatabaseKey, Store, StoreError};
 pub use types::{
     Contact, ContactId, Event, FoundInLog, ListChange, ListedDevice, LocalId, LogReport, Membership, Message, Profile,
-    SafetyNumber, Standing, State, Waiting, WhoInLog,
+    SafetyNumber, Seen, Standing, State, Waiting, WhoInLog,
 };

@@ -13,6 +13,7 @@ pub(crate) mod receipts;
 pub(crate) mod roots;
 mod schema;
 pub(crate) mod sessions;
+pub(crate) mod whispers;
 
 use std::fmt;
 use std::path::Path;

@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use super::StoreError;
 
 /// Each step brings the schema from the version of its place to the next. Steps are only ever added.
-const STEPS: [&str; 3] = [V1, V2, V3];
+const STEPS: [&str; 4] = [V1, V2, V3, WHISPERS];
 
 const V1: &str = "
 CREATE TABLE me (
@@ -186,6 +186,19 @@ CREATE TABLE comparisons (
     trouble TEXT,                              -- why nothing was compared the last time
     PRIMARY KEY (auditor, keyserver)
 ) WITHOUT ROWID;
+";
+
+const WHISPERS: &str = "
+-- What is needed to whisper with a contact.
+CREATE TABLE whispers (
+    contact INTEGER PRIMARY KEY REFERENCES contacts (id),
+    ours BLOB,                                 -- the key that we gave them
+    theirs BLOB,                               -- the key that they gave us
+    their_device INTEGER,                      -- which device of theirs has it
+    presence INTEGER NOT NULL DEFAULT 0,       -- they may know when we are there
+    typing INTEGER NOT NULL DEFAULT 1          -- and when we type
+);
+UPDATE contacts SET introduced = 0, introduced_from = NULL; -- they have no key of ours yet
 ";
 
 pub(super) fn upgrade(db: &Connection) -> Result<(), StoreError> {

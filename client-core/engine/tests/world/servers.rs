@@ -68,6 +68,13 @@ impl World {
                 down(self.relay_down)?;
                 self.deposit(deposit)
             }
+            Call::Whisper { whisper, .. } => {
+                let held = self.mailboxes.get(&whisper.mailbox);
+                if !self.relay_down && held.is_some_and(|held| held.tokens.contains(&whisper.token.hash())) {
+                    self.whispered.push((whisper.mailbox, whisper.envelope));
+                }
+                Err(CallFailed::Unreachable("nobody asks".into()))
+            }
             Call::Register { link, handle_name, .. } => {
                 down(self.keyserver_down)?;
                 if handle_name.is_some() && self.accounts.values().any(|keys| keys.handle == handle_name) {
