@@ -3,7 +3,7 @@
 //! A [`Request`] is answered once by an [`Answer`] with the same request id; a [`Push`] comes unasked after
 //! [`Request::Drain`]. Parsing checks every length and range; a value of these types is always sendable.
 //!
-//! Spec: relay §4 to §7.
+//! Spec: relay §4 to §7, §9.
 
 mod many;
 mod whisper;
