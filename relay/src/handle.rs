@@ -80,11 +80,7 @@ pub(crate) fn handle<Q: Queue>(relay: &Arc<Relay<Q>>, connection: &Connection, r
         // What makes room is never refused for being too much.
         Request::Drain { .. } | Request::Acknowledge { .. } | Request::Revoke { .. } => 0,
         Request::DepositMany(many) => many.doors.len(),
-        Request::Hello
-        | Request::Open { .. }
-        | Request::Grant { .. }
-        | Request::Deposit(_)
-        | Request::Whisper(_) => 1,
+        Request::Hello | Request::Open { .. } | Request::Grant { .. } | Request::Deposit(_) | Request::Whisper(_) => 1,
     };
     if count > 0
         && let Err(wait) = connection.address().ask(count)

@@ -24,8 +24,8 @@ pub mod clock;
 pub mod config;
 mod connection;
 mod drains;
-mod ear;
 pub mod du;
+mod ear;
 #[cfg(feature = "fail-points")]
 pub mod fail_points;
 #[cfg(not(feature = "fail-points"))]

@@ -207,12 +207,7 @@ fn open<R: CryptoRng>(
 }
 
 /// The same thing not again for a while.
-fn say_seldom<R: CryptoRng>(
-    cx: &mut Cx<'_, R>,
-    contact: &Contact,
-    kind: Kind,
-    what: What,
-) -> Result<(), StoreError> {
+fn say_seldom<R: CryptoRng>(cx: &mut Cx<'_, R>, contact: &Contact, kind: Kind, what: What) -> Result<(), StoreError> {
     let last = cx.flight.whispers.said.get(&(contact.id, kind));
     if last.is_some_and(|last| last.0 <= cx.now.0 && cx.now.since(*last) < SAME_AGAIN_MS) {
         return Ok(());
