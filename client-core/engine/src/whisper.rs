@@ -36,7 +36,7 @@ const NOW_MS: u64 = 2 * 60_000;
 
 const DAY_MS: u64 = 24 * 3600 * 1000;
 
-/// Contacts that can be heard. Each costs 40 bytes, and some microseconds for each whisper that comes.
+/// Contacts that can be heard. Each costs 40 bytes, and one keyed hash of 12 bytes for each whisper that comes.
 const HEARD_MAX: u32 = 10_000;
 
 /// What is known of whispers while the program runs.
