@@ -18,10 +18,10 @@ pub(crate) const RECEIPTS_MAX: usize = 256;
 pub const MENTIONS_MAX: usize = 64;
 
 /// The longest reaction, in bytes. The longest emoji, families with skin tones, take some forty.
-pub(crate) const EMOJI_BYTES_MAX: usize = 64;
+pub const EMOJI_BYTES_MAX: usize = 64;
 
 /// The longest time until a message disappears, in seconds: a year.
-pub(crate) const TIMER_S_MAX: u32 = 366 * 24 * 3600;
+pub const TIMER_S_MAX: u32 = 366 * 24 * 3600;
 
 /// Bytes of changes of a group, with what proves their authors, that go in one content.
 pub(crate) const CHANGES_BYTES_MAX: usize = 48 * 1024;

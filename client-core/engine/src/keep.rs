@@ -46,7 +46,13 @@ pub(crate) fn said<R: CryptoRng>(
     missing(cx, id, from, &said, content)?;
     let counter = said.counter;
     let lamport = conversations::note_lamport(cx.db, id, said.lamport)?;
-    let told = Told { conversation: id, author: Author::Contact(contact), lamport, said_id: said.message_id };
+    let told = Told {
+        conversation: id,
+        author: Author::Contact(contact),
+        lamport,
+        said_id: said.message_id,
+        sent_at: said.sent_at,
+    };
     match said.what {
         What::Text(text) => {
             let at = Place { conversation: id, author: told.author, message_id: said.message_id };

@@ -10,19 +10,23 @@
 //! | how a text gets out | `send`, `outbox` |
 //! | what happens to an envelope that comes | `receive`, `seal`, `content`, `keep` |
 //! | what is believed of a keyserver's answers, and compared with auditors | `lookup`, `log`, `auditors`, `send` |
+//! | what people do with messages | `about`, `act`, `conversations`, `expiry`, `search` |
 //! | how the list of our devices changes | `devices`, `join`, `device_request`, `recovery` |
 //! | who may send what | `content::allowed` |
 //! | what lies in the database | `store/schema` |
 
 mod about;
 mod account;
+mod act;
 mod auditors;
 mod contact_link;
 mod contacts;
 mod content;
+mod conversations;
 mod device_request;
 mod devices;
 mod engine;
+mod expiry;
 mod group;
 mod history;
 mod input;
@@ -39,6 +43,7 @@ mod receive;
 mod recovery;
 mod say;
 mod seal;
+mod search;
 mod send;
 mod store;
 mod types;
@@ -46,7 +51,7 @@ mod types;
 pub use account::{Credentials, Setup};
 pub use auditors::{Agreed, Auditor};
 pub use contact_link::{BadContactLink, ContactLink};
-pub use content::MENTIONS_MAX;
+pub use content::{EMOJI_BYTES_MAX, MENTIONS_MAX, TIMER_S_MAX};
 pub use device_request::{BadDeviceRequest, DeviceRequest};
 pub use engine::Engine;
 pub use group::GroupId;

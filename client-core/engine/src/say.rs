@@ -12,7 +12,7 @@ use crate::input::{Answer, CommandError, NewText};
 use crate::lookup;
 use crate::store::messages::{Author, NewRow, Place};
 use crate::store::{StoreError, contacts, conversations, damaged, messages, outbox};
-use crate::types::{Conversation, ConversationId, Standing, State, Talk};
+use crate::types::{Conversation, ConversationId, LocalId, Standing, State, Talk};
 
 /// Something is done, or a person hears why not.
 pub(crate) type Refusable<T> = Result<Result<T, CommandError>, StoreError>;
@@ -65,6 +65,7 @@ pub(crate) fn text<R: CryptoRng>(cx: &mut Cx<'_, R>, to: ConversationId, new: &N
     };
     let id = messages::insert(cx.db, &row, cx.now)?.ok_or_else(|| damaged("out_counter"))?;
     queue(cx, &conversation, said, Some(id))?;
+    conversations::set_draft(cx.db, to, None)?;
     let kept = messages::get(cx.db, id)?.ok_or_else(|| damaged("messages"))?;
     Ok(Answer::Queued(kept))
 }
@@ -99,12 +100,13 @@ pub(crate) fn next<R: CryptoRng>(cx: &mut Cx<'_, R>, to: ConversationId, what: W
     Ok(Said { message_id, counter, previous, lamport, sent_at: cx.now, what })
 }
 
-/// Puts what is said behind all that was said there before. `message` is its row, if it has one.
+/// Puts what is said behind all that was said there before. `message` is the row that it is about: its own, or that of
+/// the message that it changes; if that goes, this is not sent.
 pub(crate) fn queue<R: CryptoRng>(
     cx: &mut Cx<'_, R>,
     to: &Conversation,
     said: Said,
-    message: Option<crate::types::LocalId>,
+    message: Option<LocalId>,
 ) -> Result<(), StoreError> {
     let counter = said.counter;
     let content = Content::Said(said).encode();

@@ -347,6 +347,24 @@ pub enum Event {
         /// How far.
         state: State,
     },
+    /// A message was changed by its author or taken back, or what people feel about it or pin is another now.
+    MessageChanged(Message),
+    /// What is said from now on in a conversation disappears after another time.
+    TimerChanged {
+        /// Where.
+        conversation: ConversationId,
+        /// Who wanted it; `None`: we.
+        by: Option<ContactId>,
+        /// After how long; `None`: not at all.
+        seconds: Option<u32>,
+    },
+    /// A message is gone: its time has come, or a person deleted it here.
+    Disappeared {
+        /// Where it was.
+        conversation: ConversationId,
+        /// Which it was.
+        message: LocalId,
+    },
     /// A try to send failed; it will be made again.
     Retrying {
         /// With whom.
