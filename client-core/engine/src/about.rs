@@ -292,7 +292,7 @@ mod tests {
         ];
         let one = (any_author(), any_author(), 1u8..5, 0u64..4, 0u64..100, remark, 0u32..8);
         proptest::collection::vec(one, 1..40).prop_map(|all| {
-            let each = all.into_iter().zip(1u8..).map(|((by, author, number, lamport, at, remark, roll), id)| {
+            let each = all.into_iter().zip(100u8..).map(|((by, author, number, lamport, at, remark, roll), id)| {
                 let id = MessageId([id; 16]);
                 // What only its author may say is said by its author.
                 let own = matches!(remark, Remark::Edit(_) | Remark::TakeBack);

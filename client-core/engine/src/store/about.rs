@@ -134,6 +134,9 @@ pub(crate) fn wait(db: &Connection, of: &Place, new: &Waiting, now: UnixMillis) 
         )?
         .execute(place)?;
     }
+    // However often it was taken back, one row says so.
+    let (lamport, said_id) = if new.remark == Remark::TakeBack { (0, of.message_id) } else { new.when };
+    let at = if new.remark == Remark::TakeBack { UnixMillis(0) } else { new.at };
     let (kind, text) = match &new.remark {
         Remark::Edit(text) => (1, text.as_str()),
         Remark::TakeBack => (2, ""),
@@ -153,9 +156,9 @@ pub(crate) fn wait(db: &Connection, of: &Place, new: &Waiting, now: UnixMillis) 
         of.author.row(),
         of.message_id.as_bytes(),
         new.by.row(),
-        new.when.1.as_bytes(),
-        to_sql(new.when.0),
-        to_sql(new.at.0),
+        said_id.as_bytes(),
+        to_sql(lamport),
+        to_sql(at.0),
         kind,
         text,
         to_sql(now.0),

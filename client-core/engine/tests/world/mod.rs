@@ -12,6 +12,7 @@
 )]
 
 pub mod log;
+pub mod pages;
 pub mod peer;
 pub mod servers;
 
@@ -31,6 +32,9 @@ use hushwire_proto::relay::{Deliveries, Delivery};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 pub use servers::{Keys, Mailbox};
+
+/// Of every database.
+const KEY: [u8; 32] = [9; 32];
 
 /// One person: an engine on a database file, and what it waits for.
 pub struct Person {
@@ -318,6 +322,11 @@ impl Person {
         Some(Command::MarkRead { conversation: last.conversation, through: last.id })
     }
 
+    /// What its files hold, decrypted.
+    pub fn pages(&self) -> Vec<u8> {
+        pages::of(&self.path, &KEY)
+    }
+
     /// The program dies here: what was under way is lost, the database stays.
     pub fn crash(&mut self) {
         self.engine = None;
@@ -328,5 +337,5 @@ impl Person {
 }
 
 fn store(path: &std::path::Path) -> Store {
-    Store::open(path, &DatabaseKey::new([9; 32])).unwrap()
+    Store::open(path, &DatabaseKey::new(KEY)).unwrap()
 }
