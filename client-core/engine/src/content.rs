@@ -133,11 +133,17 @@ pub(crate) struct Receipt {
     pub(crate) read_through: u64,
 }
 
-/// Asks for what was not confirmed, and with a group for the sender key.
+/// Asks for what was not confirmed, and with a group for the sender key; or answers that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Again {
     /// In which group; `None`: between the two.
     pub(crate) group: Option<GroupId>,
+    /// Which of the reader's devices this is about.
+    pub(crate) device: DeviceId,
+    /// Whether it asks.
+    pub(crate) asks: bool,
+    /// Counter and [`hash`] of the last that the sender has of what that device said.
+    pub(crate) heard: Option<(u64, [u8; 32])>,
 }
 
 /// The key with which the sender writes to a group from now on.
@@ -285,8 +291,13 @@ pub(crate) mod tests {
         all.extend([
             Content::Receipt(receipt(None)),
             Content::Receipt(receipt(Some(group))),
-            Content::Again(Again { group: None }),
-            Content::Again(Again { group: Some(group) }),
+            Content::Again(Again { group: None, device: DeviceId::FIRST, asks: true, heard: None }),
+            Content::Again(Again {
+                group: Some(group),
+                device: DeviceId::FIRST,
+                asks: false,
+                heard: Some((7, [5; 32])),
+            }),
             Content::GroupKey(GroupKey { group, key: Zeroizing::new(vec![1; 70]), secret: Zeroizing::new([2; 32]) }),
             Content::GroupChanges(GroupChanges { group, changes: vec![(vec![1; 9], vec![2; 9])] }),
             Content::GroupAsk(GroupAsk { group, heads: vec![[4; 32]] }),

@@ -146,6 +146,7 @@ pub(crate) fn receipt<R: CryptoRng>(
     let mut moved = Vec::new();
     for counter in &receipt.delivered {
         contacts::note_delivered(cx.db, contact.id, *counter)?;
+        store::repair::confirmed(cx.db, conversation, *counter)?;
         let id = messages::advance_ours(cx.db, conversation, receipt.author, *counter, State::Delivered)?;
         moved.extend(id.map(|id| (id, State::Delivered)));
     }

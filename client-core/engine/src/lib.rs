@@ -9,6 +9,8 @@
 //! | what goes in and out | [`input`](Input), [`types`](Event) |
 //! | how a text gets out | `send`, `outbox` |
 //! | what happens to an envelope that comes | `receive`, `seal`, `content`, `keep` |
+//! | what happens when one does not open | `repair` |
+//! | where a message is on its way | `explain` |
 //! | what is believed of a keyserver's answers, and compared with auditors | `lookup`, `log`, `auditors`, `send` |
 //! | what people do with messages | `about`, `act`, `conversations`, `expiry`, `search` |
 //! | how the list of our devices changes | `devices`, `join`, `device_request`, `recovery` |
@@ -27,6 +29,7 @@ mod device_request;
 mod devices;
 mod engine;
 mod expiry;
+mod explain;
 mod group;
 mod history;
 mod input;
@@ -41,6 +44,7 @@ mod prekeys;
 mod receipts;
 mod receive;
 mod recovery;
+mod repair;
 mod say;
 mod seal;
 mod search;
@@ -54,6 +58,7 @@ pub use contact_link::{BadContactLink, ContactLink};
 pub use content::{EMOJI_BYTES_MAX, MENTIONS_MAX, TIMER_S_MAX};
 pub use device_request::{BadDeviceRequest, DeviceRequest};
 pub use engine::Engine;
+pub use explain::{Journey, Sealing, Underway};
 pub use group::GroupId;
 pub use history::Page;
 pub use hushwire_log::{Alarm, BadProof, REPORT_BYTES_MAX};
@@ -62,6 +67,7 @@ pub use input::{Answer, Call, CallFailed, CallId, Command, CommandError, Input, 
 pub use join::{CannotJoin, Joining, KnownAccount, whom_to_ask};
 pub use lie::Lie;
 pub use recovery::{BadWords, RecoveryKey};
+pub use repair::Reason;
 pub use store::{DatabaseKey, Store, StoreError};
 pub use types::{
     Contact, ContactId, Conversation, ConversationId, Event, FoundInLog, ListChange, ListedDevice, LocalGroup, LocalId,

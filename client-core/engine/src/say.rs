@@ -11,6 +11,7 @@ use crate::engine::Cx;
 use crate::input::{Answer, CommandError, NewText};
 use crate::lookup;
 use crate::store::messages::{Author, NewRow, Place};
+use crate::store::repair::{self, Unconfirmed};
 use crate::store::{StoreError, contacts, conversations, damaged, messages, outbox};
 use crate::types::{Conversation, ConversationId, LocalId, Standing, State, Talk};
 
@@ -112,7 +113,11 @@ pub(crate) fn queue<R: CryptoRng>(
     let content = Content::Said(said).encode();
     conversations::set_out_position(cx.db, to.id, counter, &content::hash(&content))?;
     conversations::note_activity(cx.db, to.id, cx.now)?;
-    outbox::add_unsealed(cx.db, to.with, message, &content)
+    outbox::add_unsealed(cx.db, to.with, message, &content)?;
+    match to.with {
+        Talk::Contact(_) => repair::keep(cx.db, to.id, &Unconfirmed { counter, message, content, again: 0 }),
+        Talk::Group(_) => Ok(()),
+    }
 }
 
 /// How both sides name a message.

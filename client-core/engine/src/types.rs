@@ -4,6 +4,7 @@ use hushwire_proto::account::{Device, Signatory, SignedLink};
 
 use crate::auditors::Auditor;
 use crate::lie::Lie;
+use crate::repair::Reason;
 use hushwire_proto::address::{Handle, ServerAddress};
 use hushwire_proto::ids::{AccountId, DeviceId, MessageId, UnixMillis};
 use hushwire_proto::keyserver::Refused;
@@ -385,10 +386,14 @@ pub enum Event {
     },
     /// Envelopes expired at the relay before this device fetched them.
     Expired,
-    /// An envelope was thrown away: nobody we know made it, or it was altered.
+    /// An envelope was thrown away: nobody we know made it, it was altered, or one of two databases was set back.
     Undecryptable {
+        /// For programs.
+        code: Reason,
         /// For the log: never what was inside.
         reason: String,
+        /// Whether the contact was asked to say it anew: then it will still come.
+        asked_again: bool,
     },
     /// A keyserver was set back, says different things to different people, or something of us that we have not said.
     KeyserverLies {

@@ -3,7 +3,7 @@
 
 mod world;
 
-use hushwire_engine::{Answer, Command, CommandError, Event, LocalId, Message, NewText, State, TIMER_S_MAX};
+use hushwire_engine::{Answer, Command, CommandError, Event, Input, LocalId, Message, NewText, State, TIMER_S_MAX};
 use hushwire_proto::envelope::Envelope;
 use hushwire_proto::limits::TEXT_BYTES_MAX;
 use world::{Person, World};
@@ -314,4 +314,38 @@ fn edits_that_come_twice_or_in_another_order_leave_the_newest() {
     }
     assert_eq!(bob.history(), ["three"]);
     assert_eq!(last(&bob).edits, 2);
+}
+
+#[test]
+fn at_each_hop_it_is_told_what_a_message_waits_for() {
+    let mut world = World::seeded(15);
+    let (mut alice, mut bob) = world.friends();
+    world.keyserver_down = true;
+    let message = world.send(&mut alice, "bob", "on its way").id;
+    world.settle(&mut [&mut alice]);
+    let at = |alice: &Person| alice.engine().explain(message).unwrap().unwrap();
+    let sealing = at(&alice).sealing.unwrap();
+    assert_eq!(sealing.without_session, [bob.device()]);
+    assert!(sealing.attempts > 0 && sealing.reason.is_some() && sealing.next_try.is_some());
+    assert!(at(&alice).envelopes.is_empty());
+    (world.keyserver_down, world.relay_down) = (false, true);
+    world.input(&mut alice, Input::Online);
+    world.settle(&mut [&mut alice]);
+    let second = world.send(&mut alice, "bob", "behind it").id;
+    world.settle(&mut [&mut alice]);
+    let journey = at(&alice);
+    assert_eq!((journey.state, journey.sealing), (State::Queued, None));
+    let [envelope] = journey.envelopes.try_into().unwrap();
+    assert_eq!((envelope.device, envelope.behind), (Some(bob.device()), 0));
+    assert!(envelope.attempts > 0 && envelope.reason.is_some() && envelope.next_try.is_some());
+    assert_eq!(alice.engine().explain(second).unwrap().unwrap().envelopes[0].behind, 1);
+    world.relay_down = false;
+    world.input(&mut alice, Input::Online);
+    world.settle(&mut [&mut alice]);
+    assert_eq!((at(&alice).state, at(&alice).envelopes.len()), (State::Sent, 0));
+    world.settle(&mut [&mut alice, &mut bob]);
+    assert_eq!(at(&alice).state, State::Delivered);
+    let theirs = bob.engine().explain(last(&bob).id).unwrap().unwrap();
+    assert!(!theirs.outgoing && theirs.sealing.is_none());
+    assert_eq!(bob.engine().explain(LocalId(99)).unwrap(), None);
 }

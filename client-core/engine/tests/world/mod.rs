@@ -327,6 +327,26 @@ impl Person {
         pages::of(&self.path, &KEY)
     }
 
+    /// A copy of the database as it is now.
+    pub fn copy(&self) -> Vec<(PathBuf, Vec<u8>)> {
+        let files = ["", "-wal"].map(|suffix| PathBuf::from(format!("{}{suffix}", self.path.display())));
+        files.into_iter().filter_map(|file| Some((file.clone(), std::fs::read(file).ok()?))).collect()
+    }
+
+    /// The database is as it was when that copy was made.
+    pub fn set_back(&mut self, copy: &[(PathBuf, Vec<u8>)]) {
+        self.engine = None;
+        self.calls.clear();
+        self.wake = None;
+        for suffix in ["-wal", "-shm"] {
+            let _ = std::fs::remove_file(format!("{}{suffix}", self.path.display()));
+        }
+        for (file, bytes) in copy {
+            std::fs::write(file, bytes).unwrap();
+        }
+        self.engine = Some(Engine::open(store(&self.path)).unwrap().expect("an account"));
+    }
+
     /// The program dies here: what was under way is lost, the database stays.
     pub fn crash(&mut self) {
         self.engine = None;

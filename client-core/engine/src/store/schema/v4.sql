@@ -194,6 +194,8 @@ CREATE TABLE asked_again (
     device INTEGER NOT NULL,
     since INTEGER NOT NULL,
     times INTEGER NOT NULL,
+    last INTEGER NOT NULL,
+    unanswered INTEGER NOT NULL,               -- nothing of it was opened since
     PRIMARY KEY (contact, device)
 ) WITHOUT ROWID;
 
