@@ -161,7 +161,7 @@ fn who_is_cut_off_in_the_middle_again_and_again_loses_and_repeats_nothing() {
     let (world, alice, to_bob) = rest_of_the_world.block_on(async {
         let world = World::new().await;
         let (mut alice, bob) = (world.person("alice").await, world.person("bob").await);
-        let to_bob = alice.add(world.handle("bob")).await.id;
+        let to_bob = alice.add(world.handle("bob")).await.conversation;
         bob.client.close().await.unwrap();
         (world, alice, to_bob)
     });
@@ -267,7 +267,7 @@ async fn nothing_touches_the_network_before_connect_and_nothing_said_before_is_l
     let mut alice = alice;
     alice.client.connect().await.unwrap();
     let contact = alice.hear(|event| match event {
-        Event::ContactAdded(contact) => Some(contact.id),
+        Event::ContactAdded(contact) => Some(contact.conversation),
         _ => None,
     });
     let contact = contact.await;

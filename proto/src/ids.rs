@@ -104,6 +104,25 @@ bytes_id! {
     MessageId, 16
 }
 
+bytes_id! {
+    /// A group: the hash of its founding change. Certifies itself and never changes.
+    ///
+    /// Spec: group §1.
+    GroupId, 32
+}
+bytes_id! {
+    /// The hash of one change of a group.
+    ///
+    /// Spec: group §1.
+    ChangeHash, 32
+}
+bytes_id! {
+    /// One way into a group, drawn at random by whoever opens it.
+    ///
+    /// Spec: group §3.
+    InviteId, 16
+}
+
 /// A place in a mailbox. Grows with every envelope, with gaps. 0 is before the first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Seq(pub u64);
@@ -153,6 +172,12 @@ impl Token {
     #[must_use]
     pub fn from_slice(bytes: &[u8]) -> Option<Self> {
         bytes.try_into().ok().map(Self)
+    }
+
+    /// The token of these bytes, which several know how to make.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8; 32]) -> Self {
+        Self(*bytes)
     }
 
     /// The secret bytes, for the wire and the store.

@@ -31,12 +31,22 @@ pub enum Label {
     LogWitness,
     /// Hash of a keyserver's private key: the key of places in its log.
     LogPlaces,
+    /// What a whisper is bound to: from whom, to whom.
+    Whisper,
     /// Hash of a message, which the next one of the same sender names.
     MessageChain,
     /// Checksum of a contact link.
     ContactLink,
     /// Checksum of the request of a device that wants to be one of an account.
     DeviceRequest,
+    /// Hash of a group's change; of the founding one: the group id.
+    GroupChange,
+    /// Signature over a group's change, by a device of its author.
+    GroupChangeSignature,
+    /// Signature by the key of a group link, which lets an account in.
+    GroupInvite,
+    /// Checksum of a group link.
+    GroupLink,
     /// Hash of a server's private key: the key of its reset tokens.
     ResetKey,
     /// Keyed hash of a connection id: its reset token.
@@ -45,7 +55,7 @@ pub enum Label {
 
 impl Label {
     /// All of them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 22] = [
         Self::Link,
         Self::LinkSignature,
         Self::DeviceIdentity,
@@ -58,9 +68,14 @@ impl Label {
         Self::LogRoot,
         Self::LogWitness,
         Self::LogPlaces,
+        Self::Whisper,
         Self::MessageChain,
         Self::ContactLink,
         Self::DeviceRequest,
+        Self::GroupChange,
+        Self::GroupChangeSignature,
+        Self::GroupInvite,
+        Self::GroupLink,
         Self::ResetKey,
         Self::ResetToken,
     ];
@@ -81,9 +96,14 @@ impl Label {
             Self::LogRoot => "hushwire/1 log root",
             Self::LogWitness => "hushwire/1 log witness",
             Self::LogPlaces => "hushwire/1 log places",
+            Self::Whisper => "hushwire/1 whisper",
             Self::MessageChain => "hushwire/1 message chain",
             Self::ContactLink => "hushwire/1 contact link",
             Self::DeviceRequest => "hushwire/1 device request",
+            Self::GroupChange => "hushwire/1 group change",
+            Self::GroupChangeSignature => "hushwire/1 group change signature",
+            Self::GroupInvite => "hushwire/1 group invite",
+            Self::GroupLink => "hushwire/1 group link",
             Self::ResetKey => "hushwire/1 reset key",
             Self::ResetToken => "hushwire/1 reset token",
         }

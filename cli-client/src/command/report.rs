@@ -16,10 +16,16 @@ pub(super) async fn event(app: &App, event: &Event) -> Result<bool, Failure> {
         Event::Received(_) | Event::ContactAdded(_) | Event::ContactNotFound { .. } | Event::Registered => {
             return Ok(false);
         }
+        Event::GroupJoined { .. }
+        | Event::GroupNotJoined { .. }
+        | Event::GroupLeft { .. }
+        | Event::GroupChanged { .. } => return Ok(false),
         Event::LogChecked(_) | Event::LogNotChecked { .. } => return Ok(false),
+        Event::Typing { .. } | Event::Presence { .. } => return Ok(false),
         Event::DevicesChanged { contact, change } => {
             out.item(&Item::Devices { contact: Some(&app.named(*contact).await?), change })?;
         }
+        Event::MessageChanged(_) | Event::TimerChanged { .. } | Event::Disappeared { .. } => return Ok(false),
         Event::OwnDevicesChanged { change: None } => return Ok(false),
         Event::OwnDevicesChanged { change: Some(change) } => out.item(&Item::Devices { contact: None, change })?,
         Event::OwnDevicesNotChanged { reason } => out.item(&Item::DevicesNotChanged { reason })?,
@@ -42,7 +48,7 @@ pub(super) async fn event(app: &App, event: &Event) -> Result<bool, Failure> {
             out.item(&Item::Gap { conversation: &conversation, contact: &contact, missing: *missing })?;
         }
         Event::Expired => out.item(&Item::Expired)?,
-        Event::Undecryptable { reason } => out.item(&Item::Undecryptable { reason })?,
+        Event::Undecryptable { reason, .. } => out.item(&Item::Undecryptable { reason })?,
         Event::KeyserverLies { keyserver, lie } => out.item(&Item::KeyserverLies { keyserver, lie })?,
         Event::IdentityChanged { contact } => {
             out.item(&Item::IdentityChanged { contact: &app.named(*contact).await? })?;

@@ -141,6 +141,7 @@ fn contact_line(contact: &Contact, paint: Paint) -> String {
         (Standing::Blocked, _) => paint.red("blocked   "),
         (Standing::Accepted, true) => paint.green("verified  "),
         (Standing::Accepted, false) => paint.dim("unverified"),
+        (Standing::Known, _) => paint.dim("from a group"),
     };
     let unread = if contact.unread > 0 { format!("{} unread", contact.unread) } else { String::new() };
     let who = match (&contact.handle, &contact.claimed_handle) {

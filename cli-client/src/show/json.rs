@@ -237,6 +237,7 @@ pub(super) const fn standing_word(standing: Standing) -> &'static str {
     match standing {
         Standing::Request => "request",
         Standing::Accepted => "accepted",
+        Standing::Known => "known",
         Standing::Blocked => "blocked",
     }
 }

@@ -12,7 +12,7 @@ use crate::lookup::Wanted;
 use crate::store::me::{self, Flag};
 use crate::store::{StoreError, contacts, conversations, messages, receipts};
 use crate::types::{Contact, ContactId, Conversation, Standing, Talk};
-use crate::{act, auditors, conversations as talks, devices, log, log_check, receipts as due_receipts, say};
+use crate::{act, auditors, conversations as talks, devices, groups, log, log_check, receipts as due_receipts, say, whisper};
 
 /// The longest name of a contact, in characters.
 const NAME_CHARS_MAX: usize = 64;
@@ -38,14 +38,29 @@ pub(crate) fn command<R: CryptoRng>(cx: &mut Cx<'_, R>, command: Command) -> Res
         Command::Archive { conversation, archived } => talks::with(cx, conversation, |cx, conversation| {
             conversations::archive(cx.db, conversation.id, archived)
         })?,
+        Command::FoundGroup { name, members } => groups::found(cx, &name, &members)?,
+        Command::ChangeGroup { group, ops } => groups::change(cx, group, ops)?,
+        Command::OpenInvite { group, approval, expires_at, uses } => {
+            groups::invite(cx, group, approval, expires_at, uses)?
+        }
+        Command::JoinGroup(link) => groups::changes::join(cx, &link)?,
         Command::Accept(contact) => with_contact(cx, contact, |cx, contact| accept(cx, contact.id))?,
         Command::Block(contact) => with_contact(cx, contact, |cx, contact| {
             contacts::set_standing(cx.db, contact.id, Standing::Blocked)?;
             receipts::forget(cx.db, contact.id)?;
+            whisper::block(cx, contact.id)?;
             me::revoke_token_of(cx.db, contact.id)
         })?,
         Command::SetVerified(contact, verified) => {
             with_contact(cx, contact, |cx, contact| contacts::set_verified(cx.db, contact.id, verified))?
+        }
+        Command::Typing(contact, on) => with_contact(cx, contact, |cx, contact| whisper::typing(cx, &contact, on))?,
+        Command::AskPresence(contact) => with_contact(cx, contact, |cx, contact| whisper::ask(cx, &contact))?,
+        Command::SharePresence(contact, on) => {
+            with_contact(cx, contact, |cx, contact| whisper::share_presence(cx, contact.id, on))?
+        }
+        Command::ShareTyping(contact, on) => {
+            with_contact(cx, contact, |cx, contact| whisper::share_typing(cx, contact.id, on))?
         }
         Command::Rename(contact, name) => rename(cx, contact, &name)?,
         Command::SetHandleName(name) => set_handle_name(cx, name.as_deref())?,
@@ -71,6 +86,7 @@ pub(crate) fn accept<R: CryptoRng>(cx: &mut Cx<'_, R>, contact: ContactId) -> Re
         }
     }
     contacts::set_standing(cx.db, contact, Standing::Accepted)?;
+    cx.flight.whispers.keys_changed();
     if me::token_of(cx.db, contact)?.is_none() {
         let token = Token::generate(cx.rng);
         me::add_token(cx.db, &token, TokenClass::Contact, Some(contact))?;
@@ -114,7 +130,7 @@ fn add<R: CryptoRng>(cx: &mut Cx<'_, R>, wanted: Wanted) -> Result<Answer, Store
 
 /// Whether an author is told how far what they said has come: contacts are, strangers are not.
 pub(crate) fn gets_receipts<R: CryptoRng>(
-    cx: &Cx<'_, R>,
+    cx: &mut Cx<'_, R>,
     conversation: &Conversation,
     author: ContactId,
 ) -> Result<bool, StoreError> {
@@ -122,7 +138,7 @@ pub(crate) fn gets_receipts<R: CryptoRng>(
         Talk::Contact(_) => {
             Ok(contacts::get(cx.db, author)?.is_some_and(|contact| contact.standing == Standing::Accepted))
         }
-        Talk::Group(_) => Ok(false),
+        Talk::Group(_) => groups::receive::gets_receipts(cx, conversation.with, author),
     }
 }
 

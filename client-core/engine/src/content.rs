@@ -4,12 +4,13 @@
 
 mod wire;
 
-use hushwire_proto::ids::{AccountId, DeviceId, MessageId, Token, UnixMillis};
+pub(crate) use wire::heads;
+
+use hushwire_crypto::whisper::WhisperKey;
+use hushwire_proto::ids::{AccountId, ChangeHash, DeviceId, GroupId, MessageId, Token, UnixMillis};
 use hushwire_proto::signing::{Label, Transcript};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
-
-use crate::group::GroupId;
 
 /// Receipts of one kind that one content carries.
 pub(crate) const RECEIPTS_MAX: usize = 256;
@@ -29,6 +30,9 @@ pub(crate) const CHANGES_BYTES_MAX: usize = 48 * 1024;
 /// Changes that go in one content.
 pub(crate) const CHANGES_MAX: usize = 256;
 
+/// Changes that are named as those that nobody follows. A group with more has many admins who hear little of each other.
+pub(crate) const HEADS_MAX: usize = 64;
+
 /// The plaintext of one ratchet message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Plain {
@@ -45,6 +49,8 @@ pub(crate) struct Introduction {
     pub(crate) token: Option<Token>,
     /// Nobody has checked it.
     pub(crate) handle: Option<String>,
+    /// With what the peer whispers to us. Together with the token only.
+    pub(crate) whisper_key: Option<WhisperKey>,
 }
 
 /// What is said.
@@ -154,11 +160,15 @@ pub(crate) struct GroupKey {
     pub(crate) key: Zeroizing<Vec<u8>>,
     /// What the envelopes are sealed with, and tokens are made from.
     pub(crate) secret: Zeroizing<[u8; 32]>,
+    /// The changes of the group that nobody follows, as far as the sender knows.
+    pub(crate) heads: Vec<ChangeHash>,
+    /// The sender's Lamport clock: what a newcomer says stands behind what was said before.
+    pub(crate) lamport: u64,
 }
 
 impl std::fmt::Debug for GroupKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { group, key: _, secret: _ } = self;
+        let Self { group, key: _, secret: _, heads: _, lamport: _ } = self;
         f.debug_struct("GroupKey").field("group", group).finish_non_exhaustive()
     }
 }
@@ -176,7 +186,7 @@ pub(crate) struct GroupChanges {
 pub(crate) struct GroupAsk {
     pub(crate) group: GroupId,
     /// The changes that nobody follows, as far as the sender knows. Empty: it knows none.
-    pub(crate) heads: Vec<[u8; 32]>,
+    pub(crate) heads: Vec<ChangeHash>,
 }
 
 /// How a content came. Derived from the session, never from a field.
@@ -229,9 +239,9 @@ pub(crate) fn allowed(content: &Content, from: Origin) -> bool {
         (Content::Receipt(_), Stranger | Group) => false,
         (Content::Again(_), Contact | Member) => true,
         (Content::Again(_), Stranger | Group) => false,
-        // Each member is given its own.
-        (Content::GroupKey(_), Member) => true,
-        (Content::GroupKey(_), Contact | Stranger | Group) => false,
+        // A contact may bring us into a group: its key comes first, and opens what says who is in it.
+        (Content::GroupKey(_), Contact | Member) => true,
+        (Content::GroupKey(_), Stranger | Group) => false,
         // A contact may bring us into a group; whoever has a link to one brings their own wish to join.
         (Content::GroupChanges(_), Contact | Stranger | Member | Group) => true,
         // Whoever asks for changes must be one who may have them.
@@ -298,9 +308,15 @@ pub(crate) mod tests {
                 asks: false,
                 heard: Some((7, [5; 32])),
             }),
-            Content::GroupKey(GroupKey { group, key: Zeroizing::new(vec![1; 70]), secret: Zeroizing::new([2; 32]) }),
+            Content::GroupKey(GroupKey {
+                group,
+                key: Zeroizing::new(vec![1; 70]),
+                secret: Zeroizing::new([2; 32]),
+                heads: vec![ChangeHash([4; 32])],
+                lamport: 5,
+            }),
             Content::GroupChanges(GroupChanges { group, changes: vec![(vec![1; 9], vec![2; 9])] }),
-            Content::GroupAsk(GroupAsk { group, heads: vec![[4; 32]] }),
+            Content::GroupAsk(GroupAsk { group, heads: vec![ChangeHash([4; 32])] }),
         ]);
         all
     }
@@ -313,7 +329,8 @@ pub(crate) mod tests {
                 Content::Said(Said { what: What::Text(_), .. }) => &[Contact, Stranger, Group],
                 Content::Said(_) => &[Contact, Group],
                 Content::Receipt(_) | Content::Again(_) => &[Contact, Member],
-                Content::GroupKey(_) | Content::GroupAsk(_) => &[Member],
+                Content::GroupKey(_) => &[Contact, Member],
+                Content::GroupAsk(_) => &[Member],
                 Content::GroupChanges(_) => &[Contact, Stranger, Member, Group],
             }
         };

@@ -4,19 +4,22 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use hushwire_proto::address::{Fingerprint, Handle, ServerAddress};
-use hushwire_proto::ids::{DepositId, DeviceId, MailboxId, Seq, Token, TokenHash, UnixMillis};
+use hushwire_proto::ids::{AccountId, DepositId, DeviceId, MailboxId, Seq, Token, TokenHash, UnixMillis};
 use rand_core::CryptoRng;
 use rusqlite::Connection;
 
 use crate::account::{Credentials, Keys, Setup};
 use crate::contact_link::ContactLink;
+use crate::group::{GroupLink, GroupLog};
 use crate::input::{Call, CallFailed, CallId, Input, Output, Reply};
 use crate::outbox::Backoff;
 use crate::recovery::RecoveryKey;
 use crate::store::me::{self, Flag};
 use crate::store::{Store, StoreError};
-use crate::types::{ContactId, Event, Profile};
-use crate::{auditors, contacts, devices, expiry, log, log_check, lookup, outbox, prekeys, receipts, receive, send};
+use crate::types::{ContactId, Event, LocalGroup, Profile};
+use crate::{
+    auditors, contacts, devices, expiry, groups, log, log_check, lookup, outbox, prekeys, receipts, receive, send, whisper,
+};
 
 /// The messenger of one device.
 ///
@@ -79,8 +82,12 @@ impl Engine {
             crate::store::outbox::hurry(cx.db)?;
         }
         match input {
-            Input::Command(command) => contacts::command(&mut cx, command)?,
+            Input::Command(command) => {
+                cx.flight.whispers.acted(now);
+                contacts::command(&mut cx, command)?;
+            }
             Input::Delivered(deliveries) => receive::run(&mut cx, deliveries)?,
+            Input::Whispered(envelope) => whisper::heard(&mut cx, &envelope)?,
             Input::RelaySetBack => {
                 me::set_drained_to(cx.db, Seq(0))?;
                 me::grant_anew(cx.db)?;
@@ -182,10 +189,16 @@ impl<R: CryptoRng> Cx<'_, R> {
     }
 
     pub(crate) fn call(&mut self, call: Call, pending: Pending) {
+        let id = self.call_unanswered(call);
+        self.flight.calls.insert(id, pending);
+    }
+
+    /// One of whose reply nothing is expected.
+    pub(crate) fn call_unanswered(&mut self, call: Call) -> CallId {
         let id = CallId(self.flight.next);
         self.flight.next = self.flight.next.wrapping_add(1);
-        self.flight.calls.insert(id, pending);
         self.out.push(Output::Call { id, call });
+        id
     }
 }
 
@@ -217,6 +230,12 @@ pub(crate) struct Flight {
     pub(crate) expiry_looked: Option<UnixMillis>,
     /// When old traces were last forgotten.
     pub(crate) swept: Option<UnixMillis>,
+    /// The changes of groups that were looked at since the program began.
+    pub(crate) groups: BTreeMap<LocalGroup, GroupLog>,
+    /// Members whom their keyserver did not name: how often, and when the next try is due.
+    pub(crate) members: BTreeMap<AccountId, Backoff>,
+    /// What need not arrive.
+    pub(crate) whispers: whisper::Whispers,
     /// Devices of contacts for which the keyserver had no prekeys, and when.
     pub(crate) without_prekeys: BTreeMap<(ContactId, DeviceId), UnixMillis>,
 }
@@ -257,6 +276,10 @@ pub(crate) enum Pending {
     Acknowledge,
     /// Under this token.
     Deposit(DepositId, Token),
+    /// In the order of the doors.
+    DepositMany(Vec<(DepositId, Token)>),
+    /// A member of a group, and with a link whom to ask to be let in.
+    Member(AccountId, Option<Box<GroupLink>>),
 }
 
 fn replied<R: CryptoRng>(
@@ -281,6 +304,8 @@ fn replied<R: CryptoRng>(
         // If it was lost, the relay delivers again and we acknowledge again.
         Pending::Acknowledge => Ok(()),
         Pending::Deposit(id, token) => outbox::deposited(cx, id, &token, reply),
+        Pending::DepositMany(doors) => outbox::deposited_many(cx, &doors, reply),
+        Pending::Member(account, then) => groups::members::found(cx, account, then, reply),
     }
 }
 
@@ -294,8 +319,12 @@ fn outstanding<R: CryptoRng>(cx: &mut Cx<'_, R>) -> Result<(), StoreError> {
         log::outstanding(cx)?,
         auditors::outstanding(cx)?,
         receipts::outstanding(cx)?,
+        // Sender keys wait for sessions, and what is said to groups for sender keys.
+        groups::send::outstanding(cx)?,
         send::outstanding(cx)?,
+        groups::send::outstanding(cx)?,
         outbox::outstanding(cx)?,
+        whisper::outstanding(cx),
     ] {
         wake = wake.into_iter().chain(next).min();
     }

@@ -1,14 +1,16 @@
 //! What goes into the engine and what comes out.
 
 use bytes::Bytes;
-use hushwire_proto::account::{CannotChange, SignedLink};
+use hushwire_proto::account::{CannotChange as CannotChangeDevices, SignedLink};
 use hushwire_proto::address::{Fingerprint, Handle, ServerAddress};
+use hushwire_proto::envelope::Envelope;
 use hushwire_proto::ids::{AccountId, DeviceId, Seq, TokenHash, UnixMillis};
 use hushwire_proto::keyserver::{Bundle, Found, Proven, Publish, Stock, Who};
-use hushwire_proto::relay::{Deliveries, Deposit, TokenClass};
+use hushwire_proto::relay::{Deliveries, Deposit, DepositMany, StoredMany, TokenClass, Whisper};
 
 use crate::contact_link::ContactLink;
 use crate::device_request::DeviceRequest;
+use crate::group::{CannotChange, GroupLink, Op};
 use crate::recovery::RecoveryKey;
 use crate::types::{ContactId, ConversationId, Event, LocalId, Message};
 
@@ -19,6 +21,8 @@ pub enum Input {
     Command(Command),
     /// The own relay delivered. Acknowledged by [`Call::Acknowledge`] once it is kept.
     Delivered(Deliveries),
+    /// Something was whispered to us: it came over the own relay's connection, has no number and is kept nowhere.
+    Whispered(Envelope),
     /// The own relay's numbers are behind ours: its disk was lost or set back. It is drained from the beginning, and told
     /// our tokens anew.
     RelaySetBack,
@@ -53,6 +57,34 @@ pub enum Command {
         /// What.
         text: NewText,
     },
+    /// A new group of ourselves and these contacts. [`Answer::Group`].
+    FoundGroup {
+        /// What it is called: 1 to 100 characters in one line.
+        name: String,
+        /// Who is in it beside us.
+        members: Vec<ContactId>,
+    },
+    /// One change of a group that does all of this, or nothing. [`Answer::Done`].
+    ChangeGroup {
+        /// Which.
+        group: ConversationId,
+        /// What is done; [`crate::Engine::new_members`] makes what adds contacts.
+        ops: Vec<Op>,
+    },
+    /// Opens a way into a group. [`Answer::GroupLink`].
+    OpenInvite {
+        /// Which group.
+        group: ConversationId,
+        /// Whether an admin has to admit who comes by it.
+        approval: bool,
+        /// Not afterwards.
+        expires_at: Option<UnixMillis>,
+        /// For so many accounts.
+        uses: Option<u32>,
+    },
+    /// Asks to be let into a group. [`Answer::Done`] or [`Answer::Group`]; then [`Event::GroupJoined`] or
+    /// [`Event::GroupNotJoined`].
+    JoinGroup(Box<GroupLink>),
     /// A person has seen everything in this conversation up to this message. [`Answer::Done`].
     MarkRead {
         /// Where.
@@ -136,6 +168,15 @@ pub enum Command {
     Block(ContactId),
     /// A person compared the safety number. [`Answer::Done`].
     SetVerified(ContactId, bool),
+    /// A person types to this contact, or has stopped: say so as often as a key is pressed. [`Answer::Done`], as of the next
+    /// three; what comes of it may be nothing.
+    Typing(ContactId, bool),
+    /// A person looks at the conversation with this contact: are they there? [`Event::Presence`], if both share it.
+    AskPresence(ContactId),
+    /// Whether this contact may know when we are there; off unless this says otherwise. Who does not share is not answered.
+    SharePresence(ContactId, bool),
+    /// Whether this contact may know when we type; on unless this says otherwise. Who does not share is not shown it.
+    ShareTyping(ContactId, bool),
     /// A new name for a contact. [`Answer::Done`].
     Rename(ContactId, String),
     /// Another handle, or none, for an account that is not registered yet: the first choice was taken.
@@ -224,6 +265,10 @@ pub enum Answer {
     Done,
     /// Kept, and will be sent.
     Queued(Message),
+    /// The conversation of a group.
+    Group(ConversationId),
+    /// Whoever has it can ask to be let in.
+    GroupLink(Box<GroupLink>),
     /// Not done. Nothing changed.
     Refused(CommandError),
 }
@@ -255,6 +300,15 @@ pub enum CommandError {
     /// Who may pin is the group's business.
     #[error("only admins pin messages here")]
     MayNotPin,
+    /// None of ours, or we are in it no longer.
+    #[error("you are not a member of this group")]
+    NotInGroup,
+    /// Only admins write, or we only read.
+    #[error("you may only read in this group")]
+    MayOnlyRead,
+    /// The group does not change so.
+    #[error("{0}")]
+    Group(#[from] CannotChange),
     /// More than a message may name.
     #[error("a message names at most {0} people")]
     TooManyMentions(usize),
@@ -298,7 +352,7 @@ pub enum CommandError {
     ChangeUnderWay,
     /// There is no such list.
     #[error(transparent)]
-    Devices(#[from] CannotChange),
+    Devices(#[from] CannotChangeDevices),
     /// A device does not take itself out.
     #[error("a device does not revoke itself; do it on another one")]
     ThisDevice,
@@ -397,6 +451,14 @@ pub enum Call {
         /// Up to here.
         through: Seq,
     },
+    /// Any relay, the anonymous connection that deposits go over, if there is one and nothing waits for it; else it is
+    /// dropped. It is asked once, and has no reply.
+    Whisper {
+        /// Which relay.
+        relay: ServerAddress,
+        /// What.
+        whisper: Whisper,
+    },
     /// Any relay, anonymous connection. Deposits to one mailbox are put on the wire in the order in which they come out.
     Deposit {
         /// Which relay.
@@ -406,6 +468,14 @@ pub enum Call {
         /// Once a deposit of a turn has failed, none of that turn to the same mailbox may leave any more: it would
         /// overtake. What is left is called again, in the next turn. From 1.
         turn: u64,
+    },
+    /// Any relay, anonymous connection: one envelope to many mailboxes. While it is under way nothing else is deposited in
+    /// any of them, so that nothing overtakes it.
+    DepositMany {
+        /// Which relay.
+        relay: ServerAddress,
+        /// What, and where.
+        many: DepositMany,
     },
 }
 
@@ -434,6 +504,8 @@ pub enum Reply {
     Acknowledged,
     /// To [`Call::Deposit`].
     Stored,
+    /// To [`Call::DepositMany`].
+    StoredMany(StoredMany),
 }
 
 /// Why a call has no reply.

@@ -15,6 +15,7 @@
 //! | what people do with messages | `about`, `act`, `conversations`, `expiry`, `search` |
 //! | how the list of our devices changes | `devices`, `join`, `device_request`, `recovery` |
 //! | who may send what | `content::allowed` |
+//! | what a group is, and who decides that | [`group`] |
 //! | what lies in the database | `store/schema` |
 
 mod about;
@@ -30,7 +31,8 @@ mod devices;
 mod engine;
 mod expiry;
 mod explain;
-mod group;
+pub mod group;
+mod groups;
 mod history;
 mod input;
 mod join;
@@ -51,6 +53,7 @@ mod search;
 mod send;
 mod store;
 mod types;
+mod whisper;
 
 pub use account::{Credentials, Setup};
 pub use auditors::{Agreed, Auditor};
@@ -59,7 +62,6 @@ pub use content::{EMOJI_BYTES_MAX, MENTIONS_MAX, TIMER_S_MAX};
 pub use device_request::{BadDeviceRequest, DeviceRequest};
 pub use engine::Engine;
 pub use explain::{Journey, Sealing, Underway};
-pub use group::GroupId;
 pub use history::Page;
 pub use hushwire_log::{Alarm, BadProof, REPORT_BYTES_MAX};
 pub use hushwire_proto::log::BadRoot;
@@ -70,6 +72,7 @@ pub use recovery::{BadWords, RecoveryKey};
 pub use repair::Reason;
 pub use store::{DatabaseKey, Store, StoreError};
 pub use types::{
-    Contact, ContactId, Conversation, ConversationId, Event, FoundInLog, ListChange, ListedDevice, LocalGroup, LocalId,
-    LogReport, Membership, Message, Profile, SafetyNumber, Standing, State, Talk, Waiting, WhoInLog,
+    Contact, ContactId, Conversation, ConversationId, Event, FoundInLog, Group, GroupEntry, GroupStanding, ListChange,
+    ListedDevice, LocalGroup, LocalId, LogReport, Membership, Message, Profile, SafetyNumber, Seen, Standing, State,
+    Talk, Waiting, WhoInLog,
 };

@@ -1,9 +1,12 @@
 //! Sealed envelopes on their way to relays: in order per mailbox, a few at a time, again and again under the same
 //! deposit id until the relay has them.
 
+use std::collections::BTreeMap;
+
 use hushwire_proto::address::ServerAddress;
 use hushwire_proto::ids::{DepositId, Token, UnixMillis};
-use hushwire_proto::relay::{Refused, RefusedReason};
+use hushwire_proto::limits::FANOUT_MAX;
+use hushwire_proto::relay::{DepositMany, Door, Outcome, Refused, RefusedReason};
 use rand_core::CryptoRng;
 
 use crate::engine::{Cx, Pending};
@@ -41,12 +44,17 @@ pub(crate) fn backoff(attempts: u32, now: UnixMillis, rng: &mut impl CryptoRng) 
 /// Calls deposits that are due. When to look again.
 pub(crate) fn outstanding<R: CryptoRng>(cx: &mut Cx<'_, R>) -> Result<Option<UnixMillis>, StoreError> {
     let mut wake: Option<UnixMillis> = None;
+    let mut many: BTreeMap<(i64, ServerAddress), Vec<Door>> = BTreeMap::new();
     for mailbox in outbox::mailboxes(cx.db)? {
         let turn = cx.flight.turns.get(&mailbox).copied().unwrap_or(1);
-        for (id, due) in outbox::first_for(cx.db, mailbox, WINDOW)? {
+        let mut alone = true;
+        for outbox::First { id, due, body } in outbox::first_for(cx.db, mailbox, WINDOW)? {
             match cx.flight.deposits.get(&id) {
-                Some(of) if *of == turn => continue,
-                // Of a turn that has failed: it may not have arrived, and nothing may overtake it.
+                Some(of) if *of == turn && body.is_none() => {
+                    alone = false;
+                    continue;
+                }
+                // One to many goes alone. Or of a turn that has failed: it may not have arrived, and nothing may overtake it.
                 Some(_) => break,
                 None => {}
             }
@@ -55,13 +63,60 @@ pub(crate) fn outstanding<R: CryptoRng>(cx: &mut Cx<'_, R>) -> Result<Option<Uni
                 wake = wake.into_iter().chain([due]).min();
                 break;
             }
+            if let Some(body) = body {
+                if alone {
+                    let (relay, token) = outbox::load_door(cx.db, id)?;
+                    cx.flight.deposits.insert(id, turn);
+                    many.entry((body, relay)).or_default().push(Door { mailbox, token, id });
+                }
+                break;
+            }
             let (relay, deposit) = outbox::load(cx.db, id)?;
             let token = deposit.token.clone();
             cx.flight.deposits.insert(id, turn);
             cx.call(Call::Deposit { relay, deposit, turn }, Pending::Deposit(id, token));
+            alone = false;
+        }
+    }
+    for ((body, relay), doors) in many {
+        let envelope = outbox::load_body(cx.db, body)?;
+        for doors in doors.chunks(FANOUT_MAX) {
+            let pending = doors.iter().map(|door| (door.id, door.token.clone())).collect();
+            let many = DepositMany { envelope: envelope.clone(), doors: doors.to_vec() };
+            cx.call(Call::DepositMany { relay: relay.clone(), many }, Pending::DepositMany(pending));
         }
     }
     Ok(wake)
+}
+
+/// One envelope to many mailboxes has its reply: as if each had its own.
+pub(crate) fn deposited_many<R: CryptoRng>(
+    cx: &mut Cx<'_, R>,
+    doors: &[(DepositId, Token)],
+    reply: Result<Reply, CallFailed>,
+) -> Result<(), StoreError> {
+    let stored = match reply {
+        Ok(Reply::StoredMany(stored)) if stored.outcomes.len() == doors.len() => Ok(stored),
+        Ok(_) => Err(CallFailed::OutOfProtocol),
+        Err(failure) => Err(failure),
+    };
+    for (place, (id, token)) in doors.iter().enumerate() {
+        let reply = match &stored {
+            Ok(stored) => match stored.outcomes.get(place) {
+                Some(Outcome::Stored) => Ok(Reply::Stored),
+                Some(Outcome::Full) => Err(refused(RefusedReason::MailboxFull, stored.retry_after_ms)),
+                Some(Outcome::NoSuchDoor) => Err(refused(RefusedReason::NoSuchDoor, 0)),
+                Some(Outcome::Later) | None => Err(refused(RefusedReason::Overloaded, stored.retry_after_ms)),
+            },
+            Err(failure) => Err(failure.clone()),
+        };
+        deposited(cx, *id, token, reply)?;
+    }
+    Ok(())
+}
+
+fn refused(reason: RefusedReason, retry_after_ms: u64) -> CallFailed {
+    CallFailed::Relay(Refused { reason, detail: String::new(), retry_after_ms })
 }
 
 /// A deposit under this token has its reply.
@@ -122,7 +177,7 @@ fn door_closed<R: CryptoRng>(cx: &mut Cx<'_, R>, about: &outbox::About, tried: &
         && device.request_token != *tried
     {
         outbox::change_token(cx.db, about.mailbox, tried, &device.request_token)?;
-        people::forget_their_token(cx.db, about.contact, device.id)?;
+        people::forget_their_token(cx.db, about.contact, device.id, tried)?;
         return Ok(true);
     }
     lookup::refresh(cx, about.contact)?;

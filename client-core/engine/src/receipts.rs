@@ -7,7 +7,7 @@ use rand_core::CryptoRng;
 use crate::contacts::gets_receipts;
 use crate::content::{Content, RECEIPTS_MAX, Receipt};
 use crate::engine::Cx;
-use crate::store::{StoreError, conversations, damaged, outbox, receipts};
+use crate::store::{StoreError, conversations, damaged, groups, receipts, unsealed};
 use crate::types::Talk;
 
 /// The shortest time that a receipt waits for others, in milliseconds.
@@ -25,6 +25,10 @@ pub(crate) fn hold_back(now: UnixMillis, rng: &mut impl CryptoRng) -> UnixMillis
 pub(crate) fn outstanding<R: CryptoRng>(cx: &mut Cx<'_, R>) -> Result<Option<UnixMillis>, StoreError> {
     for (contact, id) in receipts::all_due(cx.db, cx.now)? {
         let conversation = conversations::get(cx.db, id)?.ok_or_else(|| damaged("receipts"))?;
+        let group = match conversation.with {
+            Talk::Contact(_) => None,
+            Talk::Group(group) => Some(groups::id_of(cx.db, group)?),
+        };
         let delivered = receipts::take(cx.db, contact, id, receipts::Kind::Delivered, RECEIPTS_MAX)?;
         // What was read is told no sooner than that it came: nobody can have read what did not.
         let read = match delivered.len() < RECEIPTS_MAX {
@@ -42,8 +46,8 @@ pub(crate) fn outstanding<R: CryptoRng>(cx: &mut Cx<'_, R>) -> Result<Option<Uni
                 list.iter().filter(|(device, _)| *device == author).map(|(_, counter)| *counter).collect()
             };
             let read_through = of(&read).into_iter().max().unwrap_or(0);
-            let receipt = Receipt { group: None, author, delivered: of(&delivered), read_through };
-            outbox::add_unsealed(cx.db, Talk::Contact(contact), None, &Content::Receipt(receipt).encode())?;
+            let receipt = Receipt { group, author, delivered: of(&delivered), read_through };
+            unsealed::add(cx.db, Talk::Contact(contact), None, &Content::Receipt(receipt).encode())?;
         }
     }
     receipts::next_due(cx.db)

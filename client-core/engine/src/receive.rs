@@ -14,14 +14,15 @@ use zeroize::Zeroizing;
 
 use crate::account::verify_links;
 use crate::contacts as people;
-use crate::content::{self, BadContent, Content, Origin, Plain};
+use crate::content::{self, Content, Origin, Plain};
 use crate::engine::{Cx, Pending};
+use crate::groups::{self, members};
 use crate::input::Call;
 use crate::repair::{self, Reason};
-use crate::seal::{BadSeal, Inside};
+use crate::seal::{BadSeal, GroupInside, Inside};
 use crate::store::prekeys::Kind;
 use crate::store::{StoreError, contacts, damaged, me, prekeys, sessions};
-use crate::types::{Contact, Event, Standing};
+use crate::types::{Contact, Event, GroupStanding, Standing};
 use crate::{keep, lookup, prekeys as own_prekeys};
 
 /// Strangers whose requests are kept. Further ones are dropped until a person has looked at those.
@@ -31,7 +32,7 @@ const REQUESTS_MAX: u32 = 256;
 const REQUEST_TEXTS_MAX: u32 = 64;
 
 /// Why an envelope leaves no trace.
-enum Dropped {
+pub(crate) enum Dropped {
     /// Opened before: the relay repeats itself after a lost acknowledgement.
     Repeated,
     /// Blocked, or a stranger too many.
@@ -81,6 +82,9 @@ pub(crate) fn run<R: CryptoRng>(cx: &mut Cx<'_, R>, deliveries: Deliveries) -> R
 
 /// Everything up to the decryption only reads; everything after it writes.
 fn envelope<R: CryptoRng>(cx: &mut Cx<'_, R>, delivery: &Delivery) -> Result<(), Dropped> {
+    if GroupInside::is_one(&delivery.envelope) {
+        return groups::receive::envelope(cx, &delivery.envelope);
+    }
     let (sealed_by, inside) =
         Inside::open(&delivery.envelope, &cx.keys.identity, cx.keys.account).map_err(|error| match error {
             BadSeal::Malformed | BadSeal::TooLong | BadSeal::WeakKey => bad(Reason::Malformed, error),
@@ -95,12 +99,13 @@ fn envelope<R: CryptoRng>(cx: &mut Cx<'_, R>, delivery: &Delivery) -> Result<(),
         return Err(bad(Reason::NotListed, "sealed by another key than the sender's device list has"));
     }
     let opened = decrypt(cx, &sender, sealed_by, &inside.message)?;
-    let said = said(&opened.plaintext, sender.contact.as_ref());
+    let said = said(cx, &opened.plaintext, sender.account, sender.contact.as_ref())?;
     if let (Err((code, reason)), None) = (&said, &sender.contact) {
         // Nobody becomes a contact by what cannot be shown.
         return Err(bad(*code, reason));
     }
-    let contact = keep_sender(cx, sender, &opened)?;
+    let is_said = matches!(&said, Ok((_, Content::Said(_))));
+    let contact = keep_sender(cx, sender, is_said, &opened)?;
     lookup::keep_fresh(cx, &contact)?;
     // The ratchet has moved, whatever was said.
     repair::opened(cx, contact.id, inside.device)?;
@@ -116,18 +121,27 @@ fn envelope<R: CryptoRng>(cx: &mut Cx<'_, R>, delivery: &Delivery) -> Result<(),
                 false => Err(bad(Reason::NumberUsed, "a second text under a number that its author has used")),
             }
         }
-        Content::Receipt(receipt) => Ok(keep::receipt(cx, &contact, &receipt)?),
-        Content::Again(again) if again.group.is_none() => Ok(repair::asked(cx, &contact, inside.device, &again)?),
-        Content::Again(_) | Content::GroupKey(_) | Content::GroupChanges(_) | Content::GroupAsk(_) => {
-            Err(bad(Reason::Unknown, "of a group that is not known here"))
+        Content::Receipt(receipt) => Ok(match receipt.group {
+            None => keep::receipt(cx, &contact, &receipt)?,
+            Some(_) => groups::receive::receipt(cx, &contact, inside.device, &receipt)?,
+        }),
+        Content::Again(again) => Ok(match again.group {
+            None => repair::asked(cx, &contact, inside.device, &again)?,
+            Some(_) => {}
+        }),
+        Content::GroupKey(key) => groups::receive::key(cx, &contact, inside.device, &key),
+        Content::GroupChanges(told) => {
+            let is_accepted = contact.standing == Standing::Accepted;
+            groups::changes::came(cx, &contact, is_accepted, &told)?.map_err(|why| bad(Reason::NotAllowed, why))
         }
+        Content::GroupAsk(ask) => Ok(groups::changes::asked(cx, &contact, &ask)?),
     }
 }
 
 /// Whether there is room for what they write: nobody fills the database without a person's consent.
 fn is_wanted<R: CryptoRng>(cx: &Cx<'_, R>, known: Option<&Contact>) -> Result<bool, StoreError> {
     Ok(match known.map(|contact| (contact.standing, contact.unread)) {
-        Some((Standing::Accepted, _)) => true,
+        Some((Standing::Accepted | Standing::Known, _)) => true,
         Some((Standing::Blocked, _)) => false,
         Some((Standing::Request, unread)) => unread < REQUEST_TEXTS_MAX,
         None => contacts::count(cx.db, Standing::Request)? < REQUESTS_MAX,
@@ -135,18 +149,34 @@ fn is_wanted<R: CryptoRng>(cx: &Cx<'_, R>, known: Option<&Contact>) -> Result<bo
 }
 
 /// What an authentic plaintext says, if it is known and accepted from there.
-fn said(plaintext: &[u8], contact: Option<&Contact>) -> Result<(Plain, Content), (Reason, &'static str)> {
+fn said<R: CryptoRng>(
+    cx: &mut Cx<'_, R>,
+    plaintext: &[u8],
+    account: AccountId,
+    contact: Option<&Contact>,
+) -> Result<Result<(Plain, Content), (Reason, &'static str)>, Dropped> {
     const UNKNOWN: (Reason, &str) = (Reason::Unknown, "authentic, but not a content that this version knows");
-    let plain = Plain::parse(plaintext).map_err(|BadContent| UNKNOWN)?;
-    let content = Content::parse(&plain.content).map_err(|BadContent| UNKNOWN)?;
-    let origin = match contact.map(|contact| contact.standing) {
-        Some(Standing::Accepted) => Origin::Contact,
-        Some(Standing::Request | Standing::Blocked) | None => Origin::Stranger,
+    let Ok(plain) = Plain::parse(plaintext) else { return Ok(Err(UNKNOWN)) };
+    let Ok(content) = Content::parse(&plain.content) else { return Ok(Err(UNKNOWN)) };
+    let (standing, is_member) = match content.group() {
+        Some(group) => groups::stands(cx, group, account)?,
+        None => (None, false),
     };
-    match content::allowed(&content, origin) {
+    if standing == Some(GroupStanding::Gone) && !matches!(content, Content::GroupChanges(_)) {
+        // Somebody has not heard yet that we are out.
+        return groups::receive::gone(cx, &content);
+    }
+    let origin = match contact.map(|contact| contact.standing) {
+        _ if is_member => Origin::Member,
+        // Whom we asked to be let in.
+        Some(Standing::Known) if standing == Some(GroupStanding::Asked) => Origin::Contact,
+        Some(Standing::Accepted) => Origin::Contact,
+        Some(Standing::Request | Standing::Blocked | Standing::Known) | None => Origin::Stranger,
+    };
+    Ok(match content::allowed(&content, origin) {
         true => Ok((plain, content)),
         false => Err((Reason::NotAllowed, "a content that is not accepted from this sender")),
-    }
+    })
 }
 
 /// Who an envelope says it is from, with the device list that proves it.
@@ -270,7 +300,12 @@ fn our_prekeys<R: CryptoRng>(cx: &Cx<'_, R>, message: &PreKeySignalMessage) -> R
 }
 
 /// The message is authentic: its sender becomes known, its session and the use of our prekeys are kept.
-fn keep_sender<R: CryptoRng>(cx: &mut Cx<'_, R>, sender: Sender, opened: &Opened) -> Result<Contact, Dropped> {
+fn keep_sender<R: CryptoRng>(
+    cx: &mut Cx<'_, R>,
+    sender: Sender,
+    is_said: bool,
+    opened: &Opened,
+) -> Result<Contact, Dropped> {
     if let Some(used) = &opened.used {
         // A repeat under a last-resort key whose session is gone; nothing else would tell.
         let base_key = used.base_key.to_pub33();
@@ -285,6 +320,8 @@ fn keep_sender<R: CryptoRng>(cx: &mut Cx<'_, R>, sender: Sender, opened: &Opened
             lookup::take_chain(cx, contact.id, chain)?;
             contact
         }
+        // What is about a group makes nobody more than an acquaintance.
+        (None, Some(chain)) if !is_said => members::meet(cx, chain, None)?,
         (None, Some(chain)) => {
             let name = people::free_name(cx, &people::unnamed(sender.account))?;
             let row = contacts::NewRow {
@@ -303,6 +340,7 @@ fn keep_sender<R: CryptoRng>(cx: &mut Cx<'_, R>, sender: Sender, opened: &Opened
         }
         (None, None) => return Err(bad(Reason::NotListed, "no device list came along")),
     };
+    let contact = if is_said && contact.standing == Standing::Known { request(cx, contact)? } else { contact };
     sessions::save(cx.db, contact.id, sender.device.id, &opened.sessions)?;
     if let Some(used) = &opened.used {
         prekeys::delete(cx.db, Kind::OneTimeKyber, used.kyber_id)?;
@@ -314,7 +352,18 @@ fn keep_sender<R: CryptoRng>(cx: &mut Cx<'_, R>, sender: Sender, opened: &Opened
     Ok(contact)
 }
 
-fn bad(code: Reason, error: impl std::fmt::Display) -> Dropped {
+/// Somebody whom we know from a group writes to us alone, as any stranger may.
+fn request<R: CryptoRng>(cx: &mut Cx<'_, R>, contact: Contact) -> Result<Contact, Dropped> {
+    if contacts::count(cx.db, Standing::Request)? >= REQUESTS_MAX {
+        return Err(Dropped::Unwanted);
+    }
+    contacts::set_standing(cx.db, contact.id, Standing::Request)?;
+    let contact = Contact { standing: Standing::Request, ..contact };
+    cx.event(Event::ContactRequest(contact.clone()));
+    Ok(contact)
+}
+
+pub(crate) fn bad(code: Reason, error: impl std::fmt::Display) -> Dropped {
     Dropped::Bad(code, error.to_string())
 }
 

@@ -10,7 +10,7 @@ use rand_core::CryptoRng;
 use crate::content::{self, Again, Content, What};
 use crate::engine::Cx;
 use crate::store::repair::{self, Asked, Unconfirmed};
-use crate::store::{StoreError, conversations, outbox, sessions};
+use crate::store::{StoreError, conversations, sessions, unsealed};
 use crate::types::{Contact, ContactId, ConversationId, Standing, Talk};
 
 /// How often a device is asked within [`WINDOW_MS`].
@@ -108,13 +108,13 @@ pub(crate) fn asked<R: CryptoRng>(
 fn tell<R: CryptoRng>(cx: &Cx<'_, R>, contact: &Contact, device: DeviceId, asks: bool) -> Result<(), StoreError> {
     let heard = conversations::author(cx.db, contact.conversation, contact.id, device)?;
     let again = Content::Again(Again { group: None, device, asks, heard });
-    outbox::add_unsealed(cx.db, Talk::Contact(contact.id), None, &again.encode())
+    unsealed::add(cx.db, Talk::Contact(contact.id), None, &again.encode())
 }
 
 /// Says what was not confirmed once more, as it was.
 fn send_anew<R: CryptoRng>(cx: &Cx<'_, R>, contact: &Contact) -> Result<(), StoreError> {
     for one in repair::take_again(cx.db, contact.conversation, contact.id, AGAIN_MAX)? {
-        outbox::add_unsealed(cx.db, Talk::Contact(contact.id), one.message, &one.content)?;
+        unsealed::add(cx.db, Talk::Contact(contact.id), one.message, &one.content)?;
     }
     Ok(())
 }
@@ -146,7 +146,7 @@ fn go_on_behind<R: CryptoRng>(
         }
         let content = Content::Said(said).encode();
         previous = content::hash(&content);
-        outbox::add_unsealed(cx.db, Talk::Contact(contact.id), one.message, &content)?;
+        unsealed::add(cx.db, Talk::Contact(contact.id), one.message, &content)?;
         let message = one.message;
         repair::keep(cx.db, id, &Unconfirmed { counter, message, content, again: one.again + 1 })?;
     }

@@ -9,11 +9,11 @@ use crate::contacts as people;
 use crate::content::{self, Content, MENTIONS_MAX, Reference, Said, Text, What};
 use crate::engine::Cx;
 use crate::input::{Answer, CommandError, NewText};
-use crate::lookup;
 use crate::store::messages::{Author, NewRow, Place};
 use crate::store::repair::{self, Unconfirmed};
-use crate::store::{StoreError, contacts, conversations, damaged, messages, outbox};
-use crate::types::{Conversation, ConversationId, LocalId, Standing, State, Talk};
+use crate::store::{StoreError, contacts, conversations, damaged, groups as store_groups, messages, unsealed};
+use crate::types::{Conversation, ConversationId, GroupStanding, LocalId, Standing, State, Talk};
+use crate::{groups, lookup};
 
 /// Something is done, or a person hears why not.
 pub(crate) type Refusable<T> = Result<Result<T, CommandError>, StoreError>;
@@ -84,10 +84,19 @@ pub(crate) fn may_speak<R: CryptoRng>(cx: &mut Cx<'_, R>, to: ConversationId) ->
             match contact.standing {
                 Standing::Blocked => return Ok(Err(CommandError::Blocked)),
                 Standing::Request => people::accept(cx, id)?,
+                Standing::Known => people::accept(cx, id)?,
                 Standing::Accepted => {}
             }
         }
-        Talk::Group(_) => return Ok(Err(CommandError::NoSuchConversation)),
+        Talk::Group(group) => {
+            if store_groups::standing(cx.db, group)? != GroupStanding::Member {
+                return Ok(Err(CommandError::NotInGroup));
+            }
+            let us = cx.keys.account;
+            if !groups::with_log(cx, group, |_, log| Ok(log.state().may_write(&us)))? {
+                return Ok(Err(CommandError::MayOnlyRead));
+            }
+        }
     }
     Ok(Ok(conversation))
 }
@@ -113,7 +122,7 @@ pub(crate) fn queue<R: CryptoRng>(
     let content = Content::Said(said).encode();
     conversations::set_out_position(cx.db, to.id, counter, &content::hash(&content))?;
     conversations::note_activity(cx.db, to.id, cx.now)?;
-    outbox::add_unsealed(cx.db, to.with, message, &content)?;
+    unsealed::add(cx.db, to.with, message, &content)?;
     match to.with {
         Talk::Contact(_) => repair::keep(cx.db, to.id, &Unconfirmed { counter, message, content, again: 0 }),
         Talk::Group(_) => Ok(()),

@@ -9,12 +9,15 @@
 //! Spec: envelope §2.
 
 use hushwire_crypto::sealed::{self, sealed_len};
-use hushwire_crypto::{CiphertextMessage, IdentityKeyPair, PublicKey};
+use hushwire_crypto::{CiphertextMessage, IdentityKeyPair, PublicKey, SHARED_OVERHEAD, SharedKey};
 use hushwire_proto::account::{SignedLink, encode_links, parse_links};
 use hushwire_proto::envelope::{Envelope, class_for};
-use hushwire_proto::ids::{AccountId, DeviceId};
+use hushwire_proto::ids::{AccountId, ChangeHash, DeviceId, GroupId};
 use prost::Message as _;
 use rand_core::CryptoRng;
+use zeroize::{Zeroize as _, Zeroizing};
+
+use crate::content::{self, HEADS_MAX};
 
 /// The first byte of a seal of version 1. Spec: signal-wire §6.3.
 const SEAL_VERSION: u8 = 0x11;
@@ -128,6 +131,103 @@ impl Inside {
                 links,
             },
         ))
+    }
+}
+
+/// The first byte of an envelope to a group.
+const GROUP_VERSION: u8 = 0x21;
+
+/// What an envelope to a group holds, after its form was checked. Everybody in the group can make one; who did is proven
+/// by the signature of the message, under a key that its sender gave each member.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct GroupInside {
+    pub(crate) account: AccountId,
+    pub(crate) device: DeviceId,
+    /// A sender key message. Spec: signal-wire §5.3.
+    pub(crate) message: Vec<u8>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct GroupInsideWire {
+    #[prost(bytes = "vec", tag = "1")]
+    account: Vec<u8>,
+    #[prost(uint32, tag = "2")]
+    device: u32,
+    #[prost(bytes = "vec", tag = "3")]
+    message: Vec<u8>,
+}
+
+impl GroupInside {
+    /// Whether an envelope says that it is one to a group.
+    pub(crate) fn is_one(envelope: &Envelope) -> bool {
+        envelope.bytes().first() == Some(&GROUP_VERSION)
+    }
+
+    /// Seals for whoever has the key. Draws 12 bytes.
+    pub(crate) fn seal(&self, key: &SharedKey, rng: &mut impl CryptoRng) -> Result<Envelope, BadSeal> {
+        let inside = GroupInsideWire {
+            account: self.account.as_bytes().to_vec(),
+            device: self.device.get().into(),
+            message: self.message.clone(),
+        };
+        let mut bytes = inside.encode_to_vec();
+        bytes.push(PADDING_MARK);
+        let class = class_for(1 + SHARED_OVERHEAD + bytes.len()).ok_or(BadSeal::TooLong)?;
+        bytes.resize(class - 1 - SHARED_OVERHEAD, 0);
+        let mut sealed = vec![GROUP_VERSION];
+        sealed.extend(key.seal(&[GROUP_VERSION], &bytes, rng));
+        Envelope::new(sealed.into()).map_err(|_| BadSeal::TooLong)
+    }
+
+    /// Opens what was sealed under this key; `None` if it was not.
+    pub(crate) fn open(envelope: &Envelope, key: &SharedKey) -> Option<Self> {
+        let (_, sealed) = envelope.bytes().split_first()?;
+        let bytes = key.open(&[GROUP_VERSION], sealed)?;
+        let inside = GroupInsideWire::decode(unpad(&bytes)?).ok()?;
+        Some(Self {
+            account: AccountId::from_slice(&inside.account)?,
+            device: DeviceId::new(inside.device)?,
+            message: inside.message,
+        })
+    }
+}
+
+/// The plaintext of a sender key message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct GroupPlain {
+    /// A key for one group says nothing in another.
+    pub(crate) group: GroupId,
+    /// The changes that nobody follows, as far as the sender knows.
+    pub(crate) heads: Vec<ChangeHash>,
+    pub(crate) content: Zeroizing<Vec<u8>>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct GroupPlainWire {
+    #[prost(bytes = "vec", tag = "1")]
+    group: Vec<u8>,
+    #[prost(bytes = "vec", repeated, tag = "2")]
+    heads: Vec<Vec<u8>>,
+    #[prost(bytes = "vec", tag = "3")]
+    content: Vec<u8>,
+}
+
+impl GroupPlain {
+    pub(crate) fn encode(&self) -> Zeroizing<Vec<u8>> {
+        let mut wire = GroupPlainWire {
+            group: self.group.as_bytes().to_vec(),
+            heads: self.heads.iter().take(HEADS_MAX).map(|head| head.as_bytes().to_vec()).collect(),
+            content: self.content.to_vec(),
+        };
+        let bytes = Zeroizing::new(wire.encode_to_vec());
+        wire.content.zeroize();
+        bytes
+    }
+
+    pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
+        let wire = GroupPlainWire::decode(bytes).ok()?;
+        let content = Zeroizing::new(wire.content);
+        Some(Self { group: GroupId::from_slice(&wire.group)?, heads: content::heads(&wire.heads).ok()?, content })
     }
 }
 

@@ -19,8 +19,9 @@ use crate::input::{Call, CallFailed, Reply};
 use crate::lookup;
 use crate::outbox::{backoff, relay_address};
 use crate::seal::Inside;
-use crate::store::{StoreError, contacts, me, outbox, sessions};
+use crate::store::{StoreError, contacts, me, outbox, sessions, unsealed};
 use crate::types::{Contact, ContactId, Event};
+use crate::whisper;
 
 /// Contents sealed after one input. More wait for the next, so that one input never takes long.
 const SEALED_AT_ONCE_MAX: usize = 64;
@@ -32,11 +33,11 @@ const WITHOUT_PREKEYS_MS: u64 = 10 * 60 * 1000;
 pub(crate) fn outstanding<R: CryptoRng>(cx: &mut Cx<'_, R>) -> Result<Option<UnixMillis>, StoreError> {
     let mut wake: Option<UnixMillis> = None;
     let mut sealed = 0;
-    for id in outbox::contacts_unsealed(cx.db)? {
+    for id in unsealed::contacts(cx.db)? {
         let Some(contact) = contacts::get(cx.db, id)? else { continue };
         let links = contacts::links(cx.db, id)?;
         let mut targets = targets(cx, id, &links)?;
-        while let Some(unsealed) = outbox::next_unsealed(cx.db, id)? {
+        while let Some(unsealed) = unsealed::next(cx.db, id)? {
             if sealed == SEALED_AT_ONCE_MAX {
                 return Ok(Some(cx.now));
             }
@@ -174,7 +175,7 @@ fn seal<R: CryptoRng>(
     cx: &mut Cx<'_, R>,
     contact: &Contact,
     targets: &mut [Target<'_>],
-    unsealed: &outbox::Unsealed,
+    unsealed: &unsealed::Unsealed,
 ) -> Result<Result<(), Held>, StoreError> {
     if targets.is_empty() {
         return Ok(Err(Held::Cannot("their device list names no relay that can be used".into())));
@@ -213,7 +214,7 @@ fn seal<R: CryptoRng>(
     if introduces && let Ok(Content::Said(said)) = Content::parse(&unsealed.content) {
         contacts::note_introduction(cx.db, contact.id, said.counter)?;
     }
-    outbox::remove_unsealed(cx.db, unsealed.id)?;
+    unsealed::remove(cx.db, unsealed.id)?;
     Ok(Ok(()))
 }
 
@@ -260,14 +261,18 @@ fn seal_for<R: CryptoRng>(
     Ok(Ok((encrypted.sessions, Deposit { mailbox: target.device.mailbox, token, id, envelope })))
 }
 
-/// What we call ourselves and our token for them, until they are known to have it.
-fn introduction<R: CryptoRng>(cx: &Cx<'_, R>, contact: ContactId) -> Result<Option<Introduction>, StoreError> {
+/// What we call ourselves, our token for them and the key to whisper with, until they are known to have it.
+fn introduction<R: CryptoRng>(cx: &mut Cx<'_, R>, contact: ContactId) -> Result<Option<Introduction>, StoreError> {
     if contacts::introduced(cx.db, contact)? {
         return Ok(None);
     }
     let token = me::token_of(cx.db, contact)?.and_then(|(token, granted)| granted.then_some(token));
     let handle = cx.keys.handle(cx.db)?.map(|handle| handle.to_string());
-    Ok(Some(Introduction { token, handle }))
+    let whisper_key = match &token {
+        Some(_) => Some(whisper::key_for(cx, contact)?),
+        None => None,
+    };
+    Ok(Some(Introduction { token, handle, whisper_key }))
 }
 
 fn from_wire(device: &Device, bundle: &Bundle) -> Result<PreKeyBundle, String> {

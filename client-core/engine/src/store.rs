@@ -9,6 +9,7 @@ pub(crate) mod contacts;
 pub(crate) mod conversations;
 pub(crate) mod expiry;
 pub(crate) mod explain;
+pub(crate) mod groups;
 pub(crate) mod me;
 pub(crate) mod messages;
 pub(crate) mod outbox;
@@ -19,6 +20,8 @@ pub(crate) mod roots;
 mod schema;
 pub(crate) mod search;
 pub(crate) mod sessions;
+pub(crate) mod unsealed;
+pub(crate) mod whispers;
 
 use std::fmt;
 use std::path::Path;

@@ -1,12 +1,15 @@
 //! What an app sees of the engine: contacts, messages, states, events. Values only.
 
+use std::collections::BTreeMap;
+
 use hushwire_proto::account::{Device, Signatory, SignedLink};
 
 use crate::auditors::Auditor;
+use crate::group::{GroupState, Op, Void};
 use crate::lie::Lie;
 use crate::repair::Reason;
 use hushwire_proto::address::{Handle, ServerAddress};
-use hushwire_proto::ids::{AccountId, DeviceId, MessageId, UnixMillis};
+use hushwire_proto::ids::{AccountId, ChangeHash, DeviceId, MessageId, UnixMillis};
 use hushwire_proto::keyserver::Refused;
 
 /// A contact's row. Stays the same for the life of the database.
@@ -207,6 +210,49 @@ pub enum Standing {
     Accepted,
     /// Their messages are dropped.
     Blocked,
+    /// A member of a group that we are in, and a stranger otherwise. Not among the contacts.
+    Known,
+}
+
+/// Where we stand in a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GroupStanding {
+    /// Somebody has given us a key to it; what it is comes with the next message.
+    HeardOf,
+    /// We asked to be let in.
+    Asked,
+    /// We are in it.
+    Member,
+    /// We left, or were put out.
+    Gone,
+}
+
+/// A group as it is now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// Its conversation.
+    pub conversation: ConversationId,
+    /// Where we stand.
+    pub standing: GroupStanding,
+    /// Who is in it, what it is called, what is open.
+    pub state: GroupState,
+    /// What members and others it names are called here, as far as they are known.
+    pub names: BTreeMap<AccountId, String>,
+}
+
+/// A change of a group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupEntry {
+    /// Which.
+    pub hash: ChangeHash,
+    /// Its place: one more than that of the highest change it has seen.
+    pub height: u64,
+    /// Who made it.
+    pub author: AccountId,
+    /// When, by the author's clock.
+    pub at: UnixMillis,
+    /// What it does, each with why it has no effect if it has none.
+    pub what: Vec<(Op, Option<Void>)>,
 }
 
 /// Somebody we write with.
@@ -317,6 +363,19 @@ pub struct SafetyNumber {
     pub scannable: Vec<u8>,
 }
 
+/// When somebody last did something on the device that answers, in coarse steps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// Within two minutes.
+    Now,
+    /// Within a day.
+    Today,
+    /// Within a week.
+    ThisWeek,
+    /// Longer ago, or it is not known: the device is there all the same.
+    Hidden,
+}
+
 /// What happened, for whoever shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
@@ -384,6 +443,21 @@ pub enum Event {
         /// How many.
         missing: u64,
     },
+    /// A contact types to us, or has stopped; also when nothing was heard of it for 15 seconds. A message from them ends it
+    /// as well, without this.
+    Typing {
+        /// Who.
+        contact: ContactId,
+        /// Whether they do.
+        on: bool,
+    },
+    /// The answer to [`crate::Command::AskPresence`]. Nothing comes from who is not there or does not share it.
+    Presence {
+        /// Who.
+        contact: ContactId,
+        /// When they were there.
+        seen: Seen,
+    },
     /// Envelopes expired at the relay before this device fetched them.
     Expired,
     /// An envelope was thrown away: nobody we know made it, it was altered, or one of two databases was set back.
@@ -434,6 +508,30 @@ pub enum Event {
         reason: String,
         /// Whether waiting and trying again may help.
         retryable: bool,
+    },
+    /// We are in a group: brought by a contact, or let in.
+    GroupJoined {
+        /// Its conversation.
+        conversation: ConversationId,
+    },
+    /// Asking to be let in led nowhere.
+    GroupNotJoined {
+        /// What the link calls the group.
+        name: String,
+        /// Why, as a sentence.
+        reason: String,
+    },
+    /// We are in a group no longer: by ourselves, or put out.
+    GroupLeft {
+        /// Its conversation.
+        conversation: ConversationId,
+    },
+    /// A group that we are in was changed.
+    GroupChanged {
+        /// Its conversation.
+        conversation: ConversationId,
+        /// By what.
+        entry: Box<GroupEntry>,
     },
     /// A contact's device list changed in a way that does not follow from the one we knew: held back.
     IdentityChanged {

@@ -1,15 +1,15 @@
 //! The bytes of contents: protobuf, and what makes them one.
 
-use hushwire_proto::ids::{AccountId, DeviceId, MessageId, Token, UnixMillis};
+use hushwire_crypto::whisper::WhisperKey;
+use hushwire_proto::ids::{AccountId, ChangeHash, DeviceId, GroupId, MessageId, Token, UnixMillis};
 use hushwire_proto::limits::TEXT_BYTES_MAX;
 use prost::Message as _;
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::{
     Again, BadContent, CHANGES_BYTES_MAX, CHANGES_MAX, Content, EMOJI_BYTES_MAX, GroupAsk, GroupChanges, GroupKey,
-    Introduction, MENTIONS_MAX, Plain, RECEIPTS_MAX, Receipt, Reference, Said, TIMER_S_MAX, Text, What,
+    HEADS_MAX, Introduction, MENTIONS_MAX, Plain, RECEIPTS_MAX, Receipt, Reference, Said, TIMER_S_MAX, Text, What,
 };
-use crate::group::{GroupId, HEADS_MAX};
 
 /// The largest counter and Lamport time: what the database can hold. No conversation comes near it.
 const NUMBER_MAX: u64 = i64::MAX as u64;
@@ -34,6 +34,8 @@ struct IntroductionWire {
     token: Vec<u8>,
     #[prost(string, tag = "2")]
     handle: String,
+    #[prost(bytes = "vec", tag = "3")]
+    whisper_key: Vec<u8>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -183,6 +185,10 @@ struct GroupKeyWire {
     key: Vec<u8>,
     #[prost(bytes = "vec", tag = "3")]
     secret: Vec<u8>,
+    #[prost(bytes = "vec", repeated, tag = "4")]
+    heads: Vec<Vec<u8>>,
+    #[prost(uint64, tag = "5")]
+    lamport: u64,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -214,12 +220,14 @@ impl Plain {
         let introduction = self.introduction.as_ref().map(|introduction| IntroductionWire {
             token: introduction.token.as_ref().map(|token| token.expose().to_vec()).unwrap_or_default(),
             handle: introduction.handle.clone().unwrap_or_default(),
+            whisper_key: introduction.whisper_key.as_ref().map(|key| key.expose().to_vec()).unwrap_or_default(),
         });
         let mut wire = PlainWire { content: self.content.to_vec(), introduction };
         let bytes = Zeroizing::new(wire.encode_to_vec());
         wire.content.zeroize();
         if let Some(introduction) = &mut wire.introduction {
             introduction.token.zeroize();
+            introduction.whisper_key.zeroize();
         }
         bytes
     }
@@ -238,6 +246,10 @@ impl Plain {
                         token => Some(Token::from_slice(token).ok_or(BadContent)?),
                     },
                     handle: Some(introduction.handle).filter(|handle| !handle.is_empty()),
+                    whisper_key: match introduction.whisper_key.as_slice() {
+                        [] => None,
+                        key => Some(WhisperKey::from_slice(key).ok_or(BadContent)?),
+                    },
                 })
             })
             .transpose()?;
@@ -268,6 +280,8 @@ impl Content {
                     group: key.group.as_bytes().to_vec(),
                     key: key.key.to_vec(),
                     secret: key.secret.to_vec(),
+                    heads: key.heads.iter().map(|head| head.as_bytes().to_vec()).collect(),
+                    lamport: key.lamport,
                 }),
                 Self::GroupChanges(changes) => BodyWire::GroupChanges(GroupChangesWire {
                     group: changes.group.as_bytes().to_vec(),
@@ -279,7 +293,7 @@ impl Content {
                 }),
                 Self::GroupAsk(ask) => BodyWire::GroupAsk(GroupAskWire {
                     group: ask.group.as_bytes().to_vec(),
-                    heads: ask.heads.iter().map(|head| head.to_vec()).collect(),
+                    heads: ask.heads.iter().map(|head| head.as_bytes().to_vec()).collect(),
                 }),
             }),
         };
@@ -319,11 +333,17 @@ impl Content {
             }),
             BodyWire::GroupKey(wire) => {
                 let (key, secret) = (Zeroizing::new(wire.key), Zeroizing::new(wire.secret));
-                if key.len() > SENDER_KEY_BYTES_MAX {
+                if key.len() > SENDER_KEY_BYTES_MAX || wire.lamport > NUMBER_MAX {
                     return Err(BadContent);
                 }
                 let secret = Zeroizing::new(secret.as_slice().try_into().map_err(|_| BadContent)?);
-                Self::GroupKey(GroupKey { group: group(&wire.group)?, key, secret })
+                Self::GroupKey(GroupKey {
+                    group: group(&wire.group)?,
+                    key,
+                    secret,
+                    heads: heads(&wire.heads)?,
+                    lamport: wire.lamport,
+                })
             }
             BodyWire::GroupChanges(wire) => {
                 let bytes: usize = wire.changes.iter().map(|proven| proven.change.len() + proven.chain.len()).sum();
@@ -334,11 +354,7 @@ impl Content {
                 Self::GroupChanges(GroupChanges { group: group(&wire.group)?, changes })
             }
             BodyWire::GroupAsk(wire) => {
-                if wire.heads.len() > HEADS_MAX {
-                    return Err(BadContent);
-                }
-                let heads = wire.heads.iter().map(|head| head.as_slice().try_into().map_err(|_| BadContent));
-                Self::GroupAsk(GroupAsk { group: group(&wire.group)?, heads: heads.collect::<Result<_, _>>()? })
+                Self::GroupAsk(GroupAsk { group: group(&wire.group)?, heads: heads(&wire.heads)? })
             }
         })
     }
@@ -448,6 +464,13 @@ fn group(bytes: &[u8]) -> Result<GroupId, BadContent> {
     GroupId::from_slice(bytes).ok_or(BadContent)
 }
 
+pub(crate) fn heads(wire: &[Vec<u8>]) -> Result<Vec<ChangeHash>, BadContent> {
+    if wire.len() > HEADS_MAX {
+        return Err(BadContent);
+    }
+    wire.iter().map(|head| ChangeHash::from_slice(head).ok_or(BadContent)).collect()
+}
+
 fn perhaps_group(bytes: &[u8]) -> Result<Option<GroupId>, BadContent> {
     if bytes.is_empty() { Ok(None) } else { group(bytes).map(Some) }
 }
@@ -469,6 +492,7 @@ mod tests {
                 introduction: Some(Introduction {
                     token: Token::from_slice(&[5; 32]),
                     handle: Some("alice@example.org".into()),
+                    whisper_key: WhisperKey::from_slice(&[6; 32]),
                 }),
             };
             assert_eq!(Plain::parse(&plain.encode()), Ok(plain));

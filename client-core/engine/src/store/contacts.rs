@@ -60,8 +60,10 @@ pub(crate) fn by_handle(db: &Connection, handle: &str) -> Result<Option<Contact>
     one(db, "c.handle = ?1", handle)
 }
 
+/// All but those whom we only know from groups.
 pub(crate) fn all(db: &Connection) -> Result<Vec<Contact>, StoreError> {
-    let mut statement = db.prepare_cached(&format!("SELECT {COLUMNS} FROM {TABLES} ORDER BY c.name"))?;
+    let mut statement =
+        db.prepare_cached(&format!("SELECT {COLUMNS} FROM {TABLES} WHERE c.standing <> 4 ORDER BY c.name"))?;
     let rows = statement.query_map([], contact)?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
@@ -159,10 +161,15 @@ pub(crate) fn set_their_token(
 }
 
 /// That device's relay does not know the token any more.
-pub(crate) fn forget_their_token(db: &Connection, id: ContactId, device: DeviceId) -> Result<(), StoreError> {
+pub(crate) fn forget_their_token(
+    db: &Connection,
+    id: ContactId,
+    device: DeviceId,
+    token: &Token,
+) -> Result<(), StoreError> {
     db.execute(
-        "UPDATE contacts SET their_token = NULL WHERE id = ?1 AND their_token_device = ?2",
-        params![id.0, device.get()],
+        "UPDATE contacts SET their_token = NULL WHERE id = ?1 AND their_token_device = ?2 AND their_token = ?3",
+        params![id.0, device.get(), token.expose()],
     )?;
     Ok(())
 }
@@ -251,6 +258,7 @@ fn contact(row: &Row<'_>) -> rusqlite::Result<Contact> {
         standing: match row.get::<_, i64>(5)? {
             2 => Standing::Accepted,
             1 => Standing::Request,
+            4 => Standing::Known,
             _ => Standing::Blocked,
         },
         verified: row.get(6)?,
@@ -264,5 +272,6 @@ fn standing_code(standing: Standing) -> i64 {
         Standing::Request => 1,
         Standing::Accepted => 2,
         Standing::Blocked => 3,
+        Standing::Known => 4,
     }
 }

@@ -52,12 +52,21 @@ pub(crate) fn get(db: &Connection, id: ConversationId) -> Result<Option<Conversa
         .optional()?)
 }
 
-/// All, those first where something was said last.
+/// All, those first where something was said last; without people whom we only know from groups, and groups that we have
+/// only heard of.
 pub(crate) fn all(db: &Connection) -> Result<Vec<Conversation>, StoreError> {
-    let mut statement =
-        db.prepare_cached(&format!("SELECT {COLUMNS} FROM {TABLES} ORDER BY v.active_at DESC, v.id DESC"))?;
+    let mut statement = db.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM {TABLES}
+         WHERE coalesce(k.standing, 0) <> 4 AND coalesce(g.standing, 0) <> 1 ORDER BY v.active_at DESC, v.id DESC"
+    ))?;
     let rows = statement.query_map([], conversation)?;
     Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// What is said from now on disappears after so many seconds, or stays.
+pub(crate) fn set_timer(db: &Connection, id: ConversationId, seconds: Option<u32>) -> Result<(), StoreError> {
+    db.prepare_cached("UPDATE conversations SET timer_s = ?2 WHERE id = ?1")?.execute(params![id.0, seconds])?;
+    Ok(())
 }
 
 /// Something was said: it is a conversation that goes on, put away or not.
@@ -112,6 +121,13 @@ pub(crate) fn set_out_position(
         hash
     ])?;
     Ok(())
+}
+
+/// The Lamport clock as it is.
+pub(crate) fn lamport(db: &Connection, id: ConversationId) -> Result<u64, StoreError> {
+    let now: i64 =
+        db.prepare_cached("SELECT lamport FROM conversations WHERE id = ?1")?.query_row([id.0], |row| row.get(0))?;
+    Ok(from_sql(now))
 }
 
 /// The Lamport clock after one step: the place of what we say.

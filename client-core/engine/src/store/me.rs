@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use zeroize::Zeroizing;
 
 use super::{StoreError, damaged, from_sql, to_sql};
-use crate::types::ContactId;
+use crate::types::{ContactId, LocalGroup};
 
 /// The row as it lies in the database.
 pub(crate) struct MeRow {
@@ -254,4 +254,24 @@ fn all_tokens(db: &Connection, which: &str) -> Result<Vec<Token>, StoreError> {
     let mut statement = db.prepare_cached(&format!("SELECT token FROM tokens WHERE {which} LIMIT 256"))?;
     let rows = statement.query_map([], |row| row.get::<_, [u8; 32]>(0))?;
     rows.map(|row| Token::from_slice(&row?).ok_or_else(|| damaged("token"))).collect()
+}
+
+/// A token that members of a group make from its secret.
+pub(crate) fn add_group_token(db: &Connection, token: &Token, group: LocalGroup) -> Result<(), StoreError> {
+    db.prepare_cached("INSERT OR IGNORE INTO tokens (token, class, grp) VALUES (?1, 2, ?2)")?
+        .execute(params![token.expose(), group.0])?;
+    Ok(())
+}
+
+/// Only these tokens open our mailbox to a group from now on.
+pub(crate) fn keep_group_tokens(db: &Connection, group: LocalGroup, kept: &[Token]) -> Result<(), StoreError> {
+    let mut statement = db.prepare_cached("SELECT token FROM tokens WHERE grp = ?1 AND revoked = 0")?;
+    let rows = statement.query_map([group.0], |row| row.get::<_, [u8; 32]>(0))?;
+    for row in rows {
+        let token = Token::from_bytes(&row?);
+        if !kept.contains(&token) {
+            db.execute("UPDATE tokens SET revoked = 1 WHERE token = ?1", [token.expose()])?;
+        }
+    }
+    Ok(())
 }

@@ -277,6 +277,65 @@ pub(crate) fn mark_read(
     Ok(read)
 }
 
+/// A member has our text with this counter; which it is, if that was not known.
+pub(crate) fn note_heard(
+    db: &Connection,
+    conversation: ConversationId,
+    device: DeviceId,
+    counter: u64,
+    who: ContactId,
+    state: State,
+) -> Result<Option<LocalId>, StoreError> {
+    Ok(db
+        .prepare_cached(
+            "INSERT INTO heard (message, contact, state)
+             SELECT id, ?4, ?5 FROM messages
+             WHERE conversation = ?1 AND author = 0 AND device = ?2 AND counter = ?3 AND state < 4
+             ON CONFLICT DO UPDATE SET state = excluded.state WHERE state < excluded.state RETURNING message",
+        )?
+        .query_row(params![conversation.0, device.get(), to_sql(counter), who.0, state_code(state)], |row| {
+            row.get(0).map(LocalId)
+        })
+        .optional()?)
+}
+
+/// A member has seen our texts up to this counter, as far as it is known to have them; which they are.
+pub(crate) fn note_read_through(
+    db: &Connection,
+    conversation: ConversationId,
+    device: DeviceId,
+    counter: u64,
+    who: ContactId,
+) -> Result<Vec<LocalId>, StoreError> {
+    let mut statement = db.prepare_cached(
+        "UPDATE heard SET state = 4 WHERE contact = ?4 AND state < 4 AND message IN (
+             SELECT id FROM messages WHERE conversation = ?1 AND author = 0 AND device = ?2 AND counter <= ?3
+             AND state < 4)
+         RETURNING message",
+    )?;
+    let rows = statement
+        .query_map(params![conversation.0, device.get(), to_sql(counter), who.0], |row| row.get(0).map(LocalId))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Who is known to have our message, and how far.
+pub(crate) fn heard(db: &Connection, id: LocalId) -> Result<Vec<(ContactId, State)>, StoreError> {
+    let mut statement = db.prepare_cached("SELECT contact, state FROM heard WHERE message = ?1 ORDER BY contact")?;
+    let rows = statement.query_map([id.0], |row| {
+        let state = if row.get::<_, i64>(1)? >= 4 { State::Read } else { State::Delivered };
+        Ok((ContactId(row.get(0)?), state))
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// How far our message has come with the last of these; `None`: somebody does not have it.
+pub(crate) fn least_heard(db: &Connection, id: LocalId, of: &[ContactId]) -> Result<Option<State>, StoreError> {
+    let heard = heard(db, id)?;
+    let states = of.iter().map(|who| heard.binary_search_by_key(who, |(contact, _)| *contact).ok());
+    let states = states.map(|place| place.and_then(|place| heard.get(place)).map(|(_, state)| *state));
+    Ok(states.collect::<Option<Vec<_>>>().and_then(|states| states.into_iter().min()))
+}
+
 /// What a row of [`COLUMNS`] says.
 pub(crate) fn message(row: &Row<'_>) -> rusqlite::Result<Message> {
     let author = Author::of_row(row.get(5)?);

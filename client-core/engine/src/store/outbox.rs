@@ -1,4 +1,4 @@
-//! What waits to leave: contents without a session, and sealed envelopes that no relay has confirmed.
+//! Sealed envelopes that no relay has confirmed.
 
 use bytes::Bytes;
 use hushwire_proto::address::{RELAY_PORT, ServerAddress};
@@ -9,14 +9,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use zeroize::Zeroizing;
 
 use super::{StoreError, damaged, from_sql, to_sql};
-use crate::types::{ContactId, LocalId, Talk, Waiting};
-
-/// A content that waits for sessions.
-pub(crate) struct Unsealed {
-    pub(crate) id: i64,
-    pub(crate) message: Option<LocalId>,
-    pub(crate) content: Zeroizing<Vec<u8>>,
-}
+use crate::types::{ContactId, LocalId, Waiting};
 
 /// What a deposit was about.
 pub(crate) struct About {
@@ -25,47 +18,6 @@ pub(crate) struct About {
     pub(crate) mailbox: MailboxId,
     pub(crate) token: Token,
     pub(crate) attempts: u32,
-}
-
-pub(crate) fn add_unsealed(
-    db: &Connection,
-    to: Talk,
-    message: Option<LocalId>,
-    content: &[u8],
-) -> Result<(), StoreError> {
-    let (contact, group) = match to {
-        Talk::Contact(contact) => (Some(contact.0), None),
-        Talk::Group(group) => (None, Some(group.0)),
-    };
-    db.prepare_cached("INSERT INTO unsealed (contact, grp, message, content) VALUES (?1, ?2, ?3, ?4)")?
-        .execute(params![contact, group, message.map(|m| m.0), content])?;
-    Ok(())
-}
-
-/// The next content for this contact.
-pub(crate) fn next_unsealed(db: &Connection, contact: ContactId) -> Result<Option<Unsealed>, StoreError> {
-    Ok(db
-        .prepare_cached("SELECT id, message, content FROM unsealed WHERE contact = ?1 ORDER BY id LIMIT 1")?
-        .query_row([contact.0], |row| {
-            Ok(Unsealed {
-                id: row.get(0)?,
-                message: row.get::<_, Option<i64>>(1)?.map(LocalId),
-                content: Zeroizing::new(row.get(2)?),
-            })
-        })
-        .optional()?)
-}
-
-/// Contacts for whom something waits for sessions.
-pub(crate) fn contacts_unsealed(db: &Connection) -> Result<Vec<ContactId>, StoreError> {
-    let mut statement = db.prepare_cached("SELECT DISTINCT contact FROM unsealed WHERE contact NOT NULL")?;
-    let rows = statement.query_map([], |row| row.get(0).map(ContactId))?;
-    Ok(rows.collect::<Result<_, _>>()?)
-}
-
-pub(crate) fn remove_unsealed(db: &Connection, id: i64) -> Result<(), StoreError> {
-    db.prepare_cached("DELETE FROM unsealed WHERE id = ?1")?.execute([id])?;
-    Ok(())
 }
 
 pub(crate) fn insert(
@@ -105,16 +57,20 @@ pub(crate) fn mailboxes(db: &Connection) -> Result<Vec<MailboxId>, StoreError> {
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// The first envelopes for a mailbox, in order, and when each is due.
-pub(crate) fn first_for(
-    db: &Connection,
-    mailbox: MailboxId,
-    limit: usize,
-) -> Result<Vec<(DepositId, UnixMillis)>, StoreError> {
+/// An envelope that waits for its mailbox.
+pub(crate) struct First {
+    pub(crate) id: DepositId,
+    pub(crate) due: UnixMillis,
+    /// What goes to many, if it is that.
+    pub(crate) body: Option<i64>,
+}
+
+/// The first envelopes for a mailbox, in order.
+pub(crate) fn first_for(db: &Connection, mailbox: MailboxId, limit: usize) -> Result<Vec<First>, StoreError> {
     let mut statement =
-        db.prepare_cached("SELECT deposit_id, due FROM outbox WHERE mailbox = ?1 ORDER BY id LIMIT ?2")?;
+        db.prepare_cached("SELECT deposit_id, due, body FROM outbox WHERE mailbox = ?1 ORDER BY id LIMIT ?2")?;
     let rows = statement.query_map(params![mailbox.as_bytes(), to_sql(limit as u64)], |row| {
-        Ok((DepositId(row.get(0)?), UnixMillis(from_sql(row.get(1)?))))
+        Ok(First { id: DepositId(row.get(0)?), due: UnixMillis(from_sql(row.get(1)?)), body: row.get(2)? })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
@@ -160,9 +116,76 @@ pub(crate) fn about(db: &Connection, id: DepositId) -> Result<Option<About>, Sto
     .transpose()
 }
 
+/// A relay has it. What went to many goes with the last of them.
 pub(crate) fn remove(db: &Connection, id: DepositId) -> Result<(), StoreError> {
-    db.prepare_cached("DELETE FROM outbox WHERE deposit_id = ?1")?.execute([id.as_bytes()])?;
+    let body: Option<i64> = db
+        .prepare_cached("DELETE FROM outbox WHERE deposit_id = ?1 RETURNING body")?
+        .query_row([id.as_bytes()], |row| row.get(0))
+        .optional()?
+        .flatten();
+    match body {
+        Some(body) => remove_body(db, body),
+        None => Ok(()),
+    }
+}
+
+/// Keeps an envelope that goes to many mailboxes.
+pub(crate) fn add_body(db: &Connection, envelope: &Envelope) -> Result<i64, StoreError> {
+    db.prepare_cached("INSERT INTO bodies (envelope) VALUES (?1)")?.execute([&envelope.bytes()[..]])?;
+    Ok(db.last_insert_rowid())
+}
+
+/// Forgets it, unless a mailbox still waits for it.
+pub(crate) fn remove_body(db: &Connection, body: i64) -> Result<(), StoreError> {
+    db.prepare_cached("DELETE FROM bodies WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM outbox WHERE body = ?1)")?
+        .execute([body])?;
     Ok(())
+}
+
+pub(crate) fn load_body(db: &Connection, body: i64) -> Result<Envelope, StoreError> {
+    let bytes: Vec<u8> =
+        db.prepare_cached("SELECT envelope FROM bodies WHERE id = ?1")?.query_row([body], |row| row.get(0))?;
+    Envelope::new(Bytes::from(bytes)).map_err(|_| damaged("bodies"))
+}
+
+/// One of many mailboxes that an envelope goes to.
+pub(crate) struct Door<'a> {
+    pub(crate) contact: ContactId,
+    pub(crate) relay: &'a ServerAddress,
+    pub(crate) mailbox: MailboxId,
+    pub(crate) token: &'a Token,
+    pub(crate) id: DepositId,
+}
+
+pub(crate) fn add_door(
+    db: &Connection,
+    body: i64,
+    message: Option<LocalId>,
+    door: &Door<'_>,
+) -> Result<(), StoreError> {
+    db.prepare_cached(
+        "INSERT INTO outbox (deposit_id, contact, message, relay, mailbox, token, body)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    )?
+    .execute(params![
+        door.id.as_bytes(),
+        door.contact.0,
+        message.map(|m| m.0),
+        door.relay.to_string(),
+        door.mailbox.as_bytes(),
+        door.token.expose(),
+        body
+    ])?;
+    Ok(())
+}
+
+/// The relay and the token of one of many mailboxes.
+pub(crate) fn load_door(db: &Connection, id: DepositId) -> Result<(ServerAddress, Token), StoreError> {
+    let (relay, token) = db
+        .prepare_cached("SELECT relay, token FROM outbox WHERE deposit_id = ?1")?
+        .query_row([id.as_bytes()], |row| Ok((row.get::<_, String>(0)?, Zeroizing::new(row.get::<_, Vec<u8>>(1)?))))?;
+    let token = Token::from_slice(&token).ok_or_else(|| damaged("token"))?;
+    Ok((ServerAddress::parse(&relay, RELAY_PORT).map_err(|_| damaged("relay"))?, token))
 }
 
 /// Whether some device's envelope of this message has not been confirmed, or is not sealed yet.

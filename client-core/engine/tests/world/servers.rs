@@ -8,7 +8,7 @@ use hushwire_proto::account::{Chain, DoesNotFollow, SignedLink};
 use hushwire_proto::auth::SignatureBytes;
 use hushwire_proto::ids::{AccountId, DepositId, DeviceId, TokenHash};
 use hushwire_proto::keyserver::{self, Bundle, CURVE_KEY_LEN, Found, Publish, Stock, Who};
-use hushwire_proto::relay::{self, Delivery, Deposit};
+use hushwire_proto::relay::{self, Delivery, Deposit, Door, Outcome, StoredMany};
 
 use super::{Person, World};
 
@@ -67,6 +67,24 @@ impl World {
             Call::Deposit { deposit, .. } => {
                 down(self.relay_down)?;
                 self.deposit(deposit)
+            }
+            Call::DepositMany { many, .. } => {
+                down(self.relay_down)?;
+                let outcomes = many.doors.into_iter().map(|door| {
+                    let Door { mailbox, token, id } = door;
+                    match self.deposit(Deposit { mailbox, token, id, envelope: many.envelope.clone() }) {
+                        Ok(_) => Outcome::Stored,
+                        Err(_) => Outcome::NoSuchDoor,
+                    }
+                });
+                Ok(Reply::StoredMany(StoredMany { outcomes: outcomes.collect(), retry_after_ms: 0 }))
+            }
+            Call::Whisper { whisper, .. } => {
+                let held = self.mailboxes.get(&whisper.mailbox);
+                if !self.relay_down && held.is_some_and(|held| held.tokens.contains(&whisper.token.hash())) {
+                    self.whispered.push((whisper.mailbox, whisper.envelope));
+                }
+                Err(CallFailed::Unreachable("nobody asks".into()))
             }
             Call::Register { link, handle_name, .. } => {
                 down(self.keyserver_down)?;

@@ -3,7 +3,8 @@ CREATE TABLE groups (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     group_id BLOB NOT NULL UNIQUE,
     name TEXT NOT NULL,                        -- as the group's changes have it now
-    standing INTEGER NOT NULL                  -- 1 asked to join, 2 a member, 3 no longer
+    standing INTEGER NOT NULL,                 -- 1 heard of, 2 asked to join, 3 a member, 4 no longer
+    left_at INTEGER NOT NULL DEFAULT 0         -- when somebody last left, or was put out
 );
 
 CREATE TABLE conversations (
@@ -168,6 +169,7 @@ CREATE TABLE unsealed (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     contact INTEGER REFERENCES contacts (id),
     grp INTEGER REFERENCES groups (id),
+    only_for BLOB,                             -- accounts of the group, one after the other; NULL: all
     message INTEGER REFERENCES messages (id) ON DELETE SET NULL,
     content BLOB NOT NULL,
     CHECK ((contact IS NULL) <> (grp IS NULL))
@@ -270,6 +272,7 @@ CREATE TABLE given_keys (
     grp INTEGER NOT NULL REFERENCES groups (id),
     contact INTEGER NOT NULL REFERENCES contacts (id),
     device INTEGER NOT NULL,
+    has_it INTEGER NOT NULL DEFAULT 0,         -- it has been heard of since
     PRIMARY KEY (grp, contact, device)
 ) WITHOUT ROWID;
 
@@ -284,6 +287,16 @@ CREATE TABLE sender_keys (
     PRIMARY KEY (grp, contact, device, distribution)
 ) WITHOUT ROWID;
 
+-- What was said by somebody of whom we do not know yet that they are members.
+CREATE TABLE early (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    grp INTEGER NOT NULL REFERENCES groups (id),
+    contact INTEGER NOT NULL REFERENCES contacts (id),
+    device INTEGER NOT NULL,
+    content BLOB NOT NULL
+);
+CREATE INDEX early_of ON early (grp, id);
+
 -- What seals envelopes to a group. Their tokens for our mailbox are made from it.
 CREATE TABLE group_secrets (
     secret BLOB PRIMARY KEY,
@@ -291,3 +304,14 @@ CREATE TABLE group_secrets (
     known_at INTEGER NOT NULL
 ) WITHOUT ROWID;
 ALTER TABLE tokens ADD COLUMN grp INTEGER REFERENCES groups (id);
+
+-- What is needed to whisper with a contact.
+CREATE TABLE whispers (
+    contact INTEGER PRIMARY KEY REFERENCES contacts (id),
+    ours BLOB,                                 -- the key that we gave them
+    theirs BLOB,                               -- the key that they gave us
+    their_device INTEGER,                      -- which device of theirs has it
+    presence INTEGER NOT NULL DEFAULT 0,       -- they may know when we are there
+    typing INTEGER NOT NULL DEFAULT 1          -- and when we type
+);
+UPDATE contacts SET introduced = 0, introduced_from = NULL; -- they have no key of ours yet

@@ -1,0 +1,81 @@
+//! What many members and many changes cost, counted in changes that are gone through and not in time.
+
+use super::*;
+use crate::group::fold::APPLIED;
+use crate::group::{CHANGE_BYTES_MAX, MEMBERS_MAX};
+
+fn applied() -> usize {
+    APPLIED.with(std::cell::Cell::get)
+}
+
+fn many(from: usize, count: usize) -> Vec<NewMember> {
+    let member = |number: usize| {
+        let mut account = [0xAA; 32];
+        account[..8].copy_from_slice(&number.to_be_bytes());
+        NewMember { account: AccountId(account), keyserver: keyserver(), role: Role::Member }
+    };
+    (from..from + count).map(member).collect()
+}
+
+#[test]
+fn a_group_of_a_thousand_is_founded_in_one_change_and_takes_no_more() {
+    let founder = person(0);
+    let members: Vec<NewMember> = [founder.member(Role::Owner)].into_iter().chain(many(0, MEMBERS_MAX - 1)).collect();
+    let (device, key) = &founder.devices[0];
+    let found = SignedChange::found("all", members, founder.account, *device, key, UnixMillis(1)).unwrap();
+    assert!(found.encode().len() <= CHANGE_BYTES_MAX);
+    let mut log = GroupLog::found(found, &founder.chain).unwrap();
+    assert_eq!(log.state().members.len(), MEMBERS_MAX);
+    founder.does(&mut log, vec![Op::Add(many(5000, 1))]);
+    assert_eq!(log.state().members.len(), MEMBERS_MAX);
+    founder.does(&mut log, vec![Op::Remove(many(3, 1)[0].account), Op::Add(many(5000, 2))]);
+    assert_eq!(log.state().members.len(), MEMBERS_MAX);
+}
+
+#[test]
+fn a_change_that_has_seen_all_others_costs_one_step_and_loading_costs_three_for_each() {
+    const CHANGES: usize = 5000;
+    let mut log = owner_two_admins_and_a_member();
+    person(0).does(&mut log, vec![Op::Add(many(0, 1000))]);
+    let _ = log.state();
+    let before = applied();
+    for number in 2..CHANGES {
+        let op = match number % 5 {
+            0 => Op::Remove(many(number % 1000, 1)[0].account),
+            1 => Op::Add(many(number % 1000, 1)),
+            _ => Op::Rename(format!("{number}")),
+        };
+        person(1 + number % 2).does(&mut log, vec![op]);
+        let _ = log.state();
+    }
+    assert_eq!(applied() - before, CHANGES - 2);
+
+    let rows: Vec<Vec<u8>> = log.iter().map(SignedChange::encode).collect();
+    let before = applied();
+    let loaded = GroupLog::load(&rows).unwrap();
+    assert_eq!(loaded.state(), log.state());
+    assert_eq!(applied() - before, 3 * CHANGES);
+}
+
+#[test]
+fn many_changes_that_come_before_anybody_asks_cost_one_computation() {
+    let mut log = owner_two_admins_and_a_member();
+    let founding = log.heads();
+    let _ = log.state();
+    let before = applied();
+    for number in 0..300 {
+        let op = Op::Rename(format!("{number}"));
+        let change = person(1 + number % 2).sign(&log, &founding, vec![op]);
+        assert!(insert(&mut log, &change).is_ok());
+    }
+    assert_eq!(log.heads().len(), 300);
+    let _ = log.state();
+    // The first has seen everything that there was.
+    assert_eq!(applied() - before, 1 + 3 * 301);
+    // A next change names eight of them; its eight names leave 293 heads.
+    let (device, key) = &person(1).devices[0];
+    let made = log.change(vec![Op::Announce(true)], person(1).account, *device, key, UnixMillis(1)).unwrap();
+    assert!(insert(&mut log, &made).is_ok());
+    assert_eq!(log.heads().len(), 300 - 8 + 1);
+    assert!(log.state().announce);
+}

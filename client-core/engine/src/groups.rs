@@ -1,0 +1,278 @@
+//! Groups as this device has them: their changes in the database, what a person does to them, what follows from a change
+//! for those who write and read there.
+//!
+//! Owns which groups there are and where we stand in each. What changes mean is `group`'s, which is pure.
+//!
+//! | I want to know | look at |
+//! |---|---|
+//! | how changes come and go | `changes` |
+//! | who is given the key that we write with, and when it is replaced | `keys` |
+//! | how something gets out to a group | `send` |
+//! | what happens to an envelope of a group | `receive` |
+//! | members whom we do not know yet | `members` |
+//!
+//! Spec: group, envelope §7.
+
+pub(crate) mod changes;
+pub(crate) mod keys;
+pub(crate) mod members;
+pub(crate) mod receive;
+pub(crate) mod send;
+
+use std::collections::BTreeMap;
+
+use ed25519_dalek::SigningKey;
+use hushwire_proto::account::Chain;
+use hushwire_proto::address::{KEYSERVER_PORT, ServerAddress};
+use hushwire_proto::ids::{AccountId, GroupId, InviteId, UnixMillis};
+use rand_core::CryptoRng;
+
+use crate::account::verify_links;
+use crate::contacts as people;
+use crate::content::{Content, GroupChanges};
+use crate::engine::{Cx, Engine};
+use crate::group::{GroupLink, GroupLog, GroupState, NewMember, Op, Role, SignedChange};
+use crate::input::{Answer, CommandError};
+use crate::lookup;
+use crate::store::{StoreError, contacts, conversations, damaged, groups, unsealed};
+use crate::types::{ContactId, ConversationId, Group, GroupEntry, GroupStanding, LocalGroup, Standing, Talk};
+
+/// Begins a group with these contacts.
+pub(crate) fn found<R: CryptoRng>(cx: &mut Cx<'_, R>, name: &str, with: &[ContactId]) -> Result<Answer, StoreError> {
+    if !cx.keys.is_listed() {
+        return Ok(Answer::Refused(CommandError::NotADevice));
+    }
+    let keyserver = cx.keys.keyserver.clone();
+    let mut members = vec![NewMember { account: cx.keys.account, keyserver, role: Role::Owner }];
+    for contact in with {
+        match new_member(cx, *contact)? {
+            Ok(member) => members.push(member),
+            Err(why) => return Ok(Answer::Refused(why)),
+        }
+    }
+    let (account, device, now) = (cx.keys.account, cx.keys.device, cx.now);
+    let change = match SignedChange::found(name, members, account, device, &cx.keys.signing, now) {
+        Ok(change) => change,
+        Err(why) => return Ok(Answer::Refused(CommandError::Group(why.into()))),
+    };
+    let chain = our_chain(cx)?;
+    let bytes = change.encode();
+    let log = match GroupLog::found(change.clone(), &chain) {
+        Ok(log) => log,
+        Err(why) => return Ok(Answer::Refused(CommandError::Group(why.into()))),
+    };
+    let (group, conversation) = groups::insert(cx.db, log.id(), name, GroupStanding::Member, cx.now)?;
+    groups::add_change(cx.db, group, change.hash(), change.height(), &bytes)?;
+    changes::welcome(cx, group, &log, log.state().members.keys().copied().collect())?;
+    cx.flight.groups.insert(group, log);
+    Ok(Answer::Group(conversation))
+}
+
+/// Changes a group.
+pub(crate) fn change<R: CryptoRng>(
+    cx: &mut Cx<'_, R>,
+    conversation: ConversationId,
+    ops: Vec<Op>,
+) -> Result<Answer, StoreError> {
+    let Some(group) = ours(cx, conversation)? else { return Ok(Answer::Refused(CommandError::NotInGroup)) };
+    with_log(cx, group, |cx, log| match sign(cx, log, ops)? {
+        Ok(change) => {
+            changes::made(cx, group, log, change)?;
+            Ok(Answer::Done)
+        }
+        Err(why) => Ok(Answer::Refused(why)),
+    })
+}
+
+/// Opens a way into a group.
+pub(crate) fn invite<R: CryptoRng>(
+    cx: &mut Cx<'_, R>,
+    conversation: ConversationId,
+    approval: bool,
+    expires_at: Option<UnixMillis>,
+    uses: Option<u32>,
+) -> Result<Answer, StoreError> {
+    let Some(group) = ours(cx, conversation)? else { return Ok(Answer::Refused(CommandError::NotInGroup)) };
+    let (mut id, mut secret) = (InviteId([0; 16]), zeroize::Zeroizing::new([0; 32]));
+    cx.rng.fill_bytes(&mut id.0);
+    cx.rng.fill_bytes(&mut secret[..]);
+    let key = SigningKey::from_bytes(&secret);
+    let op = Op::Invite { id, key: key.verifying_key().to_bytes(), approval, expires_at, uses };
+    with_log(cx, group, |cx, log| match sign(cx, log, vec![op])? {
+        Ok(change) => {
+            let link = GroupLink {
+                group: log.id(),
+                name: log.state().name.clone(),
+                inviter: cx.keys.account,
+                keyserver: cx.keys.keyserver.clone(),
+                opened: change.hash(),
+                height: change.height(),
+                invite: id,
+                key,
+            };
+            changes::made(cx, group, log, change)?;
+            Ok(Answer::GroupLink(Box::new(link)))
+        }
+        Err(why) => Ok(Answer::Refused(why)),
+    })
+}
+
+/// Somebody to put into a group, from among our contacts.
+pub(crate) fn new_member<R: CryptoRng>(
+    cx: &mut Cx<'_, R>,
+    id: ContactId,
+) -> Result<Result<NewMember, CommandError>, StoreError> {
+    let Some(contact) = contacts::get(cx.db, id)? else { return Ok(Err(CommandError::NoSuchContact)) };
+    match contact.standing {
+        Standing::Blocked => return Ok(Err(CommandError::Blocked)),
+        Standing::Request => people::accept(cx, id)?,
+        Standing::Accepted | Standing::Known => {}
+    }
+    let keyserver = lookup::keyserver_of(cx, id)?;
+    Ok(Ok(NewMember { account: contact.account, keyserver, role: Role::Member }))
+}
+
+/// The group of a conversation, if we are a member.
+pub(crate) fn ours<R: CryptoRng>(cx: &Cx<'_, R>, id: ConversationId) -> Result<Option<LocalGroup>, StoreError> {
+    match conversations::get(cx.db, id)?.map(|conversation| conversation.with) {
+        Some(Talk::Group(group)) => Ok((groups::standing(cx.db, group)? == GroupStanding::Member).then_some(group)),
+        Some(Talk::Contact(_)) | None => Ok(None),
+    }
+}
+
+/// Acts with the changes of a group at hand.
+pub(crate) fn with_log<R: CryptoRng, T>(
+    cx: &mut Cx<'_, R>,
+    group: LocalGroup,
+    act: impl FnOnce(&mut Cx<'_, R>, &mut GroupLog) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    let mut log = match cx.flight.groups.remove(&group) {
+        Some(log) => log,
+        None => GroupLog::load(groups::changes(cx.db, group)?).map_err(|_| damaged("group_changes"))?,
+    };
+    let done = act(cx, &mut log)?;
+    cx.flight.groups.insert(group, log);
+    Ok(done)
+}
+
+/// Whether an account is in a group that we are in.
+pub(crate) fn is_member<R: CryptoRng>(
+    cx: &mut Cx<'_, R>,
+    group: LocalGroup,
+    account: AccountId,
+) -> Result<bool, StoreError> {
+    if groups::standing(cx.db, group)? != GroupStanding::Member {
+        return Ok(false);
+    }
+    with_log(cx, group, |_, log| Ok(log.state().members.contains_key(&account)))
+}
+
+/// Where we stand in a group, if we know it, and whether an account is in it as well as we.
+pub(crate) fn stands<R: CryptoRng>(
+    cx: &mut Cx<'_, R>,
+    group: GroupId,
+    account: AccountId,
+) -> Result<(Option<GroupStanding>, bool), StoreError> {
+    match groups::by_id(cx.db, group)? {
+        Some(group) => Ok((Some(groups::standing(cx.db, group)?), is_member(cx, group, account)?)),
+        None => Ok((None, false)),
+    }
+}
+
+pub(crate) fn our_chain<R: CryptoRng>(cx: &Cx<'_, R>) -> Result<Chain, StoreError> {
+    verify_links(cx.keys.links.clone()).map_err(|_| damaged("links"))
+}
+
+fn sign<R: CryptoRng>(
+    cx: &Cx<'_, R>,
+    log: &GroupLog,
+    ops: Vec<Op>,
+) -> Result<Result<SignedChange, CommandError>, StoreError> {
+    if !cx.keys.is_listed() {
+        return Ok(Err(CommandError::NotADevice));
+    }
+    let made = log.change(ops, cx.keys.account, cx.keys.device, &cx.keys.signing, cx.now);
+    Ok(made.map_err(CommandError::Group))
+}
+
+/// Puts contents about changes behind what waits for a group.
+pub(crate) fn queue<R: CryptoRng>(
+    cx: &mut Cx<'_, R>,
+    group: LocalGroup,
+    only_for: Option<&[AccountId]>,
+    changes: GroupChanges,
+) -> Result<(), StoreError> {
+    unsealed::add_to_group(cx.db, group, only_for, &Content::GroupChanges(changes).encode())
+}
+
+impl Engine {
+    /// A group as it is now; `None` if the conversation is none of a group, or nothing is known of it yet.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn group(&self, id: ConversationId) -> Result<Option<Group>, StoreError> {
+        let db = self.store.read();
+        let Some(Talk::Group(group)) = conversations::get(db, id)?.map(|conversation| conversation.with) else {
+            return Ok(None);
+        };
+        let standing = groups::standing(db, group)?;
+        let Some(log) = self.group_log(group)? else { return Ok(None) };
+        let state = log.state().clone();
+        let names = self.names(&state)?;
+        Ok(Some(Group { conversation: id, standing, state, names }))
+    }
+
+    /// What happened in a group, in the order in which it counts.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn group_entries(&self, id: ConversationId) -> Result<Vec<GroupEntry>, StoreError> {
+        let db = self.store.read();
+        let Some(Talk::Group(group)) = conversations::get(db, id)?.map(|conversation| conversation.with) else {
+            return Ok(Vec::new());
+        };
+        let Some(log) = self.group_log(group)? else { return Ok(Vec::new()) };
+        let entries = log.entries();
+        Ok(entries.iter().map(|entry| changes::entry(entry.change, &entry.what)).collect())
+    }
+
+    /// Contacts as what [`Op::Add`] takes; without those who are none any more.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn new_members(&self, contacts: &[ContactId]) -> Result<Vec<NewMember>, StoreError> {
+        let db = self.store.read();
+        let mut members = Vec::with_capacity(contacts.len());
+        for id in contacts {
+            let Some(contact) = contacts::get(db, *id)? else { continue };
+            let keyserver = match contacts::keyserver(db, *id)? {
+                Some(text) => ServerAddress::parse(&text, KEYSERVER_PORT).map_err(|_| damaged("keyserver"))?,
+                None => self.keys.keyserver.clone(),
+            };
+            members.push(NewMember { account: contact.account, keyserver, role: Role::Member });
+        }
+        Ok(members)
+    }
+
+    fn group_log(&self, group: LocalGroup) -> Result<Option<GroupLog>, StoreError> {
+        if let Some(log) = self.flight.groups.get(&group) {
+            return Ok(Some(log.clone()));
+        }
+        let rows = groups::changes(self.store.read(), group)?;
+        if rows.is_empty() {
+            return Ok(None);
+        }
+        GroupLog::load(rows).map(Some).map_err(|_| damaged("group_changes"))
+    }
+
+    /// What accounts that a group names are called here.
+    fn names(&self, state: &GroupState) -> Result<BTreeMap<AccountId, String>, StoreError> {
+        let mut names = BTreeMap::new();
+        for account in state.members.keys().chain(&state.banned).chain(state.requests.keys()) {
+            if let Some(contact) = contacts::by_account(self.store.read(), *account)? {
+                names.insert(*account, contact.name);
+            }
+        }
+        Ok(names)
+    }
+}

@@ -1,0 +1,350 @@
+//! How changes of groups come and go: kept once verified, passed on by whoever made them, asked for where they are
+//! missing.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use hushwire_proto::account::{Chain, encode_links, parse_links};
+use hushwire_proto::ids::{AccountId, ChangeHash};
+use rand_core::CryptoRng;
+
+use super::{our_chain, queue, with_log};
+use crate::account::verify_links;
+use crate::content::{CHANGES_BYTES_MAX, CHANGES_MAX, Content, GroupAsk, GroupChanges, HEADS_MAX};
+use crate::engine::Cx;
+use crate::group::{BadChange, GroupLink, GroupLog, GroupState, Inserted, Op, SignedChange, Void};
+use crate::groups::{keys, members, receive};
+use crate::input::{Answer, CommandError};
+use crate::lookup;
+use crate::store::{StoreError, contacts, conversations, damaged, groups, unsealed};
+use crate::types::{Contact, Event, GroupEntry, GroupStanding, LocalGroup, Talk};
+
+/// Contents of changes that one request for them is answered with. What is left is asked for again.
+const ANSWERED_AT_ONCE_MAX: usize = 32;
+
+/// A change of ours: kept, and told to everybody whom it concerns.
+pub(crate) fn made<R: CryptoRng>(
+    cx: &mut Cx<'_, R>,
+    group: LocalGroup,
+    log: &mut GroupLog,
+    change: SignedChange,
+) -> Result<(), StoreError> {
+    let before = log.state().clone();
+    let chain = our_chain(cx)?;
+    let (hash, height, bytes) = (change.hash(), change.height(), change.encode());
+    let Ok(Inserted::New { complete, .. }) = log.insert(change, &chain) else { return Err(damaged("group_changes")) };
+    groups::add_change(cx.db, group, hash, height, &bytes)?;
+    pass_on(cx, group, log, &before, &complete)?;
+    follow(cx, group, log, &before, &complete)
+}
+
+/// Tells everybody whom they concern of these changes: those who stay, those who are out, and those who are new, who get
+/// all there is.
+fn pass_on<R: CryptoRng>(
+    cx: &mut Cx<'_, R>,
+    group: LocalGroup,
+    log: &GroupLog,
+    before: &GroupState,
+    hashes: &[ChangeHash],
+) -> Result<(), StoreError> {
+    let new: Vec<&SignedChange> = hashes.iter().filter_map(|hash| log.get(hash)).collect();
+    let after = log.state();
+    let is_new = |account: &AccountId| !before.members.contains_key(account);
+    let stay: Vec<AccountId> =
+        after.members.keys().filter(|account| !is_new(account) && **account != cx.keys.account).copied().collect();
+    for content in contents(cx, log, &new)? {
+        queue(cx, group, Some(&stay), content)?;
+    }
+    let out = before.members.keys().filter(|account| !after.members.contains_key(account));
+    let refused = before.requests.keys().filter(|account| !after.requests.contains_key(account));
+    for account in out.chain(refused).filter(|account| !after.members.contains_key(account)) {
+        let Some(contact) = contacts::by_account(cx.db, *account)? else { continue };
+        for content in contents(cx, log, &new)? {
+            unsealed::add(cx.db, Talk::Contact(contact.id), None, &Content::GroupChanges(content).encode())?;
+        }
+    }
+    welcome(cx, group, log, after.members.keys().filter(|account| is_new(account)).copied().collect())
+}
+
+/// Tells new members all there is.
+pub(crate) fn welcome<R: CryptoRng>(
+    cx: &mut Cx<'_, R>,
+    group: LocalGroup,
+    log: &GroupLog,
+    mut who: Vec<AccountId>,
+) -> Result<(), StoreError> {
+    who.retain(|account| *account != cx.keys.account);
+    if who.is_empty() {
+        return Ok(());
+    }
+    for content in contents(cx, log, &log.changes_after(&[]))? {
+        queue(cx, group, Some(&who), content)?;
+    }
+    Ok(())
+}
+
+/// Changes with the device lists of their authors, in as many contents as it takes. Each list stands once in each.
+fn contents<R: CryptoRng>(
+    cx: &Cx<'_, R>,
+    log: &GroupLog,
+    changes: &[&SignedChange],
+) -> Result<Vec<GroupChanges>, StoreError> {
+    let mut chains: BTreeMap<AccountId, Vec<u8>> = BTreeMap::new();
+    let mut made = Vec::new();
+    let mut open = GroupChanges { group: log.id(), changes: Vec::new() };
+    let (mut bytes, mut told) = (0, BTreeSet::new());
+    for change in changes {
+        let author = change.author();
+        let chain = match chains.get(&author) {
+            Some(chain) => chain.clone(),
+            None => chains.entry(author).or_insert(chain_of(cx, author)?).clone(),
+        };
+        let encoded = change.encode();
+        if bytes + encoded.len() + chain.len() > CHANGES_BYTES_MAX || open.changes.len() == CHANGES_MAX {
+            made.push(std::mem::replace(&mut open, GroupChanges { group: log.id(), changes: Vec::new() }));
+            (bytes, told) = (0, BTreeSet::new());
+        }
+        let chain = if told.insert(author) { chain } else { Vec::new() };
+        bytes += encoded.len() + chain.len();
+        open.changes.push((encoded, chain));
+    }
+    if !open.changes.is_empty() {
+        made.push(open);
+    }
+    Ok(made)
+}
+
+/// The device lists of an author, as they are known.
+fn chain_of<R: CryptoRng>(cx: &Cx<'_, R>, author: AccountId) -> Result<Vec<u8>, StoreError> {
+    if author == cx.keys.account {
+        return Ok(encode_links(&cx.keys.links));
+    }
+    match contacts::by_account(cx.db, author)? {
+        Some(contact) => Ok(encode_links(&contacts::links(cx.db, contact.id)?)),
+        None => Err(damaged("group_changes")),
+    }
+}
+
+/// Why changes that came were not taken. Nothing of them was kept.
+pub(crate) type NotTaken = &'static str;
+
+/// Changes came from this contact.
+pub(crate) fn came<R: CryptoRng>(
+    cx: &mut Cx<'_, R>,
+    from: &Contact,
+    is_accepted: bool,
+    told: &GroupChanges,
+) -> Result<Result<(), NotTaken>, StoreError> {
+    let known = groups::by_id(cx.db, told.group)?;
+    let mut parsed = Vec::with_capacity(told.changes.len());
+    let mut chains: BTreeMap<AccountId, Chain> = BTreeMap::new();
+    for (change, chain) in &told.changes {
+        let Ok(change) = SignedChange::parse(change) else { return Ok(Err("changes of a group that are none")) };
+        if change.group() != told.group {
+            return Ok(Err("changes of another group than they say"));
+        }
+        if !chain.is_empty() {
+            let chain = parse_links(chain).ok().and_then(|links| verify_links(links).ok());
+            match chain.filter(|chain| chain.account() == change.author()) {
+                Some(chain) => drop(chains.insert(change.author(), chain)),
+                None => return Ok(Err("changes of a group without the device lists of their authors")),
+            }
+        }
+        parsed.push(change);
+    }
+    let group = match known {
+        Some(group) => group,
+        // Nobody is brought into a group by strangers.
+        None if !is_accepted => return Ok(Err("changes of a group that is not known here")),
+        None => groups::insert(cx.db, told.group, "", GroupStanding::HeardOf, cx.now)?.0,
+    };
+    if groups::changes_count(cx.db, group)? == 0 {
+        let Some(founding) = parsed.iter().find(|change| change.is_founding()).cloned() else {
+            ask(cx, told.group, from, Vec::new())?;
+            return Ok(Ok(()));
+        };
+        let Some(chain) = chains.get(&founding.author()) else { return Ok(Err("a group without its founder")) };
+        let (hash, bytes) = (founding.hash(), founding.encode());
+        let Ok(log) = GroupLog::found(founding, chain) else { return Ok(Err("a group that was not founded")) };
+        groups::add_change(cx.db, group, hash, 0, &bytes)?;
+        cx.flight.groups.insert(group, log);
+    }
+    with_log(cx, group, |cx, log| take(cx, group, log, from, parsed, &chains))
+}
+
+fn take<R: CryptoRng>(
+    cx: &mut Cx<'_, R>,
+    group: LocalGroup,
+    log: &mut GroupLog,
+    from: &Contact,
+    changes: Vec<SignedChange>,
+    chains: &BTreeMap<AccountId, Chain>,
+) -> Result<Result<(), NotTaken>, StoreError> {
+    let was_member = groups::standing(cx.db, group)? == GroupStanding::Member;
+    let before = if was_member { log.state().clone() } else { nobody(log.state()) };
+    let (mut new, mut refused) = (Vec::new(), None);
+    for change in changes {
+        let author = change.author();
+        let chain = match chains.get(&author) {
+            Some(chain) => chain.clone(),
+            None => match contacts::by_account(cx.db, author)? {
+                Some(contact) => verify_links(contacts::links(cx.db, contact.id)?).map_err(|_| damaged("links"))?,
+                None if author == cx.keys.account => our_chain(cx)?,
+                None => {
+                    refused = Some("a change of a group without the device lists of its author");
+                    continue;
+                }
+            },
+        };
+        let (hash, height, bytes) = (change.hash(), change.height(), change.encode());
+        match log.insert(change, &chain) {
+            Ok(Inserted::New { complete, dropped }) => {
+                groups::add_change(cx.db, group, hash, height, &bytes)?;
+                dropped.iter().try_for_each(|hash| groups::remove_change(cx.db, group, *hash))?;
+                new.extend(complete);
+                members::learn(cx, &chain)?;
+            }
+            Ok(Inserted::Waiting(_)) => {
+                groups::add_change(cx.db, group, hash, height, &bytes)?;
+                members::learn(cx, &chain)?;
+            }
+            Ok(Inserted::Known) => {}
+            Err(BadChange::UnknownDevice | BadChange::UnknownLink) => {
+                if let Some(contact) = contacts::by_account(cx.db, author)? {
+                    lookup::refresh(cx, contact.id)?;
+                }
+                refused = Some("a change of a group by a device that its author's lists do not have");
+            }
+            Err(_) => refused = Some("a change of a group that does not hold"),
+        }
+    }
+    if !log.missing().is_empty() {
+        ask(cx, log.id(), from, log.heads())?;
+    }
+    let joins = |hash: &ChangeHash| {
+        log.get(hash)
+            .is_some_and(|change| change.author() == from.account && matches!(change.ops(), [Op::Join { .. }, ..]))
+    };
+    let brought: Vec<ChangeHash> = new.iter().filter(|hash| joins(hash)).copied().collect();
+    if !brought.is_empty() && was_member {
+        // Whoever comes by a link tells one member; the others, and what there is, hear of each other from that one.
+        pass_on(cx, group, log, &before, &brought)?;
+    }
+    follow(cx, group, log, &before, &new)?;
+    Ok(refused.map_or(Ok(()), Err))
+}
+
+/// What follows from changes for those who write and read there.
+fn follow<R: CryptoRng>(
+    cx: &mut Cx<'_, R>,
+    group: LocalGroup,
+    log: &GroupLog,
+    before: &GroupState,
+    hashes: &[ChangeHash],
+) -> Result<(), StoreError> {
+    let state = log.state();
+    let was = groups::standing(cx.db, group)?;
+    let standing = match (was, state.members.contains_key(&cx.keys.account)) {
+        (_, true) => GroupStanding::Member,
+        (GroupStanding::Member | GroupStanding::Gone, false) => GroupStanding::Gone,
+        (other, false) => other,
+    };
+    groups::set(cx.db, group, &state.name, standing)?;
+    let conversation = conversations::of(cx.db, group)?;
+    if before.timer != state.timer || was != standing {
+        conversations::set_timer(cx.db, conversation, state.timer)?;
+    }
+    if before.members.keys().any(|account| !state.members.contains_key(account)) {
+        groups::note_left(cx.db, group, cx.now)?;
+    }
+    match (was, standing) {
+        (GroupStanding::Member, GroupStanding::Gone) => {
+            keys::leave(cx, group)?;
+            cx.event(Event::GroupLeft { conversation });
+        }
+        (GroupStanding::HeardOf | GroupStanding::Asked | GroupStanding::Gone, GroupStanding::Member) => {
+            conversations::note_activity(cx.db, conversation, cx.now)?;
+            cx.event(Event::GroupJoined { conversation });
+        }
+        _ => {}
+    }
+    if was == GroupStanding::Member && !hashes.is_empty() {
+        for shown in log.entries().iter().filter(|entry| hashes.contains(&entry.change.hash())) {
+            cx.event(Event::GroupChanged { conversation, entry: Box::new(entry(shown.change, &shown.what)) });
+        }
+    }
+    if standing == GroupStanding::Member {
+        receive::again(cx, group, state)?;
+    }
+    Ok(())
+}
+
+/// A change in words' reach.
+pub(crate) fn entry(change: &SignedChange, what: &[(&Op, Option<Void>)]) -> GroupEntry {
+    GroupEntry {
+        hash: change.hash(),
+        height: change.height(),
+        author: change.author(),
+        at: change.at(),
+        what: what.iter().map(|(op, void)| ((*op).clone(), *void)).collect(),
+    }
+}
+
+/// Somebody asks for what follows.
+pub(crate) fn asked<R: CryptoRng>(cx: &mut Cx<'_, R>, from: &Contact, asked: &GroupAsk) -> Result<(), StoreError> {
+    let Some(group) = groups::by_id(cx.db, asked.group)? else { return Ok(()) };
+    with_log(cx, group, |cx, log| {
+        let after = log.changes_after(&asked.heads);
+        for content in contents(cx, log, &after)?.into_iter().take(ANSWERED_AT_ONCE_MAX) {
+            unsealed::add(cx.db, Talk::Contact(from.id), None, &Content::GroupChanges(content).encode())?;
+        }
+        Ok(())
+    })
+}
+
+/// Asks a member for what follows what we have.
+pub(crate) fn ask<R: CryptoRng>(
+    cx: &mut Cx<'_, R>,
+    group: hushwire_proto::ids::GroupId,
+    whom: &Contact,
+    mut heads: Vec<ChangeHash>,
+) -> Result<(), StoreError> {
+    heads.truncate(HEADS_MAX);
+    let content = Content::GroupAsk(GroupAsk { group, heads }).encode();
+    unsealed::add_once(cx.db, whom.id, &content)
+}
+
+/// Asks to be let in by a link.
+pub(crate) fn join<R: CryptoRng>(cx: &mut Cx<'_, R>, link: &GroupLink) -> Result<Answer, StoreError> {
+    if !cx.keys.is_listed() {
+        return Ok(Answer::Refused(CommandError::NotADevice));
+    }
+    let Some(inviter) = contacts::by_account(cx.db, link.inviter)? else {
+        members::look_up(cx, link.inviter, link.keyserver.clone(), Some(Box::new(link.clone())))?;
+        return Ok(Answer::Done);
+    };
+    let (group, conversation) = match groups::by_id(cx.db, link.group)? {
+        Some(group) => (group, conversations::of(cx.db, group)?),
+        None => groups::insert(cx.db, link.group, &link.name, GroupStanding::Asked, cx.now)?,
+    };
+    if groups::standing(cx.db, group)? == GroupStanding::Member {
+        return Ok(Answer::Group(conversation));
+    }
+    groups::set(cx.db, group, &link.name, GroupStanding::Asked)?;
+    let has_changes = groups::changes_count(cx.db, group)? > 0;
+    let log = if has_changes { Some(with_log(cx, group, |_, log| Ok(log.clone()))?) } else { None };
+    let (account, device) = (cx.keys.account, cx.keys.device);
+    let keyserver = cx.keys.keyserver.clone();
+    let change = match link.join(log.as_ref(), account, device, keyserver, &cx.keys.signing, cx.now) {
+        Ok(change) => change,
+        Err(why) => return Ok(Answer::Refused(CommandError::Group(why.into()))),
+    };
+    let changes = vec![(change.encode(), encode_links(&cx.keys.links))];
+    let content = Content::GroupChanges(GroupChanges { group: link.group, changes }).encode();
+    unsealed::add(cx.db, Talk::Contact(inviter.id), None, &content)?;
+    Ok(Answer::Group(conversation))
+}
+
+/// The same group before anybody was in it: all that is true of it now is new to us.
+fn nobody(state: &GroupState) -> GroupState {
+    GroupState { members: BTreeMap::new(), requests: BTreeMap::new(), timer: None, ..state.clone() }
+}

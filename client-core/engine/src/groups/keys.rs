@@ -1,0 +1,163 @@
+//! The key with which this device writes to a group: made, given to each device of each member in a session of its own,
+//! replaced when somebody who has it is a member no longer. And the keys that others give us.
+
+use hushwire_crypto::{DistributionId, OurSenderKey, SenderKeyDistributionMessage, SenderKeys, SharedKey};
+use hushwire_proto::ids::{ChangeHash, DeviceId, MailboxId, Token};
+use rand_core::CryptoRng;
+use zeroize::Zeroizing;
+
+use crate::content::{Content, GroupKey, HEADS_MAX};
+use crate::engine::Cx;
+use crate::store::groups::Ours;
+use crate::store::{StoreError, contacts, conversations, groups, me, unsealed};
+use crate::types::{Contact, ContactId, LocalGroup, Talk};
+
+/// A key writes so many messages.
+const MESSAGES_MAX: u64 = 1000;
+
+/// A key lives so long, in milliseconds: a week.
+const AGE_MAX_MS: u64 = 7 * 24 * 3600 * 1000;
+
+/// Distributions that are kept of one device: today's, and those before under which something may still come.
+const DISTRIBUTIONS_KEPT: usize = 4;
+
+/// Secrets that are kept of one group. Members who write choose the newest one they know; after somebody left each may
+/// make one before hearing of another's.
+pub(crate) const SECRETS_KEPT: usize = 16;
+
+/// What a group's secret is used for.
+const SEAL_PURPOSE: &[u8] = b"hushwire/1 group seal";
+const DOOR_PURPOSE: &[u8] = b"hushwire/1 group door";
+
+/// What seals a group's envelopes.
+pub(crate) fn seal(secret: &[u8; 32]) -> SharedKey {
+    SharedKey::new(secret, SEAL_PURPOSE)
+}
+
+/// What whoever knows the secret deposits with.
+pub(crate) fn door(secret: &[u8; 32], mailbox: MailboxId) -> Token {
+    Token::from_bytes(&SharedKey::new(secret, DOOR_PURPOSE).derive(mailbox.as_bytes()))
+}
+
+/// The devices of members, each with its contact.
+pub(crate) fn devices<R: CryptoRng>(
+    cx: &Cx<'_, R>,
+    members: &[Contact],
+) -> Result<Vec<(ContactId, DeviceId)>, StoreError> {
+    let mut all = Vec::with_capacity(members.len());
+    for member in members {
+        let links = contacts::links(cx.db, member.id)?;
+        let listed = links.last().map_or(&[][..], |link| &link.link().devices);
+        all.extend(listed.iter().map(|device| (member.id, device.id)));
+    }
+    Ok(all)
+}
+
+/// The key to write with: the one there is, or a new one if that is old, or known to somebody who is out.
+pub(crate) fn ours<R: CryptoRng>(
+    cx: &mut Cx<'_, R>,
+    group: LocalGroup,
+    devices: &[(ContactId, DeviceId)],
+) -> Result<Ours, StoreError> {
+    if let Some(ours) = groups::our_key(cx.db, group)?
+        && ours.messages < MESSAGES_MAX
+        && cx.now.since(ours.made_at) < AGE_MAX_MS
+        && groups::given(cx.db, group)?.iter().all(|given| devices.contains(given))
+    {
+        return Ok(ours);
+    }
+    let mut distribution = [0; 16];
+    cx.rng.fill_bytes(&mut distribution);
+    let key = OurSenderKey::generate(DistributionId::from_bytes(distribution), cx.rng);
+    let secret = secret(cx, group)?;
+    let ours = Ours { key, secret, made_at: cx.now, messages: 0 };
+    groups::set_our_key(cx.db, group, &ours)?;
+    groups::forget_given(cx.db, group)?;
+    Ok(ours)
+}
+
+/// The newest secret that nobody who is out knows, or a new one.
+fn secret<R: CryptoRng>(cx: &mut Cx<'_, R>, group: LocalGroup) -> Result<Zeroizing<[u8; 32]>, StoreError> {
+    if let Some(secret) = groups::newest_secret(cx.db, group)? {
+        return Ok(secret);
+    }
+    let mut secret = Zeroizing::new([0; 32]);
+    cx.rng.fill_bytes(&mut secret[..]);
+    keep_secret(cx, group, &secret)?;
+    Ok(secret)
+}
+
+/// Takes a secret in, and lets whoever knows it deposit with us.
+fn keep_secret<R: CryptoRng>(cx: &mut Cx<'_, R>, group: LocalGroup, secret: &[u8; 32]) -> Result<(), StoreError> {
+    if !groups::add_secret(cx.db, group, secret, cx.now, SECRETS_KEPT)? {
+        return Ok(());
+    }
+    let mailbox = cx.keys.mailbox_id();
+    me::add_group_token(cx.db, &door(secret, mailbox), group)?;
+    let kept = groups::secrets_of(cx.db, group)?;
+    let kept: Vec<Token> = kept.iter().map(|secret| door(secret, mailbox)).collect();
+    me::keep_group_tokens(cx.db, group, &kept)
+}
+
+/// Gives our key to those of these members who lack it.
+pub(crate) fn give<R: CryptoRng>(
+    cx: &mut Cx<'_, R>,
+    group: LocalGroup,
+    ours: &Ours,
+    devices: &[(ContactId, DeviceId)],
+    mut heads: Vec<ChangeHash>,
+) -> Result<(), StoreError> {
+    heads.truncate(HEADS_MAX);
+    let given = groups::given(cx.db, group)?;
+    let lamport = conversations::lamport(cx.db, conversations::of(cx.db, group)?)?;
+    let mut last = None;
+    for (contact, device) in devices.iter().filter(|device| !given.contains(device)) {
+        if last != Some(*contact) {
+            let key = GroupKey {
+                group: groups::id_of(cx.db, group)?,
+                key: ours.key.distribution_message().to_bytes(),
+                secret: ours.secret.clone(),
+                heads: heads.clone(),
+                lamport,
+            };
+            unsealed::add(cx.db, Talk::Contact(*contact), None, &Content::GroupKey(key).encode())?;
+            last = Some(*contact);
+        }
+        groups::note_given(cx.db, group, *contact, *device)?;
+    }
+    Ok(())
+}
+
+/// A member's device gives us its key. `false`: it is none.
+pub(crate) fn take<R: CryptoRng>(
+    cx: &mut Cx<'_, R>,
+    group: LocalGroup,
+    from: (ContactId, DeviceId),
+    told: &GroupKey,
+) -> Result<bool, StoreError> {
+    let Ok(message) = SenderKeyDistributionMessage::parse(&told.key) else { return Ok(false) };
+    let before = groups::sender_keys(cx.db, group, from.0, from.1, message.distribution())?;
+    let Ok(keys) = before.accept(&message) else { return Ok(false) };
+    groups::set_sender_keys(cx.db, group, from, &keys, cx.now, DISTRIBUTIONS_KEPT)?;
+    keep_secret(cx, group, &told.secret)?;
+    Ok(true)
+}
+
+/// We are out: nothing opens any more, nothing is written, and nobody deposits.
+pub(crate) fn leave<R: CryptoRng>(cx: &mut Cx<'_, R>, group: LocalGroup) -> Result<(), StoreError> {
+    if unsealed::is_any_for_group(cx.db, group)? {
+        // That we leave is on its way; `send` comes back here.
+        return Ok(());
+    }
+    groups::forget_keys(cx.db, group)
+}
+
+/// What came under a sender's key has moved it.
+pub(crate) fn save<R: CryptoRng>(
+    cx: &mut Cx<'_, R>,
+    group: LocalGroup,
+    from: (ContactId, DeviceId),
+    keys: &SenderKeys,
+) -> Result<(), StoreError> {
+    groups::set_sender_keys(cx.db, group, from, keys, cx.now, DISTRIBUTIONS_KEPT)
+}

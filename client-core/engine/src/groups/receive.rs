@@ -1,0 +1,207 @@
+//! What happens to an envelope of a group: opened with the group's secret, decrypted with its sender's key, kept if the
+//! sender is a member. What fails changes nothing.
+
+use hushwire_crypto::SenderKeyMessage;
+use hushwire_proto::envelope::Envelope;
+use hushwire_proto::ids::DeviceId;
+use rand_core::CryptoRng;
+
+use super::{changes, is_member, keys, with_log};
+use crate::content::{self, Content, GroupKey, Origin, Receipt};
+use crate::engine::Cx;
+use crate::group::GroupState;
+use crate::keep;
+use crate::receive::{Dropped, bad};
+use crate::repair::Reason;
+use crate::seal::{GroupInside, GroupPlain};
+use crate::store::{StoreError, contacts, conversations, damaged, groups, messages};
+use crate::types::{Contact, ContactId, Event, GroupStanding, LocalGroup, State, Talk};
+
+/// Contents that wait until their author is known to be a member, in one group.
+const EARLY_MAX: usize = 256;
+
+/// Groups of which only a key is known.
+const HEARD_OF_MAX: usize = 64;
+
+/// An envelope sealed to a group came.
+pub(crate) fn envelope<R: CryptoRng>(cx: &mut Cx<'_, R>, envelope: &Envelope) -> Result<(), Dropped> {
+    let Some((group, inside)) = open(cx, envelope)? else {
+        return Err(bad(Reason::NotForUs, "sealed for a group that is not known here"));
+    };
+    if groups::standing(cx.db, group)? == GroupStanding::Gone {
+        // Somebody has not heard yet that we are out.
+        return Err(Dropped::Unwanted);
+    }
+    let Some(contact) = contacts::by_account(cx.db, inside.account)? else {
+        return Err(bad(Reason::NotListed, "to a group, by somebody who is not known here"));
+    };
+    let message = SenderKeyMessage::parse(&inside.message).map_err(|error| bad(Reason::Malformed, error))?;
+    let from = (contact.id, inside.device);
+    let known = groups::sender_keys(cx.db, group, from.0, from.1, message.distribution())?;
+    let opened = match known.decrypt(&message) {
+        Ok(opened) => opened,
+        Err(hushwire_crypto::GroupDecryptError::Repeated) => return Err(Dropped::Repeated),
+        Err(error @ hushwire_crypto::GroupDecryptError::NoSenderKey) => return Err(bad(Reason::NoSession, error)),
+        Err(error) => return Err(bad(Reason::Forged, error)),
+    };
+    keys::save(cx, group, from, &opened.keys)?;
+    // The key has moved, whatever was said.
+    let plain = GroupPlain::parse(&opened.plaintext).ok_or_else(|| bad(Reason::Unknown, "to a group, and nothing that is known"))?;
+    if plain.group != groups::id_of(cx.db, group)? {
+        return Err(bad(Reason::Malformed, "said to another group"));
+    }
+    groups::note_has_it(cx.db, group, contact.id, inside.device)?;
+    let content = Content::parse(&plain.content).map_err(|_| bad(Reason::Unknown, "to a group, and nothing that is known"))?;
+    if !content::allowed(&content, Origin::Group) {
+        return Err(bad(Reason::NotAllowed, "a content that is not accepted from a group"));
+    }
+    if let Content::GroupChanges(told) = &content {
+        let is_accepted = contact.standing == crate::types::Standing::Accepted
+            || groups::standing(cx.db, group)? != GroupStanding::HeardOf;
+        return changes::came(cx, &contact, is_accepted, told)?.map_err(|why| bad(Reason::NotAllowed, why));
+    }
+    let lacks = groups::standing(cx.db, group)? != GroupStanding::Member
+        || with_log(cx, group, |_, log| Ok(plain.heads.iter().any(|head| log.get(head).is_none())))?;
+    if lacks {
+        let heads = if groups::changes_count(cx.db, group)? == 0 {
+            Vec::new()
+        } else {
+            with_log(cx, group, |_, log| Ok(log.heads()))?
+        };
+        changes::ask(cx, plain.group, &contact, heads)?;
+    }
+    if is_member(cx, group, contact.account)? {
+        return said(cx, group, (&contact, inside.device), content, &plain.content);
+    }
+    match lacks && groups::add_early(cx.db, group, from, &plain.content, EARLY_MAX)? {
+        true => Ok(()),
+        false => Err(bad(Reason::NotAllowed, "said to a group by somebody who is no member")),
+    }
+}
+
+/// The group whose secret sealed this, and what it holds.
+fn open<R: CryptoRng>(cx: &Cx<'_, R>, envelope: &Envelope) -> Result<Option<(LocalGroup, GroupInside)>, StoreError> {
+    for (group, secret) in groups::secrets(cx.db)? {
+        if let Some(inside) = GroupInside::open(envelope, &keys::seal(&secret)) {
+            return Ok(Some((group, inside)));
+        }
+    }
+    Ok(None)
+}
+
+/// What a member said.
+fn said<R: CryptoRng>(
+    cx: &mut Cx<'_, R>,
+    group: LocalGroup,
+    (contact, device): (&Contact, DeviceId),
+    content: Content,
+    bytes: &[u8],
+) -> Result<(), Dropped> {
+    let Content::Said(said) = content else { return Err(bad(Reason::NotAllowed, "a content that is not accepted from a group")) };
+    if !with_log(cx, group, |_, log| Ok(log.state().may_write(&contact.account)))? {
+        return Err(bad(Reason::NotAllowed, "said to a group by a member who may only read"));
+    }
+    let conversation = conversations::of(cx.db, group)?;
+    match keep::said(cx, conversation, (contact.id, device), said, bytes)? {
+        true => Ok(()),
+        false => Err(bad(Reason::NumberUsed, "a second text under a number that its author has used")),
+    }
+}
+
+/// The group has changed: what waited for its author to be a member is looked at again.
+pub(crate) fn again<R: CryptoRng>(cx: &mut Cx<'_, R>, group: LocalGroup, state: &GroupState) -> Result<(), StoreError> {
+    let conversation = conversations::of(cx.db, group)?;
+    for (contact, device, bytes) in groups::take_early(cx.db, group)? {
+        let Some(author) = contacts::get(cx.db, contact)? else { continue };
+        match Content::parse(&bytes) {
+            Ok(Content::Said(what)) if state.may_write(&author.account) => {
+                keep::said(cx, conversation, (contact, device), what, &bytes)?;
+            }
+            Ok(_) if state.members.contains_key(&author.account) => {}
+            Ok(_) | Err(_) => drop(groups::add_early(cx.db, group, (contact, device), &bytes, EARLY_MAX)?),
+        }
+    }
+    Ok(())
+}
+
+/// A member, or a contact who brings us into a group, gives us the key that it writes with.
+pub(crate) fn key<R: CryptoRng>(
+    cx: &mut Cx<'_, R>,
+    contact: &Contact,
+    device: DeviceId,
+    told: &GroupKey,
+) -> Result<(), Dropped> {
+    let group = match groups::by_id(cx.db, told.group)? {
+        Some(group) => group,
+        None if groups::all(cx.db, GroupStanding::HeardOf)?.len() >= HEARD_OF_MAX => {
+            return Err(bad(Reason::NotAllowed, "a key of one more group of which nothing is known"));
+        }
+        None => groups::insert(cx.db, told.group, "", GroupStanding::HeardOf, cx.now)?.0,
+    };
+    match keys::take(cx, group, (contact.id, device), told)? {
+        true => {
+            let conversation = conversations::of(cx.db, group)?;
+            conversations::note_lamport(cx.db, conversation, told.lamport)?;
+            groups::note_has_it(cx.db, group, contact.id, device)?;
+            Ok(())
+        }
+        false => Err(bad(Reason::Malformed, "a key of a group that is none")),
+    }
+}
+
+/// Something about a group that we are in no longer. What comes under a new secret is to be known for what it is.
+pub(crate) fn gone<R: CryptoRng, T>(cx: &mut Cx<'_, R>, content: &Content) -> Result<T, Dropped> {
+    if let Content::GroupKey(told) = content
+        && let Some(group) = groups::by_id(cx.db, told.group)?
+    {
+        groups::add_secret(cx.db, group, &told.secret, cx.now, keys::SECRETS_KEPT)?;
+    }
+    Err(Dropped::Unwanted)
+}
+
+/// How far what we said to a group has come with this member.
+pub(crate) fn receipt<R: CryptoRng>(
+    cx: &mut Cx<'_, R>,
+    contact: &Contact,
+    device: DeviceId,
+    receipt: &Receipt,
+) -> Result<(), StoreError> {
+    let group = receipt.group.map(|group| groups::by_id(cx.db, group)).transpose()?.flatten();
+    let Some(group) = group.filter(|_| receipt.author == cx.keys.device) else { return Ok(()) };
+    groups::note_has_it(cx.db, group, contact.id, device)?;
+    let conversation = conversations::of(cx.db, group)?;
+    let mut moved = Vec::new();
+    for counter in &receipt.delivered {
+        let id = messages::note_heard(cx.db, conversation, receipt.author, *counter, contact.id, State::Delivered)?;
+        moved.extend(id);
+    }
+    moved.extend(messages::note_read_through(cx.db, conversation, receipt.author, receipt.read_through, contact.id)?);
+    moved.sort_unstable();
+    moved.dedup();
+    let others = with_log(cx, group, |cx, log| {
+        Ok(log.state().members.keys().filter(|account| **account != cx.keys.account).copied().collect::<Vec<_>>())
+    })?;
+    let mut who = Vec::with_capacity(others.len());
+    for account in others {
+        who.extend(contacts::by_account(cx.db, account)?.map(|contact| contact.id));
+    }
+    for id in moved {
+        if let Some(state) = messages::least_heard(cx.db, id, &who)?
+            && messages::advance(cx.db, id, state)?
+        {
+            cx.event(Event::StateChanged { id, conversation, state });
+        }
+    }
+    Ok(())
+}
+
+/// In which conversation a member is told how far what they said has come, and whether.
+pub(crate) fn gets_receipts<R: CryptoRng>(
+    cx: &mut Cx<'_, R>,
+    with: Talk,
+    author: ContactId,
+) -> Result<bool, StoreError> {
+    let Talk::Group(group) = with else { return Ok(false) };
+    let contact = contacts::get(cx.db, author)?.ok_or_else(|| damaged("contacts"))?;
+    is_member(cx, group, contact.account)
+}

@@ -1,0 +1,139 @@
+//! How what waits for a group gets out: once everybody has our sender key, encrypted once, sealed once, and put into the
+//! outbox as one envelope to many mailboxes. The new key and the envelope are one transaction.
+
+use hushwire_proto::envelope::Envelope;
+use hushwire_proto::ids::{ChangeHash, DepositId, DeviceId, UnixMillis};
+use rand_core::CryptoRng;
+use zeroize::Zeroizing;
+
+use super::{keys, members, with_log};
+use crate::engine::Cx;
+use crate::outbox::relay_address;
+use crate::seal::{GroupInside, GroupPlain};
+use crate::store::groups::Ours;
+use crate::store::{StoreError, contacts, groups, outbox, unsealed};
+use crate::types::{Contact, ContactId, GroupStanding, LocalGroup};
+
+/// Messages encrypted after one input, over all groups. More wait for the next.
+const SEALED_AT_ONCE_MAX: usize = 64;
+
+/// Seals what waits for groups. When to look again.
+pub(crate) fn outstanding<R: CryptoRng>(cx: &mut Cx<'_, R>) -> Result<Option<UnixMillis>, StoreError> {
+    let mut wake: Option<UnixMillis> = None;
+    let mut sealed = 0;
+    for group in unsealed::groups(cx.db)? {
+        while let Some(next) = unsealed::next_for_group(cx.db, group)? {
+            if sealed == SEALED_AT_ONCE_MAX {
+                return Ok(Some(cx.now));
+            }
+            match one(cx, group, &next)? {
+                Step::Sealed => sealed += 1,
+                Step::Waits(until) => {
+                    wake = wake.into_iter().chain(until).min();
+                    break;
+                }
+            }
+        }
+        if groups::standing(cx.db, group)? == GroupStanding::Gone {
+            keys::leave(cx, group)?;
+        }
+    }
+    Ok(wake)
+}
+
+enum Step {
+    Sealed,
+    /// For an answer, or until then.
+    Waits(Option<UnixMillis>),
+}
+
+/// Seals one content for all members, or for those whom it is for.
+fn one<R: CryptoRng>(cx: &mut Cx<'_, R>, group: LocalGroup, next: &unsealed::ForGroup) -> Result<Step, StoreError> {
+    let (known, soon) = members::known(cx, group)?;
+    if soon {
+        return Ok(Step::Waits(None));
+    }
+    let wanted = |contact: &&Contact| next.only_for.as_ref().is_none_or(|only| only.contains(&contact.account));
+    let recipients: Vec<Contact> = known.iter().filter(wanted).cloned().collect();
+    if recipients.is_empty() {
+        unsealed::remove(cx.db, next.id)?;
+        return Ok(Step::Sealed);
+    }
+    let all = keys::devices(cx, &known)?;
+    let ours = keys::ours(cx, group, &all)?;
+    let heads = with_log(cx, group, |_, log| Ok(log.heads()))?;
+    let concerned: Vec<(ContactId, DeviceId)> =
+        all.iter().filter(|(contact, _)| recipients.iter().any(|one| one.id == *contact)).copied().collect();
+    keys::give(cx, group, &ours, &concerned, heads.clone())?;
+    // Behind our key, which goes to each in a session of its own: whoever cannot be reached for that is left out, and asks
+    // for what was missed once it has come.
+    for contact in &recipients {
+        if unsealed::waits_for(cx.db, contact.id)? == Some(false) {
+            return Ok(Step::Waits(None));
+        }
+    }
+    broadcast(cx, group, ours, &recipients, heads, next)?;
+    unsealed::remove(cx.db, next.id)?;
+    Ok(Step::Sealed)
+}
+
+fn broadcast<R: CryptoRng>(
+    cx: &mut Cx<'_, R>,
+    group: LocalGroup,
+    ours: Ours,
+    recipients: &[Contact],
+    heads: Vec<ChangeHash>,
+    next: &unsealed::ForGroup,
+) -> Result<(), StoreError> {
+    let plain = GroupPlain { group: groups::id_of(cx.db, group)?, heads, content: next.content.clone() };
+    let Ok(message) = ours.key.encrypt(&plain.encode(), cx.rng) else {
+        // Used up: a new key the next time.
+        groups::forget_our_key(cx.db, group)?;
+        return Ok(());
+    };
+    let inside = GroupInside { account: cx.keys.account, device: cx.keys.device, message: message.message };
+    let Ok(envelope) = inside.seal(&keys::seal(&ours.secret), cx.rng) else {
+        // What may be said and what changes may hold leave no way to be too long.
+        return Err(crate::store::damaged("unsealed"));
+    };
+    put(cx, group, &ours.secret, recipients, next, &envelope)?;
+    let ours = Ours { key: message.key, messages: ours.messages.saturating_add(1), ..ours };
+    groups::set_our_key(cx.db, group, &ours)
+}
+
+/// Puts one envelope into the outbox for each device of each recipient.
+fn put<R: CryptoRng>(
+    cx: &mut Cx<'_, R>,
+    group: LocalGroup,
+    secret: &Zeroizing<[u8; 32]>,
+    recipients: &[Contact],
+    next: &unsealed::ForGroup,
+    envelope: &Envelope,
+) -> Result<(), StoreError> {
+    let body = outbox::add_body(cx.db, envelope)?;
+    let mut doors = 0;
+    for contact in recipients {
+        if unsealed::waits_for(cx.db, contact.id)?.is_some() {
+            continue;
+        }
+        let links = contacts::links(cx.db, contact.id)?;
+        for device in links.last().map_or(&[][..], |link| &link.link().devices) {
+            let Some(relay) = relay_address(&device.relay) else { continue };
+            let token = match contacts::their_token(cx.db, contact.id, device.id)? {
+                Some(token) => token,
+                // Who has not come by yet accepts strangers' tokens only.
+                None if !groups::has_it(cx.db, group, contact.id, device.id)? => device.request_token.clone(),
+                None => keys::door(secret, device.mailbox),
+            };
+            let mut id = DepositId([0; 16]);
+            cx.rng.fill_bytes(&mut id.0);
+            let door = outbox::Door { contact: contact.id, relay: &relay, mailbox: device.mailbox, token: &token, id };
+            outbox::add_door(cx.db, body, next.message, &door)?;
+            doors += 1;
+        }
+    }
+    if doors == 0 {
+        outbox::remove_body(cx.db, body)?;
+    }
+    Ok(())
+}

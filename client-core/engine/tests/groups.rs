@@ -1,0 +1,203 @@
+//! Groups of honest people: who is in them, who reads what, and what they are told.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, unreachable_pub)]
+
+mod world;
+
+use hushwire_engine::group::{GroupLink, Op, Role};
+use hushwire_engine::{Answer, Command, ContactId, ConversationId, Event, GroupStanding, Message, Page, State};
+use world::{Person, World};
+
+/// So many people, of whom the first knows all others and has founded a group with them.
+fn group(world: &mut World, names: &[&'static str]) -> (Vec<Person>, ConversationId) {
+    let mut people: Vec<Person> = names.iter().map(|name| world.person(name)).collect();
+    let (first, others) = people.split_first_mut().unwrap();
+    let members = others.iter_mut().map(|other| meet(world, first, other)).collect();
+    let answer = world.command(first, Command::FoundGroup { name: "friends".into(), members });
+    let Answer::Group(group) = answer else { panic!("{answer:?}") };
+    settle(world, &mut people);
+    (people, group)
+}
+
+/// Nobody is brought into a group by strangers.
+fn meet(world: &mut World, one: &mut Person, other: &mut Person) -> ContactId {
+    world.add(other, one.name);
+    world.add(one, other.name).id
+}
+
+fn settle(world: &mut World, people: &mut [Person]) {
+    // Held back receipts, and answers to what was asked for.
+    for _ in 0..4 {
+        let mut all: Vec<&mut Person> = people.iter_mut().collect();
+        world.settle(&mut all);
+        world.wait(60_000);
+    }
+}
+
+fn the_group(person: &Person) -> ConversationId {
+    let all = person.engine().conversations().unwrap();
+    all.into_iter().find(|conversation| conversation.name == "friends").unwrap().id
+}
+
+fn say(world: &mut World, person: &mut Person, text: &str) {
+    let to = the_group(person);
+    let answer = world.command(person, Command::Send { to, text: text.into() });
+    assert!(matches!(answer, Answer::Queued(_)), "{answer:?}");
+}
+
+fn messages(person: &Person) -> Vec<Message> {
+    let page = Page { limit: 1000, ..Page::default() };
+    person.engine().history(Some(the_group(person)), page).unwrap()
+}
+
+fn heard(person: &Person) -> Vec<String> {
+    messages(person).into_iter().map(|message| message.text).collect()
+}
+
+fn states(person: &Person) -> Vec<State> {
+    messages(person).into_iter().filter(|message| message.outgoing).map(|message| message.state).collect()
+}
+
+fn members(person: &Person) -> usize {
+    person.engine().group(the_group(person)).unwrap().unwrap().state.members.len()
+}
+
+fn troubles(person: &Person) -> Vec<&Event> {
+    let bad = |event: &&Event| matches!(event, Event::Undecryptable { .. } | Event::Gap { .. });
+    person.events.iter().filter(bad).collect()
+}
+
+fn nothing_went_wrong(people: &[Person]) {
+    for person in people {
+        assert_eq!(troubles(person), Vec::<&Event>::new(), "{}", person.name);
+    }
+}
+
+#[test]
+fn what_one_says_to_a_group_everybody_hears_once_and_it_is_told_how_far_it_came() {
+    let mut world = World::seeded(60);
+    let (mut people, group) = group(&mut world, &["alice", "bob", "carol", "dave"]);
+    for person in &people {
+        assert_eq!(members(person), 4, "{}", person.name);
+    }
+    for place in 0..4 {
+        let text = format!("I am {}", people[place].name);
+        say(&mut world, &mut people[place], &text);
+        settle(&mut world, &mut people);
+    }
+    let expected: Vec<String> = people.iter().map(|person| format!("I am {}", person.name)).collect();
+    for person in &people {
+        assert_eq!(heard(person), expected, "{}", person.name);
+    }
+    nothing_went_wrong(&people);
+    assert_eq!(states(&people[0]), [State::Delivered]);
+    for place in 1..4 {
+        let conversation = the_group(&people[place]);
+        let through = messages(&people[place]).last().unwrap().id;
+        world.command(&mut people[place], Command::MarkRead { conversation, through });
+    }
+    settle(&mut world, &mut people);
+    assert_eq!(states(&people[0]), [State::Read]);
+    let message = messages(&people[0]).into_iter().find(|message| message.outgoing).unwrap();
+    assert_eq!(people[0].engine().heard(message.id).unwrap().len(), 3);
+    assert_eq!(the_group(&people[0]), group);
+}
+
+#[test]
+fn who_is_put_out_reads_nothing_that_is_said_afterwards_and_who_comes_nothing_from_before() {
+    let mut world = World::seeded(61);
+    let (mut people, group) = group(&mut world, &["alice", "bob", "carol"]);
+    say(&mut world, &mut people[1], "before");
+    settle(&mut world, &mut people);
+    let carol = people[2].engine().profile().unwrap().account;
+    assert_eq!(
+        world.command(&mut people[0], Command::ChangeGroup { group, ops: vec![Op::Remove(carol)] }),
+        Answer::Done
+    );
+    settle(&mut world, &mut people);
+    assert!(people[2].events.iter().any(|event| matches!(event, Event::GroupLeft { .. })));
+    assert_eq!(people[2].engine().group(the_group(&people[2])).unwrap().unwrap().standing, GroupStanding::Gone);
+    let seen = world.seen.len();
+    for place in [0, 1] {
+        say(&mut world, &mut people[place], "without carol");
+    }
+    settle(&mut world, &mut people);
+    assert!(world.seen.len() > seen);
+    assert_eq!(heard(&people[2]), ["before"]);
+    let to = the_group(&people[2]);
+    let answer = world.command(&mut people[2], Command::Send { to, text: "still here".into() });
+    assert!(matches!(answer, Answer::Refused(_)), "{answer:?}");
+
+    let mut dave = world.person("dave");
+    let contact = meet(&mut world, &mut people[0], &mut dave);
+    let ops = vec![Op::Add(people[0].engine().new_members(&[contact]).unwrap())];
+    assert_eq!(world.command(&mut people[0], Command::ChangeGroup { group, ops }), Answer::Done);
+    people.push(dave);
+    settle(&mut world, &mut people);
+    dave = people.pop().unwrap();
+    assert_eq!(heard(&dave), Vec::<String>::new());
+    people.push(dave);
+    say(&mut world, &mut people[3], "hello from dave");
+    settle(&mut world, &mut people);
+    for place in [0, 1, 3] {
+        assert_eq!(heard(&people[place]).last().unwrap(), "hello from dave", "{}", people[place].name);
+    }
+    assert_eq!(heard(&people[2]), ["before"]);
+    nothing_went_wrong(&people);
+}
+
+#[test]
+fn whoever_has_a_link_comes_in_and_whoever_leaves_is_out() {
+    let mut world = World::seeded(62);
+    let (mut people, group) = group(&mut world, &["alice", "bob"]);
+    let open = Command::OpenInvite { group, approval: false, expires_at: None, uses: Some(1) };
+    let Answer::GroupLink(link) = world.command(&mut people[0], open) else { panic!() };
+    let link: GroupLink = link.to_string().parse().unwrap();
+    people.push(world.person("erin"));
+    world.command(&mut people[2], Command::JoinGroup(Box::new(link)));
+    settle(&mut world, &mut people);
+    for person in &people {
+        assert_eq!(members(person), 3, "{}", person.name);
+    }
+    say(&mut world, &mut people[2], "hello");
+    say(&mut world, &mut people[1], "welcome");
+    settle(&mut world, &mut people);
+    for person in &people {
+        let mut all = heard(person);
+        all.sort();
+        assert_eq!(all, ["hello", "welcome"], "{}", person.name);
+    }
+    let leave = Command::ChangeGroup { group: the_group(&people[1]), ops: vec![Op::Leave] };
+    assert_eq!(world.command(&mut people[1], leave), Answer::Done);
+    settle(&mut world, &mut people);
+    assert_eq!((members(&people[0]), members(&people[2])), (2, 2));
+    say(&mut world, &mut people[0], "bob is gone");
+    settle(&mut world, &mut people);
+    assert_eq!(heard(&people[1]).len(), 2);
+    assert_eq!(heard(&people[2]).last().unwrap(), "bob is gone");
+    nothing_went_wrong(&people);
+}
+
+#[test]
+fn two_admins_who_change_a_group_at_once_see_the_same_group_in_the_end() {
+    let mut world = World::seeded(63);
+    let (mut people, group) = group(&mut world, &["alice", "bob", "carol", "dave"]);
+    let bob = people[1].engine().profile().unwrap().account;
+    let ops = vec![Op::SetRole(bob, Role::Admin)];
+    assert_eq!(world.command(&mut people[0], Command::ChangeGroup { group, ops }), Answer::Done);
+    settle(&mut world, &mut people);
+    let (carol, dave) = (people[2].engine().profile().unwrap().account, people[3].engine().profile().unwrap().account);
+    let at_bob = the_group(&people[1]);
+    let first = Command::ChangeGroup { group, ops: vec![Op::Remove(carol), Op::Rename("friends".into())] };
+    let second = Command::ChangeGroup { group: at_bob, ops: vec![Op::Remove(dave)] };
+    assert_eq!(world.command(&mut people[0], first), Answer::Done);
+    assert_eq!(world.command(&mut people[1], second), Answer::Done);
+    settle(&mut world, &mut people);
+    let state = |person: &Person| person.engine().group(the_group(person)).unwrap().unwrap().state;
+    assert_eq!(state(&people[0]), state(&people[1]));
+    assert_eq!(state(&people[0]).members.len(), 2);
+    say(&mut world, &mut people[1], "only us two");
+    settle(&mut world, &mut people);
+    assert_eq!(heard(&people[0]), ["only us two"]);
+    assert_eq!((heard(&people[2]).len(), heard(&people[3]).len()), (0, 0));
+    nothing_went_wrong(&people);
+}
