@@ -59,12 +59,7 @@ pub(crate) fn came<R: CryptoRng>(cx: &mut Cx<'_, R>, at: &Place, row: LocalId) -
 }
 
 /// Another text of a message of the same author.
-pub(crate) fn edit<R: CryptoRng>(
-    cx: &mut Cx<'_, R>,
-    told: &Told,
-    of: MessageId,
-    text: &str,
-) -> Result<(), StoreError> {
+pub(crate) fn edit<R: CryptoRng>(cx: &mut Cx<'_, R>, told: &Told, of: MessageId, text: &str) -> Result<(), StoreError> {
     tell(cx, told, &told.own(of), Remark::Edit(text.to_owned()))
 }
 

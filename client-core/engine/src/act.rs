@@ -116,7 +116,7 @@ fn say<R: CryptoRng>(
         Err(why) => return Ok(Answer::Refused(why)),
     };
     let said = say::next(cx, conversation.id, what)?;
-        happens(cx, &Told::by_us(conversation.id, &said))?;
+    happens(cx, &Told::by_us(conversation.id, &said))?;
     say::queue(cx, &conversation, said, Some(message))?;
     Ok(Answer::Done)
 }
