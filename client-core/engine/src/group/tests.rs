@@ -15,6 +15,8 @@ use super::log::{GroupLog, Inserted};
 use super::{NewMember, Op, Role};
 use crate::account::{NewDevice, verify_links};
 
+mod apart;
+mod bytes;
 mod converge;
 mod forged;
 mod late;
