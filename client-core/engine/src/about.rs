@@ -2,7 +2,7 @@
 //! is about, twice, or in another order than it was said in; what stands in the end is the same on all sides. What we
 //! say goes through here like what others say.
 //!
-//! Spec: envelope §7.
+//! Spec: envelope §8.
 
 use hushwire_proto::ids::{MessageId, UnixMillis};
 use rand_core::CryptoRng;
