@@ -43,7 +43,7 @@ pub(crate) fn set_timer<R: CryptoRng>(
         Err(why) => return Ok(Answer::Refused(why)),
     };
     let said = say::next(cx, id, What::Timer { seconds })?;
-        about::timer(cx, &Told::by_us(id, &said), seconds)?;
+    about::timer(cx, &Told::by_us(id, &said), seconds)?;
     say::queue(cx, &conversation, said, None)?;
     Ok(Answer::Done)
 }

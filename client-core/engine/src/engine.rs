@@ -18,7 +18,8 @@ use crate::store::me::{self, Flag};
 use crate::store::{Store, StoreError};
 use crate::types::{ContactId, Event, LocalGroup, Profile};
 use crate::{
-    auditors, contacts, devices, expiry, groups, log, log_check, lookup, outbox, prekeys, receipts, receive, send, whisper,
+    auditors, contacts, devices, expiry, groups, log, log_check, lookup, outbox, prekeys, receipts, receive, send,
+    whisper,
 };
 
 /// The messenger of one device.

@@ -46,12 +46,14 @@ pub(crate) fn envelope<R: CryptoRng>(cx: &mut Cx<'_, R>, envelope: &Envelope) ->
     };
     keys::save(cx, group, from, &opened.keys)?;
     // The key has moved, whatever was said.
-    let plain = GroupPlain::parse(&opened.plaintext).ok_or_else(|| bad(Reason::Unknown, "to a group, and nothing that is known"))?;
+    let plain = GroupPlain::parse(&opened.plaintext)
+        .ok_or_else(|| bad(Reason::Unknown, "to a group, and nothing that is known"))?;
     if plain.group != groups::id_of(cx.db, group)? {
         return Err(bad(Reason::Malformed, "said to another group"));
     }
     groups::note_has_it(cx.db, group, contact.id, inside.device)?;
-    let content = Content::parse(&plain.content).map_err(|_| bad(Reason::Unknown, "to a group, and nothing that is known"))?;
+    let content =
+        Content::parse(&plain.content).map_err(|_| bad(Reason::Unknown, "to a group, and nothing that is known"))?;
     if !content::allowed(&content, Origin::Group) {
         return Err(bad(Reason::NotAllowed, "a content that is not accepted from a group"));
     }
@@ -97,7 +99,9 @@ fn said<R: CryptoRng>(
     content: Content,
     bytes: &[u8],
 ) -> Result<(), Dropped> {
-    let Content::Said(said) = content else { return Err(bad(Reason::NotAllowed, "a content that is not accepted from a group")) };
+    let Content::Said(said) = content else {
+        return Err(bad(Reason::NotAllowed, "a content that is not accepted from a group"));
+    };
     if !with_log(cx, group, |_, log| Ok(log.state().may_write(&contact.account)))? {
         return Err(bad(Reason::NotAllowed, "said to a group by a member who may only read"));
     }

@@ -17,7 +17,8 @@ pub(super) const COLUMNS: &str = "m.id, m.conversation, v.contact, v.grp, coales
     (SELECT group_concat(emoji || char(31) || number, char(30)) FROM (
         SELECT emoji, count(*) AS number FROM reactions r WHERE r.message = m.id AND emoji <> ''
         GROUP BY emoji ORDER BY number DESC, emoji))";
-pub(super) const TABLES: &str = "messages m JOIN conversations v ON v.id = m.conversation LEFT JOIN contacts k ON k.id = v.contact
+pub(super) const TABLES: &str =
+    "messages m JOIN conversations v ON v.id = m.conversation LEFT JOIN contacts k ON k.id = v.contact
     LEFT JOIN groups g ON g.id = v.grp LEFT JOIN contacts a ON a.id = m.author";
 
 /// Who wrote a message, as its row has it.

@@ -72,8 +72,8 @@ pub(crate) fn take_again(
 
 /// All, in order, taken out.
 pub(crate) fn take_all(db: &Connection, conversation: ConversationId) -> Result<Vec<Unconfirmed>, StoreError> {
-    let mut statement =
-        db.prepare_cached("DELETE FROM unconfirmed WHERE conversation = ?1 RETURNING counter, message, content, again")?;
+    let mut statement = db
+        .prepare_cached("DELETE FROM unconfirmed WHERE conversation = ?1 RETURNING counter, message, content, again")?;
     let rows = statement.query_map([conversation.0], unconfirmed)?;
     let mut taken: Vec<Unconfirmed> = rows.collect::<Result<_, _>>()?;
     taken.sort_unstable_by_key(|one| one.counter);
