@@ -165,11 +165,13 @@ pub(crate) struct GroupKey {
     pub(crate) heads: Vec<ChangeHash>,
     /// The sender's Lamport clock: what a newcomer says stands behind what was said before.
     pub(crate) lamport: u64,
+    /// Counter and [`hash`] of what the sender's device said last to the group, if it has said anything.
+    pub(crate) said: Option<(u64, [u8; 32])>,
 }
 
 impl std::fmt::Debug for GroupKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { group, key: _, secret: _, heads: _, lamport: _ } = self;
+        let Self { group, key: _, secret: _, heads: _, lamport: _, said: _ } = self;
         f.debug_struct("GroupKey").field("group", group).finish_non_exhaustive()
     }
 }
@@ -315,6 +317,7 @@ pub(crate) mod tests {
                 secret: Zeroizing::new([2; 32]),
                 heads: vec![ChangeHash([4; 32])],
                 lamport: 5,
+                said: Some((3, [6; 32])),
             }),
             Content::GroupChanges(GroupChanges { group, changes: vec![(vec![1; 9], vec![2; 9])] }),
             Content::GroupAsk(GroupAsk { group, heads: vec![ChangeHash([4; 32])] }),

@@ -235,6 +235,8 @@ pub(crate) struct Flight {
     pub(crate) groups: BTreeMap<LocalGroup, GroupLog>,
     /// Members whom their keyserver did not name: how often, and when the next try is due.
     pub(crate) members: BTreeMap<AccountId, Backoff>,
+    /// Who was asked, and answered, about what was missed in groups.
+    pub(crate) missed: groups::repair::Times,
     /// What need not arrive.
     pub(crate) whispers: whisper::Whispers,
     /// Devices of contacts for which the keyserver had no prekeys, and when.

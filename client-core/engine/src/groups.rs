@@ -10,6 +10,7 @@
 //! | how something gets out to a group | `send` |
 //! | what happens to an envelope of a group | `receive` |
 //! | members whom we do not know yet | `members` |
+//! | what a member missed | `repair` |
 //!
 //! Spec: group, envelope §7.
 
@@ -17,6 +18,7 @@ pub(crate) mod changes;
 pub(crate) mod keys;
 pub(crate) mod members;
 pub(crate) mod receive;
+pub(crate) mod repair;
 pub(crate) mod send;
 
 use std::collections::BTreeMap;
@@ -63,6 +65,9 @@ pub(crate) fn found<R: CryptoRng>(cx: &mut Cx<'_, R>, name: &str, with: &[Contac
     };
     let (group, conversation) = groups::insert(cx.db, log.id(), name, GroupStanding::Member, cx.now)?;
     groups::add_change(cx.db, group, change.hash(), change.height(), &bytes)?;
+    for account in log.state().members.keys() {
+        groups::note_joined(cx.db, group, *account)?;
+    }
     changes::welcome(cx, group, &log, log.state().members.keys().copied().collect())?;
     cx.flight.groups.insert(group, log);
     Ok(Answer::Group(conversation))

@@ -22,7 +22,7 @@ use crate::repair::{self, Reason};
 use crate::seal::{BadSeal, GroupInside, Inside};
 use crate::store::prekeys::Kind;
 use crate::store::{StoreError, contacts, damaged, me, prekeys, sessions};
-use crate::types::{Contact, Event, GroupStanding, Standing};
+use crate::types::{Contact, Event, GroupStanding, LocalGroup, Standing};
 use crate::{keep, lookup, prekeys as own_prekeys};
 
 /// Strangers whose requests are kept. Further ones are dropped until a person has looked at those.
@@ -41,6 +41,8 @@ pub(crate) enum Dropped {
     Bad(Reason, String),
     /// A contact's device sealed it, and no session with that device opens it.
     Lost(Box<Contact>, DeviceId, DecryptError),
+    /// A member's device said it to a group, and it does not open: its key is missing here, or is an old one.
+    LostInGroup(Box<Contact>, DeviceId, LocalGroup, String),
     /// The database failed: everything is undone.
     Store(StoreError),
 }
@@ -71,6 +73,10 @@ pub(crate) fn run<R: CryptoRng>(cx: &mut Cx<'_, R>, deliveries: Deliveries) -> R
                 let code = if error == DecryptError::NoSession { Reason::NoSession } else { Reason::Forged };
                 let asked_again = repair::ask(cx, &contact, device)?;
                 cx.event(Event::Undecryptable { code, reason: error.to_string(), asked_again });
+            }
+            Err(Dropped::LostInGroup(contact, device, group, reason)) => {
+                let asked_again = groups::repair::ask(cx, group, &contact, device)?;
+                cx.event(Event::Undecryptable { code: Reason::NoSession, reason, asked_again });
             }
             Err(Dropped::Store(error)) => return Err(error),
         }
@@ -129,8 +135,9 @@ fn envelope<R: CryptoRng>(cx: &mut Cx<'_, R>, delivery: &Delivery) -> Result<(),
             Ok(())
         }
         Content::Again(again) => {
-            if again.group.is_none() {
-                repair::asked(cx, &contact, inside.device, &again)?;
+            match again.group {
+                None => repair::asked(cx, &contact, inside.device, &again)?,
+                Some(_) => groups::repair::asked(cx, &contact, inside.device, &again)?,
             }
             Ok(())
         }
@@ -176,6 +183,8 @@ fn said<R: CryptoRng>(
     }
     let origin = match contact.map(|contact| contact.standing) {
         _ if is_member => Origin::Member,
+        // A fellow member, whose keys go through this session.
+        Some(Standing::Known) if matches!(content, Content::Again(_)) => Origin::Member,
         // Whom we asked to be let in.
         Some(Standing::Known) if standing == Some(GroupStanding::Asked) => Origin::Contact,
         Some(Standing::Accepted) => Origin::Contact,

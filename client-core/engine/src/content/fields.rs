@@ -171,6 +171,10 @@ pub(super) struct GroupKeyWire {
     pub(super) heads: Vec<Vec<u8>>,
     #[prost(uint64, tag = "5")]
     pub(super) lamport: u64,
+    #[prost(uint64, tag = "6")]
+    pub(super) said_counter: u64,
+    #[prost(bytes = "vec", tag = "7")]
+    pub(super) said_hash: Vec<u8>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

@@ -92,6 +92,8 @@ impl Content {
                     secret: key.secret.to_vec(),
                     heads: key.heads.iter().map(|head| head.as_bytes().to_vec()).collect(),
                     lamport: key.lamport,
+                    said_counter: key.said.map_or(0, |(counter, _)| counter),
+                    said_hash: key.said.map(|(_, hash)| hash.to_vec()).unwrap_or_default(),
                 }),
                 Self::GroupChanges(changes) => BodyWire::GroupChanges(GroupChangesWire {
                     group: changes.group.as_bytes().to_vec(),
@@ -133,13 +135,7 @@ impl Content {
                 group: perhaps_group(&again.group)?,
                 device: DeviceId::new(again.device).ok_or(BadContent)?,
                 asks: again.asks,
-                heard: match again.heard {
-                    0 if again.hash.is_empty() => None,
-                    counter @ 1..=NUMBER_MAX => {
-                        Some((counter, again.hash.as_slice().try_into().map_err(|_| BadContent)?))
-                    }
-                    _ => return Err(BadContent),
-                },
+                heard: place(again.heard, &again.hash)?,
             }),
             BodyWire::GroupKey(wire) => {
                 let (key, secret) = (Zeroizing::new(wire.key), Zeroizing::new(wire.secret));
@@ -153,6 +149,7 @@ impl Content {
                     secret,
                     heads: heads(&wire.heads)?,
                     lamport: wire.lamport,
+                    said: place(wire.said_counter, &wire.said_hash)?,
                 })
             }
             BodyWire::GroupChanges(wire) => {
@@ -264,6 +261,15 @@ impl Reference {
 
 fn text(text: String) -> Result<String, BadContent> {
     if (1..=TEXT_BYTES_MAX).contains(&text.len()) { Ok(text) } else { Err(BadContent) }
+}
+
+/// Counter and hash of something that was said; 0: of nothing.
+fn place(counter: u64, hash: &[u8]) -> Result<Option<(u64, [u8; 32])>, BadContent> {
+    match counter {
+        0 if hash.is_empty() => Ok(None),
+        1..=NUMBER_MAX => Ok(Some((counter, hash.try_into().map_err(|_| BadContent)?))),
+        _ => Err(BadContent),
+    }
 }
 
 fn timer(seconds: u32) -> Result<Option<u32>, BadContent> {

@@ -1,12 +1,12 @@
 //! What happens to an envelope of a group: opened with the group's secret, decrypted with its sender's key, kept if the
 //! sender is a member. What fails changes nothing.
 
-use hushwire_crypto::SenderKeyMessage;
+use hushwire_crypto::{GroupDecryptError, SenderKeyMessage};
 use hushwire_proto::envelope::Envelope;
 use hushwire_proto::ids::DeviceId;
 use rand_core::CryptoRng;
 
-use super::{changes, is_member, keys, with_log};
+use super::{changes, is_member, keys, repair, with_log};
 use crate::content::{self, Content, GroupKey, Origin, Receipt};
 use crate::engine::Cx;
 use crate::group::GroupState;
@@ -40,8 +40,10 @@ pub(crate) fn envelope<R: CryptoRng>(cx: &mut Cx<'_, R>, envelope: &Envelope) ->
     let known = groups::sender_keys(cx.db, group, from.0, from.1, message.distribution())?;
     let opened = match known.decrypt(&message) {
         Ok(opened) => opened,
-        Err(hushwire_crypto::GroupDecryptError::Repeated) => return Err(Dropped::Repeated),
-        Err(error @ hushwire_crypto::GroupDecryptError::NoSenderKey) => return Err(bad(Reason::NoSession, error)),
+        Err(GroupDecryptError::Repeated) => return Err(Dropped::Repeated),
+        Err(error @ (GroupDecryptError::NoSenderKey | GroupDecryptError::TooFarAhead { .. })) => {
+            return Err(Dropped::LostInGroup(Box::new(contact), inside.device, group, error.to_string()));
+        }
         Err(error) => return Err(bad(Reason::Forged, error)),
     };
     keys::save(cx, group, from, &opened.keys)?;
@@ -106,6 +108,10 @@ fn said<R: CryptoRng>(
         return Err(bad(Reason::NotAllowed, "said to a group by a member who may only read"));
     }
     let conversation = conversations::of(cx.db, group)?;
+    let last = conversations::author(cx.db, conversation, contact.id, device)?.map_or(0, |(last, _)| last);
+    if said.counter > last.saturating_add(1) {
+        repair::ask(cx, group, contact, device)?;
+    }
     match keep::said(cx, conversation, (contact.id, device), said, bytes)? {
         true => Ok(()),
         false => Err(bad(Reason::NumberUsed, "a second text under a number that its author has used")),
@@ -146,6 +152,12 @@ pub(crate) fn key<R: CryptoRng>(
         true => {
             let conversation = conversations::of(cx.db, group)?;
             conversations::note_lamport(cx.db, conversation, told.lamport)?;
+            // What was said before that is not for us.
+            if let Some((counter, hash)) = &told.said
+                && conversations::author(cx.db, conversation, contact.id, device)?.is_none()
+            {
+                conversations::set_author(cx.db, conversation, contact.id, device, *counter, hash)?;
+            }
             groups::note_has_it(cx.db, group, contact.id, device)?;
             Ok(())
         }

@@ -80,6 +80,18 @@ pub(crate) fn take_all(db: &Connection, conversation: ConversationId) -> Result<
     Ok(taken)
 }
 
+/// What was said behind this number, in order.
+pub(crate) fn contents_after(
+    db: &Connection,
+    conversation: ConversationId,
+    counter: u64,
+) -> Result<Vec<Zeroizing<Vec<u8>>>, StoreError> {
+    let mut statement =
+        db.prepare_cached("SELECT content FROM unconfirmed WHERE conversation = ?1 AND counter > ?2 ORDER BY counter")?;
+    let rows = statement.query_map([conversation.0, to_sql(counter)], |row| row.get(0).map(Zeroizing::new))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
 /// What was said under this number.
 pub(crate) fn content(
     db: &Connection,
