@@ -2,6 +2,7 @@
 //!
 //! Spec: envelope §3, §4.
 
+mod fields;
 mod wire;
 
 pub(crate) use wire::heads;

@@ -127,14 +127,20 @@ fn envelope<R: CryptoRng>(cx: &mut Cx<'_, R>, delivery: &Delivery) -> Result<(),
                 false => Err(bad(Reason::NumberUsed, "a second text under a number that its author has used")),
             }
         }
-        Content::Receipt(receipt) => Ok(match receipt.group {
-            None => keep::receipt(cx, &contact, &receipt)?,
-            Some(_) => groups::receive::receipt(cx, &contact, inside.device, &receipt)?,
-        }),
-        Content::Again(again) => Ok(match again.group {
-            None => repair::asked(cx, &contact, inside.device, &again)?,
-            Some(_) => groups::repair::asked(cx, &contact, inside.device, &again)?,
-        }),
+        Content::Receipt(receipt) => {
+            match receipt.group {
+                None => keep::receipt(cx, &contact, &receipt)?,
+                Some(_) => groups::receive::receipt(cx, &contact, inside.device, &receipt)?,
+            }
+            Ok(())
+        }
+        Content::Again(again) => {
+            match again.group {
+                None => repair::asked(cx, &contact, inside.device, &again)?,
+                Some(_) => groups::repair::asked(cx, &contact, inside.device, &again)?,
+            }
+            Ok(())
+        }
         Content::GroupKey(key) => groups::receive::key(cx, &contact, inside.device, &key),
         Content::GroupChanges(told) => {
             let is_accepted = contact.standing == Standing::Accepted;
@@ -154,13 +160,16 @@ fn is_wanted<R: CryptoRng>(cx: &Cx<'_, R>, known: Option<&Contact>) -> Result<bo
     })
 }
 
+/// What was said, or why it is not taken in.
+type Believed = Result<(Plain, Content), (Reason, &'static str)>;
+
 /// What an authentic plaintext says, if it is known and accepted from there.
 fn said<R: CryptoRng>(
     cx: &mut Cx<'_, R>,
     plaintext: &[u8],
     account: AccountId,
     contact: Option<&Contact>,
-) -> Result<Result<(Plain, Content), (Reason, &'static str)>, Dropped> {
+) -> Result<Believed, Dropped> {
     const UNKNOWN: (Reason, &str) = (Reason::Unknown, "authentic, but not a content that this version knows");
     let Ok(plain) = Plain::parse(plaintext) else { return Ok(Err(UNKNOWN)) };
     let Ok(content) = Content::parse(&plain.content) else { return Ok(Err(UNKNOWN)) };

@@ -2,7 +2,7 @@
 //! that was restored from a copy. Whoever notices puts the session aside, begins a new one and asks in it for what was
 //! not confirmed, and both say it anew under the same ids. So it is shown once.
 //!
-//! Spec: envelope §8.
+//! Spec: envelope §9.
 
 use hushwire_proto::ids::DeviceId;
 use rand_core::CryptoRng;

@@ -152,8 +152,11 @@ impl Store {
     /// Brings what was written into the database file and empties the log beside it, which still has what was removed.
     /// `false`: somebody reads an earlier state; try again later.
     pub(crate) fn scrub(&self) -> Result<bool, StoreError> {
-        let busy: bool = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
-        Ok(!busy)
+        // Nobody waits for whoever reads.
+        self.connection.busy_timeout(Duration::ZERO)?;
+        let busy = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0));
+        self.connection.busy_timeout(BUSY_TIMEOUT)?;
+        Ok(!busy?)
     }
 
     pub(crate) fn read(&self) -> &Connection {
