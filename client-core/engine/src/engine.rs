@@ -61,6 +61,12 @@ impl Engine {
         Ok(keys.map(|keys| Self { store, keys, flight: Flight::default() }))
     }
 
+    /// Leaves the database as it is, with everything that was kept and nothing of what was under way.
+    #[must_use]
+    pub fn into_store(self) -> Store {
+        self.store
+    }
+
     /// One input, one transaction. What comes out is kept by then.
     ///
     /// # Errors

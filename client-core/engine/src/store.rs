@@ -123,6 +123,17 @@ impl Store {
         Self::prepare(Connection::open_in_memory()?)
     }
 
+    /// A copy in memory under a name that no other copy of this process has, for tests that begin often from one state.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn copy_in_memory(&self, name: &str) -> Result<Self, StoreError> {
+        let place = format!("file:/{name}?vfs=memdb");
+        let copy = Connection::open(&place)?; // keeps the place while it is filled
+        self.connection.execute("VACUUM INTO ?1", [&place])?;
+        Self::prepare(copy)
+    }
+
     /// Whether every page is as it was written.
     ///
     /// # Errors
