@@ -5,7 +5,7 @@
 //! | file | what it is about |
 //! |---|---|
 //! | `sim` | one run: people, time, and what comes next |
-//! | `step`, `weather` | what people do and what happens to them; what goes wrong in a run, and how often |
+//! | `step`, `act`, `weather` | what people do and what happens to them; what goes wrong in a run, and how often |
 //! | `carry`, `net` | between people and servers; what is on its way |
 //! | `evil` | a relay that lies |
 //! | `oracle` | what must hold |
@@ -13,8 +13,16 @@
 //! | `kept` | seeds that once failed |
 //!
 //! `HUSHWIRE_SIM_SEED` is the first seed of a run of `HUSHWIRE_SIM_SEEDS`, as `cargo xtask sim` sets them.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, unreachable_pub)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    unreachable_pub
+)]
 
+mod act;
 mod app;
 mod carry;
 mod cast;

@@ -1,6 +1,7 @@
 //! One run: people, servers and a clock as values, and one seed that decides everything.
 //!
-//! `carry` has what happens between people and servers, `step` what people do, `oracle` what must hold of it.
+//! `act` has what people do and what happens to them, `carry` what happens between people and servers, `oracle` what must
+//! hold of it.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -14,15 +15,12 @@ use crate::dice::Dice;
 use crate::evil::Evil;
 use crate::net::{Net, Parcel, What};
 use crate::oracle::{Broken, Oracle};
-use crate::step::{LEAPS_MAX_MS, Place, Step, pause};
+use crate::step::{LEAPS_MAX_MS, Step, pause};
 use crate::weather::Weather;
 use crate::world::{Caller, Mailbox, World, log};
 
 /// Steps of one run, at most.
 const STEPS_MAX: u64 = 260;
-
-/// Texts that somebody writes who has not been heard of: strangers are kept only so many.
-const UNANSWERED_MAX: usize = 50;
 
 /// Things that may happen between two steps, or until everything has come to rest.
 const HAPPENINGS_MAX: u32 = 100_000;
@@ -78,8 +76,8 @@ pub(crate) struct Sim<'a> {
     pub(crate) now: u64,
     pub(crate) report: Report,
     accounts: Vec<AccountId>,
-    copies: BTreeMap<Who, Mailbox>,
-    leaps_left: u64,
+    pub(crate) copies: BTreeMap<Who, Mailbox>,
+    pub(crate) leaps_left: u64,
     digest: DefaultHasher,
     trace: Option<&'a mut VecDeque<String>>,
 }
@@ -275,100 +273,12 @@ impl Sim<'_> {
         self.net.next_at().is_none() && self.app(who).has_work()
     }
 
-    fn step(&mut self, step: Step) -> Result<(), Broken> {
-        match step {
-            Step::Say { from, to, bytes } => self.say(from, to, bytes)?,
-            Step::Read { who, of, but } => {
-                if let Some(through) = self.oracle.newest(who, of, but) {
-                    let is_contact = self.standing(who, of) == Some(Standing::Accepted);
-                    if self.wish(who, Wish::MarkRead(of, through))? && is_contact {
-                        self.oracle.read(who, of, through);
-                    }
-                }
-            }
-            Step::Accept { who, whom } => {
-                self.wish(who, Wish::Accept(whom))?;
-            }
-            Step::Add { who, whom } => {
-                self.wish(who, Wish::Add(whom))?;
-            }
-            Step::Rename { who, whom, number } => {
-                self.wish(who, Wish::Rename(whom, format!("name {number}")))?;
-            }
-            Step::Hurry { who } => self.tell(who, Input::Online)?,
-            Step::Block { who, whom } => {
-                if self.wish(who, Wish::Block(whom))? {
-                    self.oracle.is_deaf(who, whom);
-                }
-            }
-            Step::Crash { who } => self.crash(who)?,
-            Step::Close { who, millis } => {
-                self.stop(who);
-                self.put(self.now + millis, who, What::Start);
-            }
-            Step::Offline { who, millis } => {
-                self.people[who].offline_until = self.now + millis;
-                self.hang_up(who);
-            }
-            Step::Cut { who, place, millis } => {
-                self.net.cut(who, place, self.now + millis);
-                if place == Place::Relay(who) {
-                    self.hang_up(who);
-                }
-            }
-            Step::Break { who } => self.hang_up(who),
-            Step::Jump { who, millis } => self.people[who].ahead += millis,
-            Step::Leap { millis } => {
-                let millis = millis.min(self.leaps_left);
-                self.leaps_left -= millis;
-                self.now += millis;
-                self.forget_deposits(millis);
-            }
-            Step::BackUp { of } => {
-                let held = self.world.mailboxes.get(&self.people[of].caller.mailbox).cloned();
-                self.copies.extend(held.map(|held| (of, held)));
-            }
-            Step::SetBack { of } => {
-                if let Some(copy) = self.copies.get(&of).cloned() {
-                    self.world.mailboxes.insert(self.people[of].caller.mailbox, copy);
-                    for author in (0..self.people.len()).filter(|author| *author != of) {
-                        self.oracle.is_deaf(of, author);
-                    }
-                    self.hang_up(of);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn say(&mut self, from: Who, to: Who, bytes: usize) -> Result<(), Broken> {
-        let is_heard = self.standing(to, from) == Some(Standing::Accepted);
-        if !is_heard && self.oracle.said_to(from, to) >= UNANSWERED_MAX {
-            return Ok(());
-        }
-        let text = self.oracle.text(from, to, bytes);
-        self.wish(from, Wish::Say(to, text))?;
-        Ok(())
-    }
-
-    /// What a person wants of the app; whether it could be asked for.
-    fn wish(&mut self, who: Who, wish: Wish) -> Result<bool, Broken> {
-        let Ok(app) = &mut self.people[who].app else { return Ok(false) };
-        let said = match &wish {
-            Wish::Say(to, text) => Some((*to, text.clone())),
-            _ => None,
-        };
-        let Some(command) = app.command(wish) else { return Ok(false) };
-        self.hand_over(who, command, said)?;
-        Ok(true)
-    }
-
     pub(crate) fn tell(&mut self, who: Who, input: Input) -> Result<(), Broken> {
         self.hand_over(who, input, None)
     }
 
     /// One input for the engine; then what it asked for goes out, unless the program dies before.
-    fn hand_over(&mut self, who: Who, input: Input, said: Option<(Who, String)>) -> Result<(), Broken> {
+    pub(crate) fn hand_over(&mut self, who: Who, input: Input, said: Option<(Who, String)>) -> Result<(), Broken> {
         let clock = self.clock(who);
         let device = &mut self.people[who];
         let Ok(app) = &mut device.app else { return Ok(()) };
@@ -390,7 +300,7 @@ impl Sim<'_> {
     }
 
     /// The program dies and begins again.
-    fn crash(&mut self, who: Who) -> Result<(), Broken> {
+    pub(crate) fn crash(&mut self, who: Who) -> Result<(), Broken> {
         self.note(|| format!("    {who} dies"));
         self.report.crashes += 1;
         self.stop(who);
@@ -398,7 +308,7 @@ impl Sim<'_> {
     }
 
     /// What was on the wire may still arrive; nobody hears what comes of it.
-    fn stop(&mut self, who: Who) {
+    pub(crate) fn stop(&mut self, who: Who) {
         self.hang_up(who);
         let after = self.now + self.dice.below(2 * self.weather.slow_ms);
         self.net.lose(who, after, |what| matches!(what, What::Call { .. }));
@@ -423,17 +333,6 @@ impl Sim<'_> {
             self.put(self.now, who, What::Connect);
         }
         self.tell(who, Input::Tick)
-    }
-
-    /// A relay remembers ids of deposits for a week.
-    fn forget_deposits(&mut self, millis: u64) {
-        if millis >= 7 * 24 * 3600 * 1000 {
-            self.world.mailboxes.values_mut().for_each(|held| held.deposits.clear());
-        }
-    }
-
-    fn standing(&mut self, who: Who, whom: Who) -> Option<Standing> {
-        self.people[who].app.as_mut().ok()?.standing(whom)
     }
 
     fn app(&mut self, who: Who) -> &mut App {
