@@ -207,6 +207,8 @@ pub(crate) struct Flight {
     pub(crate) log_watched: bool,
     /// Auditors that were asked since the program began, each about a keyserver.
     pub(crate) compared: BTreeSet<(ServerAddress, Fingerprint)>,
+    /// Nothing was made since the keyserver was found to have all prekeys: it need not be looked for at each input.
+    pub(crate) all_published: bool,
     /// When the keyserver was asked for the stock, since the program began.
     pub(crate) stock_asked: Option<UnixMillis>,
     /// Whether the keyserver is to be asked for our own list of devices: something says that it has changed.

@@ -69,9 +69,7 @@ impl Sim<'_> {
             Step::SetBack { of } => {
                 if let Some(copy) = self.copies.get(&of).cloned() {
                     self.world.mailboxes.insert(self.people[of].caller.mailbox, copy);
-                    for author in (0..self.people.len()).filter(|author| *author != of) {
-                        self.oracle.is_deaf(of, author);
-                    }
+                    self.oracle.is_set_back(of, self.people.len());
                     self.hang_up(of);
                 }
             }
