@@ -23,7 +23,8 @@ impl Sim<'_> {
     pub(crate) fn call(&mut self, who: Who, id: CallId, call: Call) {
         let (place, channel) = self.way(who, &call);
         let turn = Turn::of(&call);
-        let is_away = self.is_away(who, place) || (channel == Some(Channel::Own(who)) && self.people[who].line.is_none());
+        let is_away =
+            self.is_away(who, place) || (channel == Some(Channel::Own(who)) && self.people[who].line.is_none());
         let is_over = turn.is_some_and(|turn| self.net.is_over(who, turn));
         let is_lost = self.dice.hits(self.weather.lost);
         if is_away || is_over || is_lost {

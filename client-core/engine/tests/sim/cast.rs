@@ -7,7 +7,8 @@ use hushwire_proto::ids::{AccountId, MailboxId};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 
-use crate::world::{Caller, Keys, Mailbox, World, log, server};
+use crate::world::servers::Caller;
+use crate::world::{Keys, Mailbox, World, log, server};
 
 /// The most people of one run.
 pub(crate) const PEOPLE_MAX: usize = 4;

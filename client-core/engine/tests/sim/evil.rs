@@ -7,7 +7,8 @@ use hushwire_proto::relay::{Deliveries, Deposit, Refused, RefusedReason};
 
 use crate::app::{Call, CallFailed, Reply};
 use crate::dice::Dice;
-use crate::world::{Caller, World};
+use crate::world::World;
+use crate::world::servers::Caller;
 
 pub(crate) struct Evil {
     mailboxes: Vec<MailboxId>,

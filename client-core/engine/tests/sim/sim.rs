@@ -17,7 +17,8 @@ use crate::net::{Net, Parcel, What};
 use crate::oracle::{Broken, Oracle};
 use crate::step::{LEAPS_MAX_MS, Step, pause};
 use crate::weather::Weather;
-use crate::world::{Caller, Mailbox, World, log};
+use crate::world::servers::Caller;
+use crate::world::{Mailbox, World, log};
 
 /// Steps of one run, at most.
 const STEPS_MAX: u64 = 260;
@@ -92,12 +93,7 @@ pub(crate) fn traced(cast: &mut Cast, seed: u64, evil: bool, trace: &mut VecDequ
     begin(cast, seed, evil, Some(trace)).run()
 }
 
-pub(crate) fn begin<'a>(
-    cast: &'a mut Cast,
-    seed: u64,
-    evil: bool,
-    trace: Option<&'a mut VecDeque<String>>,
-) -> Sim<'a> {
+pub(crate) fn begin<'a>(cast: &'a mut Cast, seed: u64, evil: bool, trace: Option<&'a mut VecDeque<String>>) -> Sim<'a> {
     let mut dice = Dice::seeded(seed);
     let people = *dice.pick(&[2, 3, 3, 3, PEOPLE_MAX]);
     let weather = Weather::drawn(&mut dice, evil);
@@ -336,7 +332,7 @@ impl Sim<'_> {
     }
 
     fn app(&mut self, who: Who) -> &mut App {
-        self.people[who].app.as_mut().ok().expect("everybody's program runs")
+        self.people[who].app.as_mut().expect("everybody's program runs")
     }
 
     pub(crate) fn put(&mut self, at: u64, who: Who, what: What) {

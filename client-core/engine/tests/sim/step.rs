@@ -44,33 +44,79 @@ pub(crate) enum Place {
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
     /// A text of that many bytes more than it needs to be told from others.
-    Say { from: Who, to: Who, bytes: usize },
+    Say {
+        from: Who,
+        to: Who,
+        bytes: usize,
+    },
     /// Somebody sees what came, but not the last so many.
-    Read { who: Who, of: Who, but: usize },
-    Accept { who: Who, whom: Who },
-    Add { who: Who, whom: Who },
-    Rename { who: Who, whom: Who, number: u64 },
+    Read {
+        who: Who,
+        of: Who,
+        but: usize,
+    },
+    Accept {
+        who: Who,
+        whom: Who,
+    },
+    Add {
+        who: Who,
+        whom: Who,
+    },
+    Rename {
+        who: Who,
+        whom: Who,
+        number: u64,
+    },
     /// The app is told that the network is there.
-    Hurry { who: Who },
-    Block { who: Who, whom: Who },
+    Hurry {
+        who: Who,
+    },
+    Block {
+        who: Who,
+        whom: Who,
+    },
     /// The program dies and is there again.
-    Crash { who: Who },
+    Crash {
+        who: Who,
+    },
     /// The program is not running for a while.
-    Close { who: Who, millis: u64 },
+    Close {
+        who: Who,
+        millis: u64,
+    },
     /// The program runs and reaches nobody for a while.
-    Offline { who: Who, millis: u64 },
+    Offline {
+        who: Who,
+        millis: u64,
+    },
     /// One person does not reach one server for a while.
-    Cut { who: Who, place: Place, millis: u64 },
+    Cut {
+        who: Who,
+        place: Place,
+        millis: u64,
+    },
     /// The connection to the own relay breaks.
-    Break { who: Who },
+    Break {
+        who: Who,
+    },
     /// A clock is set.
-    Jump { who: Who, millis: i64 },
+    Jump {
+        who: Who,
+        millis: i64,
+    },
     /// Time passes in which every machine sleeps.
-    Leap { millis: u64 },
+    Leap {
+        millis: u64,
+    },
     /// An operator makes a copy of what the relay has of a mailbox.
-    BackUp { of: Who },
+    BackUp {
+        of: Who,
+    },
     /// The last copy takes the place of what the relay has.
-    SetBack { of: Who },
+    SetBack {
+        of: Who,
+    },
 }
 
 impl Step {

@@ -30,7 +30,7 @@ use hushwire_proto::keyserver::{Bundle, Found};
 use hushwire_proto::relay::{Deliveries, Delivery};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
-pub use servers::{Caller, Keys, Mailbox};
+pub use servers::{Keys, Mailbox};
 
 /// One person: an engine on a database file, and what it waits for.
 pub struct Person {
