@@ -53,7 +53,7 @@ pub enum Command {
         /// 1 to [`hushwire_proto::limits::TEXT_BYTES_MAX`] bytes.
         text: String,
     },
-    /// A person has seen everything from this contact up to this message. [`Answer::Done`].
+    /// A person has seen everything from this contact up to this message, in the order of the conversation. [`Answer::Done`].
     MarkRead {
         /// Whose.
         contact: ContactId,

@@ -153,16 +153,17 @@ pub(crate) fn newest_from(
     .collect()
 }
 
-/// Marks everything from this contact up to `through` as read. Per author's device: the highest counter that is new.
+/// Marks everything from this contact up to `through` as read, in the order of the conversation: that is what a person has
+/// seen, also of what came late. Per author's device: the highest counter that is new.
 pub(crate) fn mark_read(
     db: &Connection,
     contact: ContactId,
     through: LocalId,
 ) -> Result<Vec<(DeviceId, u64)>, StoreError> {
-    let mut statement = db.prepare_cached(
-        "SELECT device, max(counter) FROM messages
-         WHERE contact = ?1 AND outgoing = 0 AND state < 4 AND id <= ?2 GROUP BY device",
-    )?;
+    const SEEN: &str = "contact = ?1 AND outgoing = 0 AND state < 4
+         AND (lamport, message_id) <= (SELECT lamport, message_id FROM messages WHERE id = ?2 AND contact = ?1)";
+    let mut statement =
+        db.prepare_cached(&format!("SELECT device, max(counter) FROM messages WHERE {SEEN} GROUP BY device"))?;
     let rows =
         statement.query_map(params![contact.0, through.0], |row| Ok((row.get::<_, u32>(0)?, row.get::<_, i64>(1)?)))?;
     let read = rows
@@ -171,7 +172,7 @@ pub(crate) fn mark_read(
             Ok((DeviceId::new(device).ok_or_else(|| super::damaged("device"))?, from_sql(counter)))
         })
         .collect::<Result<Vec<_>, StoreError>>()?;
-    db.prepare_cached("UPDATE messages SET state = 4 WHERE contact = ?1 AND outgoing = 0 AND state < 4 AND id <= ?2")?
+    db.prepare_cached(&format!("UPDATE messages SET state = 4 WHERE {SEEN}"))?
         .execute(params![contact.0, through.0])?;
     Ok(read)
 }
