@@ -54,6 +54,9 @@ const SEEDS: u64 = 150;
 /// Failing seeds that are looked for before a run ends.
 const FAILURES_MAX: usize = 10;
 
+/// After so many seeds a run says how far it is.
+const HEARTBEAT: usize = 500;
+
 #[test]
 fn whatever_goes_wrong_each_text_arrives_once_in_order_and_its_state_is_true() {
     all("whatever_goes_wrong", false, kept::HONEST);
@@ -102,7 +105,12 @@ fn all(test: &str, evil: bool, kept: &[u64]) {
     let (next, all, failed) = (AtomicU64::new(0), Mutex::new(Report::default()), Mutex::new(Vec::new()));
     let work = |worker: usize| {
         let mut cast = Cast::new(format!("{test}-{worker}"));
-        while let Some(seed) = seeds.get(usize::try_from(next.fetch_add(1, Ordering::Relaxed)).unwrap()) {
+        loop {
+            let number = usize::try_from(next.fetch_add(1, Ordering::Relaxed)).unwrap();
+            let Some(seed) = seeds.get(number) else { return };
+            if number > 0 && number % HEARTBEAT == 0 {
+                println!("{number} seeds of {}", seeds.len());
+            }
             match caught(|| sim::run(&mut cast, *seed, evil)) {
                 Ok(report) => all.lock().unwrap().add(&report),
                 Err(why) => {
