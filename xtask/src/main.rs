@@ -11,6 +11,7 @@
 //! | `stack`, `person`, `program`, `workshop`, `guard` | what these two are made of |
 //! | `fuzz` | looking for bytes at which something does not hold |
 //! | `page` | the auditor's page, looked at in a browser |
+//! | `sim` | the engine under more seeds than a test has time for |
 //! | `interop` | `hushwire-crypto` and the official Signal library, talking or measured |
 //! | `bench_relay` | the relay under load, beside the yardstick |
 //! | `scan` | looking for a text in files, in every form it may have |
@@ -31,6 +32,7 @@ mod person;
 mod preflight;
 mod program;
 mod scan;
+mod sim;
 mod stack;
 mod tidy;
 mod up;
@@ -55,6 +57,9 @@ cargo xtask COMMAND
   fuzz [TARGET…] [--seconds N] [--keep]
                        look for bytes at which a target of audits/fuzz does not hold, 600 seconds each; --keep puts
                        the inputs that reached most into the clone, where the tests replay them
+  sim [--seeds N] [--from SEED] [--evil]
+                       people, servers and time at random under one seed, 2,000 times, or N; --evil: with a relay that
+                       lies. A seed at which something does not hold is printed: --from SEED --seeds 1 shows it again
   interop [--quick] [--seed N] [--messages N]
                        fetch the official Signal library into the cache, as a program of its own, and let
                        hushwire-crypto talk to it: 20,000 messages, or 2,000 with --quick; needs node and npm
@@ -100,6 +105,7 @@ fn run(command: &str, rest: &[String]) -> Result<(), Failure> {
         ("test", args) => test(args),
         ("check", only) => check::run(only),
         ("fuzz", args) => fuzz::run(args),
+        ("sim", args) => sim::run(args),
         ("interop", args) => interop::run(args),
         ("page", []) => page::run(None),
         ("page", ["--pictures", dir]) => page::run(Some(std::path::Path::new(dir))),

@@ -83,7 +83,7 @@ pub(crate) fn accept<R: CryptoRng>(cx: &mut Cx<'_, R>, contact: ContactId) -> Re
     if contacts::get(cx.db, contact)?.is_some_and(|contact| contact.standing == Standing::Request) {
         let conversation = conversations::with(cx.db, contact)?;
         for place in messages::newest_from(cx.db, conversation, contact, RECEIPTS_MAX)? {
-            let due = due_receipts::hold_back(cx.now, cx.rng);
+            let due = due_receipts::hold_back(cx, Talk::Contact(contact))?;
             receipts::add(cx.db, contact, conversation, receipts::Kind::Delivered, place, due)?;
         }
     }

@@ -226,10 +226,12 @@ pub(crate) fn allowed(content: &Content, from: Origin) -> bool {
         (Content::Said(said), from) => match (&said.what, from) {
             (What::Text(_), Contact | Stranger | Group) => true,
             // A stranger says who they are, and nothing about what was said.
-            (
-                What::Edit { .. } | What::TakeBack { .. } | What::React { .. } | What::Pin { .. } | What::Timer { .. },
-                Contact | Group,
-            ) => true,
+            (What::Edit { .. } | What::TakeBack { .. } | What::React { .. } | What::Pin { .. }, Contact | Group) => {
+                true
+            }
+            (What::Timer { .. }, Contact) => true,
+            // A group's timer is one of its changes, which its admins make.
+            (What::Timer { .. }, Group) => false,
             (
                 What::Edit { .. } | What::TakeBack { .. } | What::React { .. } | What::Pin { .. } | What::Timer { .. },
                 Stranger,
@@ -331,6 +333,7 @@ pub(crate) mod tests {
         let from = |content: &Content| -> &'static [Origin] {
             match content {
                 Content::Said(Said { what: What::Text(_), .. }) => &[Contact, Stranger, Group],
+                Content::Said(Said { what: What::Timer { .. }, .. }) => &[Contact],
                 Content::Said(_) => &[Contact, Group],
                 Content::Receipt(_) | Content::Again(_) => &[Contact, Member],
                 Content::GroupKey(_) => &[Contact, Member],

@@ -65,6 +65,12 @@ impl Engine {
         Ok(keys.map(|keys| Self { store, keys, flight: Flight::default() }))
     }
 
+    /// Leaves the database as it is, with everything that was kept and nothing of what was under way.
+    #[must_use]
+    pub fn into_store(self) -> Store {
+        self.store
+    }
+
     /// One input, one transaction. What comes out is kept by then.
     ///
     /// # Errors
@@ -219,6 +225,8 @@ pub(crate) struct Flight {
     pub(crate) log_watched: bool,
     /// Auditors that were asked since the program began, each about a keyserver.
     pub(crate) compared: BTreeSet<(ServerAddress, Fingerprint)>,
+    /// Nothing was made since the keyserver was found to have all prekeys: it need not be looked for at each input.
+    pub(crate) all_published: bool,
     /// When the keyserver was asked for the stock, since the program began.
     pub(crate) stock_asked: Option<UnixMillis>,
     /// Whether the keyserver is to be asked for our own list of devices: something says that it has changed.

@@ -26,7 +26,7 @@ use std::collections::BTreeMap;
 use ed25519_dalek::SigningKey;
 use hushwire_proto::account::Chain;
 use hushwire_proto::address::{KEYSERVER_PORT, ServerAddress};
-use hushwire_proto::ids::{AccountId, GroupId, InviteId, UnixMillis};
+use hushwire_proto::ids::{AccountId, DeviceId, GroupId, InviteId, LinkHash, UnixMillis};
 use rand_core::CryptoRng;
 
 use crate::account::verify_links;
@@ -182,6 +182,32 @@ pub(crate) fn stands<R: CryptoRng>(
         Some(group) => Ok((Some(groups::standing(cx.db, group)?), is_member(cx, group, account)?)),
         None => Ok((None, false)),
     }
+}
+
+/// Devices of ours were revoked: what they sign to groups that we administer has no effect from now on, also under an old
+/// date. `link`: of our list without them.
+pub(crate) fn drop_devices<R: CryptoRng>(
+    cx: &mut Cx<'_, R>,
+    devices: &[DeviceId],
+    link: LinkHash,
+) -> Result<(), StoreError> {
+    if devices.is_empty() || !cx.keys.is_listed() {
+        return Ok(());
+    }
+    for group in groups::all(cx.db, GroupStanding::Member)? {
+        with_log(cx, group, |cx, log| {
+            if log.state().role(&cx.keys.account).is_none_or(|role| role < Role::Admin) {
+                return Ok(());
+            }
+            let ops = devices.iter().map(|device| Op::DropDevice { device: *device, link }).collect();
+            match sign(cx, log, ops)? {
+                Ok(change) => changes::made(cx, group, log, change),
+                // Dropped already, or the group takes no changes any more.
+                Err(_) => Ok(()),
+            }
+        })?;
+    }
+    Ok(())
 }
 
 pub(crate) fn our_chain<R: CryptoRng>(cx: &Cx<'_, R>) -> Result<Chain, StoreError> {

@@ -35,6 +35,10 @@ pub(crate) fn envelope<R: CryptoRng>(cx: &mut Cx<'_, R>, envelope: &Envelope) ->
     let Some(contact) = contacts::by_account(cx.db, inside.account)? else {
         return Err(bad(Reason::NotListed, "to a group, by somebody who is not known here"));
     };
+    let links = contacts::links(cx.db, contact.id)?;
+    if links.last().and_then(|link| link.link().device(inside.device)).is_none() {
+        return Err(bad(Reason::NotListed, "to a group, by a device that its sender's list does not have"));
+    }
     let message = SenderKeyMessage::parse(&inside.message).map_err(|error| bad(Reason::Malformed, error))?;
     let from = (contact.id, inside.device);
     let known = groups::sender_keys(cx.db, group, from.0, from.1, message.distribution())?;

@@ -248,18 +248,19 @@ pub(crate) fn newest_from(
     .collect()
 }
 
-/// Marks everything of others up to `through` as read, and lets what disappears begin to count. Per author and device:
-/// the highest counter that is new.
+/// Marks everything of others up to `through` as read, in the order of the conversation: that is what a person has seen,
+/// also of what came late. What disappears begins to count. Per author and device: the highest counter that is new.
 pub(crate) fn mark_read(
     db: &Connection,
     conversation: ConversationId,
     through: LocalId,
     now: UnixMillis,
 ) -> Result<Vec<(ContactId, DeviceId, u64)>, StoreError> {
-    let mut statement = db.prepare_cached(
-        "SELECT author, device, max(counter) FROM messages
-         WHERE conversation = ?1 AND author > 0 AND state < 4 AND id <= ?2 GROUP BY author, device",
-    )?;
+    const SEEN: &str = "conversation = ?1 AND author > 0 AND state < 4
+         AND (lamport, message_id) <= (SELECT lamport, message_id FROM messages WHERE id = ?2 AND conversation = ?1)";
+    let mut statement = db.prepare_cached(&format!(
+        "SELECT author, device, max(counter) FROM messages WHERE {SEEN} GROUP BY author, device"
+    ))?;
     let rows = statement.query_map(params![conversation.0, through.0], |row| {
         Ok((row.get::<_, i64>(0)?, row.get::<_, u32>(1)?, row.get::<_, i64>(2)?))
     })?;
@@ -270,10 +271,9 @@ pub(crate) fn mark_read(
             Ok((ContactId(author), device, from_sql(counter)))
         })
         .collect::<Result<Vec<_>, StoreError>>()?;
-    db.prepare_cached(
-        "UPDATE messages SET state = 4, expires_at = coalesce(expires_at, ?3 + 1000 * timer_s)
-         WHERE conversation = ?1 AND author > 0 AND state < 4 AND id <= ?2",
-    )?
+    db.prepare_cached(&format!(
+        "UPDATE messages SET state = 4, expires_at = coalesce(expires_at, ?3 + 1000 * timer_s) WHERE {SEEN}"
+    ))?
     .execute(params![conversation.0, through.0, to_sql(now.0)])?;
     Ok(read)
 }
