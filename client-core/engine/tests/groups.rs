@@ -90,10 +90,10 @@ fn what_one_says_to_a_group_everybody_hears_once_and_it_is_told_how_far_it_came(
     }
     nothing_went_wrong(&people);
     assert_eq!(states(&people[0]), [State::Delivered]);
-    for place in 1..4 {
-        let conversation = the_group(&people[place]);
-        let through = messages(&people[place]).last().unwrap().id;
-        world.command(&mut people[place], Command::MarkRead { conversation, through });
+    for person in people.iter_mut().skip(1) {
+        let conversation = the_group(person);
+        let through = messages(person).last().unwrap().id;
+        world.command(person, Command::MarkRead { conversation, through });
     }
     settle(&mut world, &mut people);
     assert_eq!(states(&people[0]), [State::Read]);

@@ -24,7 +24,14 @@ const PATIENCE_MS: u64 = 60 * 1000;
 
 /// Which devices were asked and answered, since the program began.
 #[derive(Debug, Default)]
-pub(crate) struct Times(BTreeMap<(LocalGroup, ContactId, DeviceId, Way), (UnixMillis, UnixMillis, u32)>);
+pub(crate) struct Times(BTreeMap<(LocalGroup, ContactId, DeviceId, Way), Counted>);
+
+#[derive(Clone, Copy, Debug)]
+struct Counted {
+    since: UnixMillis,
+    last: UnixMillis,
+    times: u32,
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Way {
@@ -35,14 +42,15 @@ enum Way {
 impl Times {
     /// Counts one more, if it is not too many.
     fn once_more(&mut self, group: LocalGroup, from: (ContactId, DeviceId), way: Way, now: UnixMillis) -> bool {
-        let entry = self.0.entry((group, from.0, from.1, way)).or_insert((now, UnixMillis(0), 0));
-        if now.since(entry.0) > WINDOW_MS {
-            *entry = (now, UnixMillis(0), 0);
+        let first = Counted { since: now, last: now, times: 0 };
+        let counted = self.0.entry((group, from.0, from.1, way)).or_insert(first);
+        if now.since(counted.since) > WINDOW_MS {
+            *counted = first;
         }
-        if entry.2 >= TIMES_MAX || (entry.2 > 0 && now.since(entry.1) < PATIENCE_MS) {
+        if counted.times >= TIMES_MAX || (counted.times > 0 && now.since(counted.last) < PATIENCE_MS) {
             return false;
         }
-        (entry.1, entry.2) = (now, entry.2 + 1);
+        (counted.last, counted.times) = (now, counted.times + 1);
         true
     }
 }

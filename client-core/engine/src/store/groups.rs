@@ -287,6 +287,7 @@ pub(crate) fn set_sender_keys(
 }
 
 /// What seals envelopes to groups, newest first.
+#[allow(clippy::type_complexity, reason = "taken apart where it is called")]
 pub(crate) fn secrets(db: &Connection) -> Result<Vec<(LocalGroup, Zeroizing<[u8; 32]>)>, StoreError> {
     let mut statement = db.prepare_cached("SELECT grp, secret FROM group_secrets ORDER BY known_at DESC, secret")?;
     let rows = statement.query_map([], |row| Ok((LocalGroup(row.get(0)?), Zeroizing::new(row.get(1)?))))?;
