@@ -7,7 +7,7 @@
 //! hint   = HMAC-SHA256(K_hint, nonce)[..8]
 //! ```
 //!
-//! Spec: envelope §7.
+//! Spec: envelope §10.
 
 use aes_gcm_siv::aead::{Aead, Payload};
 use aes_gcm_siv::{Aes256GcmSiv, KeyInit};
@@ -32,7 +32,7 @@ const LABEL_DERIVE: &[u8] = b"hushwire/1 shared derive";
 
 /// A key that several hold, for one purpose. Wiped on drop.
 ///
-/// Spec: envelope §7.
+/// Spec: envelope §10.
 pub struct SharedKey {
     seal: Zeroizing<[u8; 32]>,
     hint: Zeroizing<[u8; 32]>,

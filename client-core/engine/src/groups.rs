@@ -12,7 +12,7 @@
 //! | members whom we do not know yet | `members` |
 //! | what a member missed | `repair` |
 //!
-//! Spec: group, envelope §7.
+//! Spec: group, envelope §10.
 
 pub(crate) mod changes;
 pub(crate) mod keys;

@@ -1,7 +1,7 @@
 //! What a member missed of what another said to the group: asked for in the session between the two, and said once more,
 //! to that member alone. So it is shown once, and nobody gets what was said before they came.
 //!
-//! Spec: envelope §8.
+//! Spec: envelope §10.
 
 use std::collections::BTreeMap;
 
