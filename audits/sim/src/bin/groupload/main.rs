@@ -74,7 +74,7 @@ async fn measure(dir: &Path, members: usize) -> Result<Vec<Row>, Failure> {
     let mut rows = Vec::new();
     let began = Instant::now();
     // One more, who comes later.
-    let mut crowd = Crowd::gather(dir, &relay, &keyserver, members + 1).await?;
+    let (mut crowd, keyserver) = Crowd::gather(dir, &relay, keyserver, members + 1).await?;
     rows.push(Row::new("accounts made, all of whom know the founder", began.elapsed(), 0));
 
     let (before, began) = (crowd.uploaded(), Instant::now());

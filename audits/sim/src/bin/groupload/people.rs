@@ -23,6 +23,9 @@ const PATIENCE: Duration = Duration::from_secs(300);
 /// Accounts that are made at the same time.
 const AT_ONCE: usize = 16;
 
+/// A keyserver makes a thousand accounts at once for one address, and then one every ten seconds, until it begins anew.
+const ACCOUNTS_MAX: usize = 50 * AT_ONCE;
+
 /// Receipts have come by then.
 const REST: Duration = Duration::from_secs(3);
 
@@ -67,10 +70,18 @@ pub(crate) struct Crowd {
 
 impl Crowd {
     /// Makes their accounts. Each knows the founder, who knows each.
-    pub(crate) async fn gather(dir: &Path, relay: &Server, keyserver: &Server, number: usize) -> Result<Self, Failure> {
+    pub(crate) async fn gather(
+        dir: &Path,
+        relay: &Server,
+        mut keyserver: Server,
+        number: usize,
+    ) -> Result<(Self, Server), Failure> {
         let setup = Setup { relay: relay.address().clone(), keyserver: keyserver.address().clone(), handle_name: None };
         let mut people = Vec::with_capacity(number);
         for first in (0..number).step_by(AT_ONCE) {
+            if first > 0 && first % ACCOUNTS_MAX == 0 {
+                keyserver = keyserver.kill_and_restart(Duration::ZERO)?;
+            }
             let some = (first..number.min(first + AT_ONCE)).map(|place| {
                 tokio::spawn(person(DataDir::at(dir.join("people").join(place.to_string())), setup.clone()))
             });
@@ -96,7 +107,7 @@ impl Crowd {
         }
         let mut others = known;
         people.append(&mut others);
-        Ok(Self { people })
+        Ok((Self { people }, keyserver))
     }
 
     pub(crate) async fn found(&mut self, members: usize) -> Result<ConversationId, Failure> {
