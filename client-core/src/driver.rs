@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use hushwire_engine::{Answer, CallFailed, Command, Credentials, Event, Input, Output};
+use hushwire_engine::{Answer, Call, CallFailed, Command, Credentials, Event, Input, Output};
 use hushwire_proto::ids::UnixMillis;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep, timeout_at};
@@ -241,6 +241,7 @@ impl Driver {
     fn call(&mut self, outgoing: Outgoing) {
         match &mut self.online {
             Some((link, _)) => self.immediate.extend(link.call(outgoing)),
+            None if matches!(outgoing.call, Call::Whisper { .. }) => {} // whoever is not online whispers nothing
             None if self.held.len() < HELD_MAX => self.held.push_back(outgoing),
             None => {
                 let reply = Err(CallFailed::Unreachable("not online".to_owned()));

@@ -59,9 +59,14 @@ impl Link {
         (link, hears)
     }
 
-    /// Puts a call in line, without waiting. Its reply comes over [`Around::replies`]; or at once, from here.
+    /// Puts a call in line, without waiting. Its reply, which a whisper has not, comes over [`Around::replies`]; or at once, from here.
     #[must_use = "a reply that is there already is the engine's"]
     pub(crate) fn call(&mut self, outgoing: Outgoing) -> Option<Input> {
+        if let Call::Whisper { relay, .. } = &outgoing.call {
+            let line = (Purpose::Deposits, relay.clone());
+            self.whisper(&line, outgoing);
+            return None;
+        }
         let turn = Turn::of(&outgoing.call);
         if let Some(Err(over)) = turn.map(|turn| self.around.turns.check(turn)) {
             return Some(Input::Replied { call: outgoing.id, reply: Err(over) });
@@ -72,7 +77,9 @@ impl Link {
                 return None;
             }
             Call::Grant { .. } | Call::Revoke { .. } | Call::Acknowledge { .. } => None,
-            Call::Deposit { relay, .. } | Call::DepositMany { relay, .. } => Some((Purpose::Deposits, relay.clone())),
+            Call::Deposit { relay, .. } | Call::DepositMany { relay, .. } | Call::Whisper { relay, .. } => {
+                Some((Purpose::Deposits, relay.clone()))
+            }
             Call::Lookup { keyserver, .. } | Call::Fetch { keyserver, .. } | Call::GetHistory { keyserver, .. } => {
                 Some((Purpose::Lookups, keyserver.clone()))
             }
@@ -93,6 +100,15 @@ impl Link {
         }
         let reply = Err(CallFailed::Unreachable("too much waits for this server already".to_owned()));
         Some(Input::Replied { call: outgoing.id, reply })
+    }
+
+    /// Only over a line that there is, and only if nothing waits there: else it is dropped.
+    fn whisper(&self, line: &(Purpose, ServerAddress), outgoing: Outgoing) {
+        if let Some(calls) = self.lines.get(line)
+            && calls.capacity() == calls.max_capacity()
+        {
+            let _ = calls.try_send(outgoing); // or the line was idle and has ended
+        }
     }
 
     /// Auditors are asked seldom, each over a connection of its own. The engine asks a few at once.

@@ -24,6 +24,9 @@ pub const ENVELOPE_CLASSES: [usize; 8] = [512, KIB, 2 * KIB, 4 * KIB, 8 * KIB, 1
 /// The largest sealed envelope, in bytes: the last class.
 pub const ENVELOPE_BYTES_MAX: usize = 64 * KIB;
 
+/// The largest envelope that is whispered, in bytes: what it says has a few bytes, and two classes hide which.
+pub const WHISPER_BYTES_MAX: usize = KIB;
+
 /// The longest text of one message, in UTF-8 bytes. Leaves room in the largest class for the first message of a
 /// session (its Kyber ciphertext, prekey ids and the sender's device lists).
 pub const TEXT_BYTES_MAX: usize = 48 * KIB;

@@ -3,13 +3,15 @@
 //! A [`Request`] is answered once by an [`Answer`] with the same request id; a [`Push`] comes unasked after
 //! [`Request::Drain`]. Parsing checks every length and range; a value of these types is always sendable.
 //!
-//! Spec: relay §4 to §7.
+//! Spec: relay §4 to §7, §9.
 
 mod many;
+mod whisper;
 
 use bytes::Bytes;
 
 pub use self::many::{DepositMany, Door, Outcome, StoredMany};
+pub use self::whisper::{Whisper, Whispered};
 use crate::auth::SignatureBytes;
 use crate::envelope::Envelope;
 use crate::ids::{DepositId, MailboxId, Seq, Token, TokenHash, UnixMillis};
@@ -57,6 +59,9 @@ pub enum Request {
     Deposit(Deposit),
     /// Puts one envelope into many mailboxes. Only on a connection that never opened one.
     DepositMany(DepositMany),
+    /// Hands an envelope to whoever drains a mailbox now, and keeps nothing of it. Only on a connection that never opened
+    /// one.
+    Whisper(Whisper),
     /// Send everything after `after`, then whatever comes. Needs the mailbox open.
     Drain {
         /// Which.
@@ -101,6 +106,8 @@ pub enum Answer {
     Stored,
     /// What became of the envelope at each door.
     StoredMany(StoredMany),
+    /// The door was right. Says nothing of whether anybody hears it.
+    Passed,
     /// Pushes follow.
     Draining,
     /// Forgotten up to there.
@@ -216,6 +223,8 @@ reasons! {
 pub enum Push {
     /// Envelopes of a mailbox that drains, oldest first.
     Deliveries(Deliveries),
+    /// An envelope that is kept nowhere, for a mailbox that drains.
+    Whispered(Whispered),
 }
 
 /// Some envelopes of one mailbox.
@@ -268,6 +277,7 @@ impl Request {
                 envelope: deposit.envelope.bytes().clone(),
             }),
             Self::DepositMany(many) => Body::DepositMany(many.encode()),
+            Self::Whisper(whisper) => Body::Whisper(whisper.encode()),
             Self::Drain { mailbox, after } => {
                 Body::Drain(wire::Drain { mailbox: copy(mailbox.as_bytes()), after: after.0 })
             }
@@ -311,6 +321,7 @@ impl Request {
                 envelope: Envelope::new(deposit.envelope).map_err(|_| BadMessage::Length("envelope"))?,
             }),
             Body::DepositMany(many) => Self::DepositMany(DepositMany::parse(&many)?),
+            Body::Whisper(whisper) => Self::Whisper(Whisper::parse(whisper)?),
             Body::Drain(drain) => Self::Drain { mailbox: mailbox(&drain.mailbox)?, after: Seq(drain.after) },
             Body::Acknowledge(ack) => Self::Acknowledge { mailbox: mailbox(&ack.mailbox)?, through: Seq(ack.through) },
         })
@@ -339,6 +350,7 @@ impl Answer {
             Self::Revoked => Body::Revoked(wire::Revoked {}),
             Self::Stored => Body::Stored(wire::Stored {}),
             Self::StoredMany(many) => Body::StoredMany(many.encode()),
+            Self::Passed => Body::Passed(wire::Passed {}),
             Self::Draining => Body::Draining(wire::Draining {}),
             Self::Acknowledged => Body::Acknowledged(wire::Acknowledged {}),
             Self::Refused(refused) => Body::Refused(wire::Refused {
@@ -376,6 +388,7 @@ impl Answer {
             Body::Revoked(wire::Revoked {}) => Self::Revoked,
             Body::Stored(wire::Stored {}) => Self::Stored,
             Body::StoredMany(many) => Self::StoredMany(StoredMany::parse(&many)?),
+            Body::Passed(wire::Passed {}) => Self::Passed,
             Body::Draining(wire::Draining {}) => Self::Draining,
             Body::Acknowledged(wire::Acknowledged {}) => Self::Acknowledged,
             Body::Refused(refused) => Self::Refused(Refused {
@@ -391,20 +404,23 @@ impl Push {
     /// The payload of a frame.
     #[must_use]
     pub fn encode(&self) -> Bytes {
-        let Self::Deliveries(deliveries) = self;
-        let body = wire::push::Body::Deliveries(wire::Deliveries {
-            mailbox: copy(deliveries.mailbox.as_bytes()),
-            expired_through: deliveries.expired_through.0,
-            deliveries: deliveries
-                .deliveries
-                .iter()
-                .map(|delivery| wire::Delivery {
-                    seq: delivery.seq.0,
-                    stored_at_ms: delivery.stored_at.0,
-                    envelope: delivery.envelope.bytes().clone(),
-                })
-                .collect(),
-        });
+        use wire::push::Body;
+        let body = match self {
+            Self::Deliveries(deliveries) => Body::Deliveries(wire::Deliveries {
+                mailbox: copy(deliveries.mailbox.as_bytes()),
+                expired_through: deliveries.expired_through.0,
+                deliveries: deliveries
+                    .deliveries
+                    .iter()
+                    .map(|delivery| wire::Delivery {
+                        seq: delivery.seq.0,
+                        stored_at_ms: delivery.stored_at.0,
+                        envelope: delivery.envelope.bytes().clone(),
+                    })
+                    .collect(),
+            }),
+            Self::Whispered(whispered) => Body::Whispered(whispered.encode()),
+        };
         encode(&wire::Push { body: Some(body) })
     }
 
@@ -413,8 +429,12 @@ impl Push {
     /// # Errors
     /// [`BadMessage`] says what is wrong with it.
     pub fn parse(payload: &Bytes) -> Result<Self, BadMessage> {
+        use wire::push::Body;
         let message: wire::Push = decode(payload)?;
-        let wire::push::Body::Deliveries(deliveries) = message.body.ok_or(BadMessage::UnknownKind)?;
+        let deliveries = match message.body.ok_or(BadMessage::UnknownKind)? {
+            Body::Deliveries(deliveries) => deliveries,
+            Body::Whispered(whispered) => return Ok(Self::Whispered(Whispered::parse(whispered)?)),
+        };
         Ok(Self::Deliveries(Deliveries {
             mailbox: mailbox(&deliveries.mailbox)?,
             expired_through: Seq(deliveries.expired_through),

@@ -31,6 +31,8 @@ pub enum Label {
     LogWitness,
     /// Hash of a keyserver's private key: the key of places in its log.
     LogPlaces,
+    /// What a whisper is bound to: from whom, to whom.
+    Whisper,
     /// Hash of a message, which the next one of the same sender names.
     MessageChain,
     /// Checksum of a contact link.
@@ -53,7 +55,7 @@ pub enum Label {
 
 impl Label {
     /// All of them.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::Link,
         Self::LinkSignature,
         Self::DeviceIdentity,
@@ -66,6 +68,7 @@ impl Label {
         Self::LogRoot,
         Self::LogWitness,
         Self::LogPlaces,
+        Self::Whisper,
         Self::MessageChain,
         Self::ContactLink,
         Self::DeviceRequest,
@@ -93,6 +96,7 @@ impl Label {
             Self::LogRoot => "hushwire/1 log root",
             Self::LogWitness => "hushwire/1 log witness",
             Self::LogPlaces => "hushwire/1 log places",
+            Self::Whisper => "hushwire/1 whisper",
             Self::MessageChain => "hushwire/1 message chain",
             Self::ContactLink => "hushwire/1 contact link",
             Self::DeviceRequest => "hushwire/1 device request",

@@ -17,7 +17,7 @@ use hushwire_proto::keyserver::{
 };
 use hushwire_proto::log::SignedRoot;
 use hushwire_proto::relay::{
-    self, Deliveries, Delivery, Deposit, DepositMany, Door, Limits, Outcome, StoredMany, TokenClass,
+    self, Deliveries, Delivery, Deposit, DepositMany, Door, Limits, Outcome, StoredMany, TokenClass, Whisper, Whispered,
 };
 use proptest::prelude::*;
 
@@ -106,6 +106,8 @@ fn relay_messages() -> Vec<Golden> {
     let deliveries = |deliveries| relay::Push::Deliveries(Deliveries { mailbox, expired_through: Seq(7), deliveries });
     let push = |name, message: relay::Push| golden(name, message, relay::Push::encode, relay::Push::parse);
     let tokens = vec![(TokenHash([1; 32]), TokenClass::Request), (TokenHash([2; 32]), TokenClass::Contact)];
+    let whisper = Whisper { mailbox, token: token.clone(), envelope: envelope.clone() };
+    let whispered = Whispered { mailbox, envelope: envelope.clone() };
     let deposit = Deposit { mailbox, token, id: DepositId([0xDD; 16]), envelope: envelope.clone() };
     let door = |n| Door {
         mailbox: MailboxId([n; 32]),
@@ -121,6 +123,7 @@ fn relay_messages() -> Vec<Golden> {
         request("revoke", Request::Revoke { mailbox, hashes: vec![TokenHash([2; 32])] }),
         request("deposit", Request::Deposit(deposit)),
         request("deposit many", Request::DepositMany(DepositMany { envelope: envelope.clone(), doors })),
+        request("whisper", Request::Whisper(whisper)),
         request("drain", Request::Drain { mailbox, after: Seq(300) }),
         request("drain from the beginning", Request::Drain { mailbox, after: Seq(0) }),
         request("acknowledge", Request::Acknowledge { mailbox, through: Seq(u64::MAX) }),
@@ -145,6 +148,7 @@ fn relay_messages() -> Vec<Golden> {
         answer("revoked", Answer::Revoked),
         answer("stored", Answer::Stored),
         answer("stored many", Answer::StoredMany(StoredMany { outcomes, retry_after_ms: 60_000 })),
+        answer("passed", Answer::Passed),
         answer("draining", Answer::Draining),
         answer("acknowledged", Answer::Acknowledged),
         answer(
@@ -157,6 +161,7 @@ fn relay_messages() -> Vec<Golden> {
         ),
         push("deliveries", deliveries(vec![Delivery { seq: Seq(9), stored_at: UnixMillis(1), envelope }])),
         push("deliveries of nothing", deliveries(Vec::new())),
+        push("whispered", relay::Push::Whispered(whispered)),
     ]
 }
 

@@ -2,7 +2,7 @@
 //!
 //! A connection either owns mailboxes or deposits, never both: a relay must not learn which mailbox a sender has.
 //!
-//! Spec: relay §3, §5.
+//! Spec: relay §3, §5, §9.
 
 use std::{
     collections::BTreeMap,

@@ -4,7 +4,7 @@
 //! arrival. What is asked all the time, deposits and acknowledgements, is answered by the queue once it is durable; only
 //! what is rare has a task that waits.
 //!
-//! Spec: relay §3 to §7.
+//! Spec: relay §3 to §9.
 
 mod ack;
 mod drain;
@@ -12,6 +12,7 @@ mod mailbox;
 mod many;
 mod put;
 mod tokens;
+mod whisper;
 
 use std::{sync::Arc, time::Duration};
 
@@ -27,6 +28,8 @@ use crate::{
     queue::{Queue, StorageError},
     service::Relay,
 };
+
+pub(crate) use self::whisper::WHISPERS_IN_WORK_MAX;
 
 /// When to try again if too much waits to be written: a few batches later.
 const BUSY_RETRY: Duration = Duration::from_secs(1);
@@ -77,7 +80,7 @@ pub(crate) fn handle<Q: Queue>(relay: &Arc<Relay<Q>>, connection: &Connection, r
         // What makes room is never refused for being too much.
         Request::Drain { .. } | Request::Acknowledge { .. } | Request::Revoke { .. } => 0,
         Request::DepositMany(many) => many.doors.len(),
-        Request::Hello | Request::Open { .. } | Request::Grant { .. } | Request::Deposit(_) => 1,
+        Request::Hello | Request::Open { .. } | Request::Grant { .. } | Request::Deposit(_) | Request::Whisper(_) => 1,
     };
     if count > 0
         && let Err(wait) = connection.address().ask(count)
@@ -91,6 +94,7 @@ pub(crate) fn handle<Q: Queue>(relay: &Arc<Relay<Q>>, connection: &Connection, r
         Request::Revoke { mailbox, hashes } => tokens::revoke(relay, connection, mailbox, hashes, answering),
         Request::Deposit(deposit) => put::deposit(relay, connection, deposit, answering),
         Request::DepositMany(many) => many::deposit(relay, connection, many, answering),
+        Request::Whisper(whisper) => whisper::whisper(relay, connection, whisper, answering),
         Request::Drain { mailbox, after } => drain::drain(relay, connection, mailbox, after, answering),
         Request::Acknowledge { mailbox, through } => ack::acknowledge(relay, connection, mailbox, through, answering),
     }

@@ -7,7 +7,7 @@
 //! | file | what it is about |
 //! |---|---|
 //! | `service.rs`, `handle.rs`, `handle/*.rs` | requests, one file for each kind |
-//! | `connection.rs`, `flow.rs`, `drains.rs` | what is known of a connection, of a drain, of all drains |
+//! | `connection.rs`, `flow.rs`, `drains.rs`, `ear.rs` | what is known of a connection, of a drain, of all drains; who hears what is whispered |
 //! | [`queue`] | the promise, its engines and the suite that judges them |
 //! | [`quota`], [`clock`], [`disk`] | arithmetic, time and room, as values |
 //! | [`rates`], `patience.rs` | what one network address may take; how many deposits may wait |
@@ -25,6 +25,7 @@ pub mod config;
 mod connection;
 mod drains;
 pub mod du;
+mod ear;
 #[cfg(feature = "fail-points")]
 pub mod fail_points;
 #[cfg(not(feature = "fail-points"))]

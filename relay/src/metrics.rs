@@ -20,6 +20,24 @@ const SYNC_MICROS: [u64; 12] =
 /// Refusals, by reason.
 pub type Refusals = Reasons<RefusedReason>;
 
+/// Why a whisper went to nobody. Its sender is not told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unheard {
+    /// Nobody drains the mailbox.
+    Absent,
+    /// Something else waits for the one who does.
+    Busy,
+    /// More than one token is heard.
+    TooOften,
+    /// The relay has too much to do.
+    Shed,
+}
+
+impl Unheard {
+    /// All of them.
+    pub const ALL: &'static [Self] = &[Self::Absent, Self::Busy, Self::TooOften, Self::Shed];
+}
+
 /// What a queue holds. Rows of a mailbox are counted as if every envelope were stored by itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Holding {
@@ -54,6 +72,10 @@ pub struct Metrics {
     pub refused: Refusals,
     /// Envelopes put in a push, some of them more than once.
     pub delivered: Counter,
+    /// Whispers handed to whoever was there.
+    pub whispers_passed: Counter,
+    /// Whispers dropped.
+    pub whispers_dropped: Reasons<Unheard>,
     /// Envelopes removed because their owner has them.
     pub acknowledged: Counter,
     /// Envelopes that expired.
@@ -89,6 +111,8 @@ impl Default for Metrics {
             deposits_refused: Refusals::new(RefusedReason::ALL),
             refused: Refusals::new(RefusedReason::ALL),
             delivered: Counter::default(),
+            whispers_passed: Counter::default(),
+            whispers_dropped: Reasons::new(Unheard::ALL),
             acknowledged: Counter::default(),
             expired: Counter::default(),
             mailboxes: Gauge::default(),
@@ -138,6 +162,14 @@ impl Metrics {
     /// The queue holds so much.
     pub(crate) fn holding(&self) -> Holding {
         Holding { mailboxes: self.mailboxes.get(), envelopes: self.envelopes.get(), bytes: self.bytes.get() }
+    }
+
+    /// What became of a whisper whose door was right, or was not looked at.
+    pub(crate) fn whispered(&self, heard: Result<(), Unheard>) {
+        match heard {
+            Ok(()) => self.whispers_passed.add(1),
+            Err(reason) => self.whispers_dropped.count(reason),
+        }
     }
 
     /// A deposit was answered.

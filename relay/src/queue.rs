@@ -77,6 +77,14 @@ pub trait Queue: Clone + Send + Sync + 'static {
     /// Tells of what is appended from now on, once it is durable.
     fn arrivals(&self, of: MailboxId) -> Arrivals;
 
+    /// What this token lets its holder do there, by what is durable; `None`: there is no such mailbox or token, told apart
+    /// by nobody. Waits for nothing that is being written.
+    fn door(
+        &self,
+        of: MailboxId,
+        token: TokenHash,
+    ) -> impl Future<Output = Result<Option<TokenClass>, StorageError>> + Send + 'static;
+
     /// Forgets everything up to and including `through`. Again, or what is gone: nothing changes.
     fn remove(&self, of: MailboxId, through: Seq) -> impl Future<Output = Result<(), RemoveError>> + Send + 'static {
         let (then, answer) = answered();

@@ -59,7 +59,7 @@ pub(crate) struct Address {
 
 /// Requests, as the time at which the last of them is paid for (the generic cell rate algorithm).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Spent {
+pub(crate) struct Spent {
     until: Duration,
 }
 
@@ -82,7 +82,7 @@ impl Addresses {
         let mut known = lock(&self.known);
         if known.by_address.len() >= known.look_at {
             let now = self.began.elapsed();
-            known.by_address.retain(|_, address| Arc::strong_count(address) > 1 || lock(&address.spent).until > now);
+            known.by_address.retain(|_, address| Arc::strong_count(address) > 1 || !lock(&address.spent).is_paid(now));
             known.look_at = ADDRESSES_MIN.max(known.by_address.len().saturating_mul(2));
         }
         known.by_address.entry(address).or_insert_with(|| Arc::new(Address::new(self.rates, self.began))).clone()
@@ -98,7 +98,8 @@ impl Address {
     /// Counts so many requests; or says after which time there is room for one.
     pub(crate) fn ask(&self, count: usize) -> Result<(), Duration> {
         let count = u32::try_from(count).unwrap_or(u32::MAX);
-        lock(&self.spent).ask(self.rates.requests_per_second, count, self.began.elapsed())
+        let each = Duration::from_secs(1) / self.rates.requests_per_second.max(1);
+        lock(&self.spent).ask(each, Duration::from_secs(1), count, self.began.elapsed())
     }
 
     /// Room for bytes of a deposit, to be held until it is answered.
@@ -108,16 +109,21 @@ impl Address {
 }
 
 impl Spent {
-    /// One that costs more than there is room for is still let through, and paid for afterwards.
-    fn ask(&mut self, per_second: u32, count: u32, now: Duration) -> Result<(), Duration> {
-        let each = Duration::from_secs(1) / per_second.max(1);
+    /// One every `each` in the long run, and at once as many as `saved` has room for. One that costs more than there is room
+    /// for is still let through, and paid for afterwards.
+    pub(crate) fn ask(&mut self, each: Duration, saved: Duration, count: u32, now: Duration) -> Result<(), Duration> {
         let from = self.until.max(now);
         let ahead = from.saturating_sub(now).saturating_add(each);
-        if let Some(wait) = ahead.checked_sub(Duration::from_secs(1)).filter(|wait| !wait.is_zero()) {
+        if let Some(wait) = ahead.checked_sub(saved).filter(|wait| !wait.is_zero()) {
             return Err(wait);
         }
         self.until = from.saturating_add(each.saturating_mul(count));
         Ok(())
+    }
+
+    /// Whether it is as good as new.
+    pub(crate) fn is_paid(&self, now: Duration) -> bool {
+        self.until <= now
     }
 }
 
@@ -132,26 +138,31 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
+    /// Ten in a second.
+    fn ask(spent: &mut Spent, count: u32, now: Duration) -> Result<(), Duration> {
+        spent.ask(SECOND / 10, SECOND, count, now)
+    }
+
     #[test]
     fn a_seconds_worth_goes_at_once_and_then_as_many_as_the_rate_says() {
         let mut spent = Spent::default();
         let now = 7 * SECOND;
         for _ in 0..10 {
-            assert_eq!(spent.ask(10, 1, now), Ok(()));
+            assert_eq!(ask(&mut spent, 1, now), Ok(()));
         }
-        let wait = spent.ask(10, 1, now).unwrap_err();
+        let wait = ask(&mut spent, 1, now).unwrap_err();
         assert_eq!(wait, SECOND / 10);
-        assert_eq!(spent.ask(10, 1, now + wait), Ok(()));
-        assert!(spent.ask(10, 1, now + wait).is_err());
-        assert_eq!(spent.ask(10, 1, now + 60 * SECOND), Ok(()), "and no more is saved up than a second's worth");
-        assert_eq!((0..20).filter(|_| spent.ask(10, 1, now + 60 * SECOND).is_ok()).count(), 9);
+        assert_eq!(ask(&mut spent, 1, now + wait), Ok(()));
+        assert!(ask(&mut spent, 1, now + wait).is_err());
+        assert_eq!(ask(&mut spent, 1, now + 60 * SECOND), Ok(()), "and no more is saved up than a second's worth");
+        assert_eq!((0..20).filter(|_| ask(&mut spent, 1, now + 60 * SECOND).is_ok()).count(), 9);
     }
 
     #[test]
     fn a_request_that_costs_more_than_there_is_room_for_is_paid_for_afterwards() {
         let mut spent = Spent::default();
-        assert_eq!(spent.ask(10, 5000, SECOND), Ok(()));
-        let wait = spent.ask(10, 1, SECOND).unwrap_err();
+        assert_eq!(ask(&mut spent, 5000, SECOND), Ok(()));
+        let wait = ask(&mut spent, 1, SECOND).unwrap_err();
         assert!(wait > 498 * SECOND && wait < 500 * SECOND, "{wait:?}");
     }
 

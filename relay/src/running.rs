@@ -31,6 +31,7 @@ use crate::{
     disk::{self, Disk},
     drains::Drains,
     fail_points::{Step, reach},
+    handle::WHISPERS_IN_WORK_MAX,
     queue::Queue,
     rates::{Addresses, Rates},
     service::Relay,
@@ -158,6 +159,7 @@ pub fn start<Q: Queue>(parts: Parts<Q>) -> Result<Running, StartError> {
         drains: Drains::default(),
         addresses: Addresses::new(operation.rates),
         patience: Arc::default(),
+        whispers: Arc::new(Semaphore::new(WHISPERS_IN_WORK_MAX)),
         _in_use: using,
     });
     beside.push(tokio::spawn(sweep(relay.clone(), sweep_every)));

@@ -7,7 +7,7 @@ use hushwire_proto::{
     net::serve::{Peer, Reply, Service},
     relay::{RefusedReason, Request},
 };
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 use crate::{
     clock::RelayTime,
@@ -29,6 +29,8 @@ pub(crate) struct Relay<Q> {
     pub(crate) drains: Drains,
     pub(crate) addresses: Addresses,
     pub(crate) patience: Arc<Patience>,
+    /// Places for whispers in work.
+    pub(crate) whispers: Arc<Semaphore>,
     /// Gone when the last user of the queue is. After the queue in this list, so dropped after it.
     pub(crate) _in_use: mpsc::Sender<Infallible>,
 }

@@ -31,7 +31,7 @@ macro_rules! kinds {
     };
 }
 
-kinds!(Hello, Open, Grant, Revoke, Deposit, DepositMany, Drain, Acknowledge);
+kinds!(Hello, Open, Grant, Revoke, Deposit, DepositMany, Whisper, Drain, Acknowledge);
 
 /// Somebody who is not the owner of the mailbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,8 +73,10 @@ fn expected(kind: Kind, who: Who) -> Expected {
         (Kind::Open, Who::Sender) => Expected::Refused(RefusedReason::OwnerMayNotDeposit),
         (Kind::Open, _) => Expected::Refused(RefusedReason::BadProof),
         (Kind::Grant | Kind::Revoke | Kind::Drain | Kind::Acknowledge, _) => Expected::Refused(RefusedReason::NotOpen),
-        (Kind::Deposit | Kind::DepositMany, Who::Other) => Expected::Refused(RefusedReason::OwnerMayNotDeposit),
-        (Kind::Deposit, _) => Expected::Refused(RefusedReason::NoSuchDoor),
+        (Kind::Deposit | Kind::DepositMany | Kind::Whisper, Who::Other) => {
+            Expected::Refused(RefusedReason::OwnerMayNotDeposit)
+        }
+        (Kind::Deposit | Kind::Whisper, _) => Expected::Refused(RefusedReason::NoSuchDoor),
         (Kind::DepositMany, _) => Expected::NoDoor,
     }
 }
@@ -140,6 +142,7 @@ impl Scene {
             Kind::Revoke => bob.revoke(),
             Kind::Deposit => wrong.deposit(71),
             Kind::DepositMany => deposit_many(&[wrong.clone(), wrong], 72, 512),
+            Kind::Whisper => wrong.whisper(73),
             Kind::Drain => bob.drain(0),
             Kind::Acknowledge => bob.acknowledge(1),
         }

@@ -145,7 +145,7 @@ impl Pair {
         loop {
             let push =
                 timeout(CALL_DEADLINE, self.pushes.next()).await.map_err(said)?.ok_or("the device was cut off")?;
-            let Push::Deliveries(pushed) = Push::parse(&push).map_err(said)?;
+            let Push::Deliveries(pushed) = Push::parse(&push).map_err(said)? else { continue };
             if let Some(found) = pushed.deliveries.iter().find(|one| one.envelope.bytes().starts_with(id)) {
                 return Ok(found.seq);
             }

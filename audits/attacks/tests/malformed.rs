@@ -20,7 +20,7 @@ use hushwire_proto::ids::{AccountId, DepositId, DeviceId, MailboxId, Seq, Token}
 use hushwire_proto::keyserver::{self, Answer, CurveKey, Publish, RefusedReason, SignedCurveKey, SignedKyberKey, Who};
 use hushwire_proto::limits::{CONNECT_DEADLINE, ORDINARY_FRAME_BYTES};
 use hushwire_proto::net::call::{ConnectError, Connection};
-use hushwire_proto::relay::{self, Deposit, DepositMany, Door, TokenClass};
+use hushwire_proto::relay::{self, Deposit, DepositMany, Door, TokenClass, Whisper};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
@@ -63,6 +63,7 @@ fn to_a_relay(binding: SessionBinding) -> Vec<relay::Request> {
         relay::Request::Open { mailbox, proof: prove_mailbox(binding, &key()) },
         relay::Request::Grant { mailbox, tokens: vec![(token.hash(), TokenClass::Contact)] },
         relay::Request::Revoke { mailbox, hashes: vec![token.hash()] },
+        relay::Request::Whisper(Whisper { mailbox, token: token.clone(), envelope: envelope.clone() }),
         relay::Request::Deposit(Deposit { mailbox, token, id, envelope: envelope.clone() }),
         relay::Request::DepositMany(DepositMany { envelope, doors }),
         relay::Request::Drain { mailbox, after: Seq(1) },

@@ -21,6 +21,7 @@ pub(super) async fn event(app: &App, event: &Event) -> Result<bool, Failure> {
         | Event::GroupLeft { .. }
         | Event::GroupChanged { .. } => return Ok(false),
         Event::LogChecked(_) | Event::LogNotChecked { .. } => return Ok(false),
+        Event::Typing { .. } | Event::Presence { .. } => return Ok(false),
         Event::DevicesChanged { contact, change } => {
             out.item(&Item::Devices { contact: Some(&app.named(*contact).await?), change })?;
         }

@@ -27,6 +27,7 @@
 //! | §8.6 limits | [`limits`] | |
 //! | bytes on disk | `stored` | golden/ |
 //! | dead stack frames | `swept` | |
+//! | ours, not Signal's: notes that may be lost | [`whisper`] | |
 
 #![doc = include_str!("../README.md")]
 
@@ -59,6 +60,7 @@ mod spqr;
 mod stored;
 mod swept;
 mod triple;
+pub mod whisper;
 #[cfg(test)]
 mod wycheproof;
 mod xeddsa;

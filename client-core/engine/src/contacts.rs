@@ -12,7 +12,7 @@ use crate::lookup::Wanted;
 use crate::store::me::{self, Flag};
 use crate::store::{StoreError, contacts, conversations, messages, receipts};
 use crate::types::{Contact, ContactId, Conversation, ConversationId, LocalId, Standing, Talk};
-use crate::{auditors, devices, groups, log, log_check, receipts as due_receipts, say};
+use crate::{auditors, devices, groups, log, log_check, receipts as due_receipts, say, whisper};
 
 /// The longest name of a contact, in characters.
 const NAME_CHARS_MAX: usize = 64;
@@ -33,10 +33,19 @@ pub(crate) fn command<R: CryptoRng>(cx: &mut Cx<'_, R>, command: Command) -> Res
         Command::Block(contact) => with_contact(cx, contact, |cx, contact| {
             contacts::set_standing(cx.db, contact.id, Standing::Blocked)?;
             receipts::forget(cx.db, contact.id)?;
+            whisper::block(cx, contact.id)?;
             me::revoke_token_of(cx.db, contact.id)
         })?,
         Command::SetVerified(contact, verified) => {
             with_contact(cx, contact, |cx, contact| contacts::set_verified(cx.db, contact.id, verified))?
+        }
+        Command::Typing(contact, on) => with_contact(cx, contact, |cx, contact| whisper::typing(cx, &contact, on))?,
+        Command::AskPresence(contact) => with_contact(cx, contact, |cx, contact| whisper::ask(cx, &contact))?,
+        Command::SharePresence(contact, on) => {
+            with_contact(cx, contact, |cx, contact| whisper::share_presence(cx, contact.id, on))?
+        }
+        Command::ShareTyping(contact, on) => {
+            with_contact(cx, contact, |cx, contact| whisper::share_typing(cx, contact.id, on))?
         }
         Command::Rename(contact, name) => rename(cx, contact, &name)?,
         Command::SetHandleName(name) => set_handle_name(cx, name.as_deref())?,
@@ -62,6 +71,7 @@ pub(crate) fn accept<R: CryptoRng>(cx: &mut Cx<'_, R>, contact: ContactId) -> Re
         }
     }
     contacts::set_standing(cx.db, contact, Standing::Accepted)?;
+    cx.flight.whispers.keys_changed();
     if me::token_of(cx.db, contact)?.is_none() {
         let token = Token::generate(cx.rng);
         me::add_token(cx.db, &token, TokenClass::Contact, Some(contact))?;

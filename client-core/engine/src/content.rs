@@ -6,6 +6,7 @@ mod wire;
 
 pub(crate) use wire::heads;
 
+use hushwire_crypto::whisper::WhisperKey;
 use hushwire_proto::ids::{AccountId, ChangeHash, DeviceId, GroupId, MessageId, Token, UnixMillis};
 use hushwire_proto::signing::{Label, Transcript};
 use sha2::{Digest, Sha256};
@@ -48,6 +49,8 @@ pub(crate) struct Introduction {
     pub(crate) token: Option<Token>,
     /// Nobody has checked it.
     pub(crate) handle: Option<String>,
+    /// With what the peer whispers to us. Together with the token only.
+    pub(crate) whisper_key: Option<WhisperKey>,
 }
 
 /// What is said.

@@ -17,7 +17,9 @@ use crate::recovery::RecoveryKey;
 use crate::store::me::{self, Flag};
 use crate::store::{Store, StoreError};
 use crate::types::{ContactId, Event, LocalGroup, Profile};
-use crate::{auditors, contacts, devices, groups, log, log_check, lookup, outbox, prekeys, receipts, receive, send};
+use crate::{
+    auditors, contacts, devices, groups, log, log_check, lookup, outbox, prekeys, receipts, receive, send, whisper,
+};
 
 /// The messenger of one device.
 ///
@@ -80,8 +82,12 @@ impl Engine {
             crate::store::outbox::hurry(cx.db)?;
         }
         match input {
-            Input::Command(command) => contacts::command(&mut cx, command)?,
+            Input::Command(command) => {
+                cx.flight.whispers.acted(now);
+                contacts::command(&mut cx, command)?;
+            }
             Input::Delivered(deliveries) => receive::run(&mut cx, deliveries)?,
+            Input::Whispered(envelope) => whisper::heard(&mut cx, &envelope)?,
             Input::RelaySetBack => {
                 me::set_drained_to(cx.db, Seq(0))?;
                 me::grant_anew(cx.db)?;
@@ -179,10 +185,16 @@ impl<R: CryptoRng> Cx<'_, R> {
     }
 
     pub(crate) fn call(&mut self, call: Call, pending: Pending) {
+        let id = self.call_unanswered(call);
+        self.flight.calls.insert(id, pending);
+    }
+
+    /// One of whose reply nothing is expected.
+    pub(crate) fn call_unanswered(&mut self, call: Call) -> CallId {
         let id = CallId(self.flight.next);
         self.flight.next = self.flight.next.wrapping_add(1);
-        self.flight.calls.insert(id, pending);
         self.out.push(Output::Call { id, call });
+        id
     }
 }
 
@@ -212,6 +224,8 @@ pub(crate) struct Flight {
     pub(crate) groups: BTreeMap<LocalGroup, GroupLog>,
     /// Members whom their keyserver did not name: how often, and when the next try is due.
     pub(crate) members: BTreeMap<AccountId, Backoff>,
+    /// What need not arrive.
+    pub(crate) whispers: whisper::Whispers,
     /// Devices of contacts for which the keyserver had no prekeys, and when.
     pub(crate) without_prekeys: BTreeMap<(ContactId, DeviceId), UnixMillis>,
 }
@@ -298,6 +312,7 @@ fn outstanding<R: CryptoRng>(cx: &mut Cx<'_, R>) -> Result<(), StoreError> {
         send::outstanding(cx)?,
         groups::send::outstanding(cx)?,
         outbox::outstanding(cx)?,
+        whisper::outstanding(cx),
     ] {
         wake = wake.into_iter().chain(next).min();
     }

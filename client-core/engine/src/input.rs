@@ -3,9 +3,10 @@
 use bytes::Bytes;
 use hushwire_proto::account::{CannotChange as CannotChangeDevices, SignedLink};
 use hushwire_proto::address::{Fingerprint, Handle, ServerAddress};
+use hushwire_proto::envelope::Envelope;
 use hushwire_proto::ids::{AccountId, DeviceId, Seq, TokenHash, UnixMillis};
 use hushwire_proto::keyserver::{Bundle, Found, Proven, Publish, Stock, Who};
-use hushwire_proto::relay::{Deliveries, Deposit, DepositMany, StoredMany, TokenClass};
+use hushwire_proto::relay::{Deliveries, Deposit, DepositMany, StoredMany, TokenClass, Whisper};
 
 use crate::contact_link::ContactLink;
 use crate::device_request::DeviceRequest;
@@ -20,6 +21,8 @@ pub enum Input {
     Command(Command),
     /// The own relay delivered. Acknowledged by [`Call::Acknowledge`] once it is kept.
     Delivered(Deliveries),
+    /// Something was whispered to us: it came over the own relay's connection, has no number and is kept nowhere.
+    Whispered(Envelope),
     /// The own relay's numbers are behind ours: its disk was lost or set back. It is drained from the beginning, and told
     /// our tokens anew.
     RelaySetBack,
@@ -95,6 +98,15 @@ pub enum Command {
     Block(ContactId),
     /// A person compared the safety number. [`Answer::Done`].
     SetVerified(ContactId, bool),
+    /// A person types to this contact, or has stopped: say so as often as a key is pressed. [`Answer::Done`], as of the next
+    /// three; what comes of it may be nothing.
+    Typing(ContactId, bool),
+    /// A person looks at the conversation with this contact: are they there? [`Event::Presence`], if both share it.
+    AskPresence(ContactId),
+    /// Whether this contact may know when we are there; off unless this says otherwise. Who does not share is not answered.
+    SharePresence(ContactId, bool),
+    /// Whether this contact may know when we type; on unless this says otherwise. Who does not share is not shown it.
+    ShareTyping(ContactId, bool),
     /// A new name for a contact. [`Answer::Done`].
     Rename(ContactId, String),
     /// Another handle, or none, for an account that is not registered yet: the first choice was taken.
@@ -353,6 +365,14 @@ pub enum Call {
     Acknowledge {
         /// Up to here.
         through: Seq,
+    },
+    /// Any relay, the anonymous connection that deposits go over, if there is one and nothing waits for it; else it is
+    /// dropped. It is asked once, and has no reply.
+    Whisper {
+        /// Which relay.
+        relay: ServerAddress,
+        /// What.
+        whisper: Whisper,
     },
     /// Any relay, anonymous connection. Deposits to one mailbox are put on the wire in the order in which they come out.
     Deposit {

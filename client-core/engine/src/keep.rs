@@ -9,7 +9,7 @@ use crate::contacts::gets_receipts;
 use crate::content::{self, Introduction, Receipt, Said, What};
 use crate::engine::Cx;
 use crate::store::messages::{Author, Place};
-use crate::store::{StoreError, contacts, conversations, damaged, messages, receipts};
+use crate::store::{StoreError, contacts, conversations, damaged, messages, receipts, whispers};
 use crate::types::{Contact, ContactId, ConversationId, Event, State};
 use crate::{receipts as due_receipts, say};
 
@@ -22,6 +22,9 @@ pub(crate) fn introduction<R: CryptoRng>(
 ) -> Result<(), StoreError> {
     if let Some(token) = &introduction.token {
         contacts::set_their_token(cx.db, contact.id, device, token)?;
+    }
+    if let Some(key) = &introduction.whisper_key {
+        whispers::set_theirs(cx.db, contact.id, device, key)?;
     }
     // What is no handle is not shown as one.
     if contact.claimed_handle.is_none()

@@ -44,6 +44,7 @@ mod seal;
 mod send;
 mod store;
 mod types;
+mod whisper;
 
 pub use account::{Credentials, Setup};
 pub use auditors::{Agreed, Auditor};
@@ -61,6 +62,6 @@ pub use recovery::{BadWords, RecoveryKey};
 pub use store::{DatabaseKey, Store, StoreError};
 pub use types::{
     Contact, ContactId, Conversation, ConversationId, Event, FoundInLog, Group, GroupEntry, GroupStanding, ListChange,
-    ListedDevice, LocalGroup, LocalId, LogReport, Membership, Message, Profile, SafetyNumber, Standing, State, Talk,
-    Waiting, WhoInLog,
+    ListedDevice, LocalGroup, LocalId, LogReport, Membership, Message, Profile, SafetyNumber, Seen, Standing, State,
+    Talk, Waiting, WhoInLog,
 };

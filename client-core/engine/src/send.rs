@@ -21,6 +21,7 @@ use crate::outbox::{backoff, relay_address};
 use crate::seal::Inside;
 use crate::store::{StoreError, contacts, me, outbox, sessions, unsealed};
 use crate::types::{Contact, ContactId, Event};
+use crate::whisper;
 
 /// Contents sealed after one input. More wait for the next, so that one input never takes long.
 const SEALED_AT_ONCE_MAX: usize = 64;
@@ -260,14 +261,18 @@ fn seal_for<R: CryptoRng>(
     Ok(Ok((encrypted.sessions, Deposit { mailbox: target.device.mailbox, token, id, envelope })))
 }
 
-/// What we call ourselves and our token for them, until they are known to have it.
-fn introduction<R: CryptoRng>(cx: &Cx<'_, R>, contact: ContactId) -> Result<Option<Introduction>, StoreError> {
+/// What we call ourselves, our token for them and the key to whisper with, until they are known to have it.
+fn introduction<R: CryptoRng>(cx: &mut Cx<'_, R>, contact: ContactId) -> Result<Option<Introduction>, StoreError> {
     if contacts::introduced(cx.db, contact)? {
         return Ok(None);
     }
     let token = me::token_of(cx.db, contact)?.and_then(|(token, granted)| granted.then_some(token));
     let handle = cx.keys.handle(cx.db)?.map(|handle| handle.to_string());
-    Ok(Some(Introduction { token, handle }))
+    let whisper_key = match &token {
+        Some(_) => Some(whisper::key_for(cx, contact)?),
+        None => None,
+    };
+    Ok(Some(Introduction { token, handle, whisper_key }))
 }
 
 fn from_wire(device: &Device, bundle: &Bundle) -> Result<PreKeyBundle, String> {

@@ -16,6 +16,7 @@ pub(crate) mod roots;
 mod schema;
 pub(crate) mod sessions;
 pub(crate) mod unsealed;
+pub(crate) mod whispers;
 
 use std::fmt;
 use std::path::Path;

@@ -362,6 +362,19 @@ pub struct SafetyNumber {
     pub scannable: Vec<u8>,
 }
 
+/// When somebody last did something on the device that answers, in coarse steps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// Within two minutes.
+    Now,
+    /// Within a day.
+    Today,
+    /// Within a week.
+    ThisWeek,
+    /// Longer ago, or it is not known: the device is there all the same.
+    Hidden,
+}
+
 /// What happened, for whoever shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
@@ -410,6 +423,21 @@ pub enum Event {
         contact: ContactId,
         /// How many.
         missing: u64,
+    },
+    /// A contact types to us, or has stopped; also when nothing was heard of it for 15 seconds. A message from them ends it
+    /// as well, without this.
+    Typing {
+        /// Who.
+        contact: ContactId,
+        /// Whether they do.
+        on: bool,
+    },
+    /// The answer to [`crate::Command::AskPresence`]. Nothing comes from who is not there or does not share it.
+    Presence {
+        /// Who.
+        contact: ContactId,
+        /// When they were there.
+        seen: Seen,
     },
     /// Envelopes expired at the relay before this device fetched them.
     Expired,

@@ -1,8 +1,8 @@
 //! A connection that is made when there is something to ask and closed when there was nothing for a while: anonymous ones
 //! to relays and keyservers, and the own one to the keyserver.
 //!
-//! Calls go out in the order in which they came, pipelined; answers come in any order. Every call gets exactly one
-//! reply. The line does not try again by itself: the engine knows when a call is worth repeating. Until it has been told
+//! Calls go out in the order in which they came, pipelined; answers come in any order. Every call but a whisper gets exactly
+//! one reply. The line does not try again by itself: the engine knows when a call is worth repeating. Until it has been told
 //! that a deposit failed it may go on calling later ones for the same mailbox; these fail too, and overtake nothing.
 
 use std::collections::BTreeMap;
@@ -144,6 +144,9 @@ impl Line {
     }
 
     async fn start(&mut self, outgoing: Outgoing) {
+        if matches!(outgoing.call, Call::Whisper { .. }) {
+            return self.whisper(outgoing.call).await;
+        }
         let (id, turn) = (outgoing.id, Turn::of(&outgoing.call));
         let registers = matches!(outgoing.call, Call::Register { .. });
         let connected = match self.connected(&outgoing.call).await {
@@ -181,6 +184,15 @@ impl Line {
             drop(connection); // not before: others may wait for it still when it is not asked again
             Ended { id, reply, lost }
         });
+    }
+
+    /// Only over a connection that stands. What became of it nobody asks.
+    async fn whisper(&self, call: Call) {
+        if let Some(connection) = self.connection.clone()
+            && !is_closed(&connection).await
+        {
+            let _ = self.begin(connection, call, Pass::default());
+        }
     }
 
     /// What a registration shows; `Err` also if everything is to end meanwhile.

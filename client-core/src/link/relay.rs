@@ -208,7 +208,15 @@ impl Session {
     }
 
     async fn pushed(&mut self, push: &Bytes, own: &OwnRelay) -> Result<(), String> {
-        let Ok(Push::Deliveries(deliveries)) = Push::parse(push) else { return Err(OUT_OF_PROTOCOL.to_owned()) };
+        let deliveries = match Push::parse(push) {
+            Ok(Push::Deliveries(deliveries)) => deliveries,
+            Ok(Push::Whispered(whispered)) if whispered.mailbox == self.mailbox => {
+                // Messages come first: while the driver is busy with them, nothing is heard.
+                let _ = own.heard.try_send(Heard::Input(Input::Whispered(whispered.envelope)));
+                return Ok(());
+            }
+            Ok(Push::Whispered(_)) | Err(_) => return Err(OUT_OF_PROTOCOL.to_owned()),
+        };
         if deliveries.mailbox != self.mailbox {
             return Err(OUT_OF_PROTOCOL.to_owned());
         }

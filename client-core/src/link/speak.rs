@@ -37,6 +37,7 @@ pub(crate) fn request(
         Call::Acknowledge { through } => to_relay(&relay::Request::Acknowledge { mailbox, through }),
         Call::Deposit { deposit, .. } => to_relay(&relay::Request::Deposit(deposit)),
         Call::DepositMany { many, .. } => to_relay(&relay::Request::DepositMany(many)),
+        Call::Whisper { whisper, .. } => to_relay(&relay::Request::Whisper(whisper)),
         Call::Register { link, handle_name, .. } => {
             let binding = binding(connection).map_err(|_| unreachable(CallError::Disconnected(Disconnect::Lost)))?;
             let Credentials { account, device, ref signing_key, .. } = *credentials;
@@ -71,9 +72,8 @@ pub(crate) fn reply(answer: &Bytes, tongue: Tongue) -> Result<Reply, CallFailed>
             Ok(relay::Answer::Granted | relay::Answer::Revoked) => Ok(Reply::TokensKept),
             Ok(relay::Answer::Acknowledged) => Ok(Reply::Acknowledged),
             Ok(relay::Answer::Refused(refused)) => Err(CallFailed::Relay(refused)),
-            Ok(relay::Answer::Welcome(_) | relay::Answer::Opened | relay::Answer::Draining) | Err(_) => {
-                Err(CallFailed::OutOfProtocol)
-            }
+            Ok(relay::Answer::Welcome(_) | relay::Answer::Opened | relay::Answer::Passed | relay::Answer::Draining)
+            | Err(_) => Err(CallFailed::OutOfProtocol),
         },
         Tongue::Keyserver => match keyserver::Answer::parse(answer) {
             Ok(keyserver::Answer::Registered) => Ok(Reply::Registered),

@@ -50,6 +50,14 @@ impl Queue for Twice {
         self.0.arrivals(of)
     }
 
+    fn door(
+        &self,
+        of: MailboxId,
+        token: TokenHash,
+    ) -> impl Future<Output = Result<Option<TokenClass>, StorageError>> + Send + 'static {
+        self.0.door(of, token)
+    }
+
     fn remove_then(&self, of: MailboxId, through: Seq, then: impl FnOnce(Result<(), RemoveError>) + Send + 'static) {
         self.0.remove_then(of, through, then);
     }

@@ -35,7 +35,7 @@ pub use super::{
 };
 use crate::{
     frame::{Frame, RequestId},
-    limits::{DRAIN_DEADLINE, FRAME_BYTES_MAX, REQUESTS_IN_FLIGHT_MAX},
+    limits::{DRAIN_DEADLINE, FRAME_BYTES_MAX, ORDINARY_FRAME_BYTES, REQUESTS_IN_FLIGHT_MAX},
 };
 
 /// Bytes of requests that one connection may have begun. A handful of the largest, or the full number of small ones.
@@ -44,8 +44,8 @@ const REQUEST_BYTES_IN_FLIGHT: usize = 1024 * 1024;
 /// The least a request counts, so that small ones are bounded in number.
 pub(super) const REQUEST_BYTES_MIN: usize = REQUEST_BYTES_IN_FLIGHT / REQUESTS_IN_FLIGHT_MAX;
 
-/// Bytes of answers and pushes that wait for one stream. Three of the largest ordinary frames.
-const OUTBOX_BYTES: usize = 512 * 1024;
+/// The least a stream has for answers and pushes that wait: one ordinary frame, which is as large as servers send any.
+const OUTBOX_BYTES_MIN: usize = ORDINARY_FRAME_BYTES;
 
 /// Streams that one connection may open at once. A client opens one.
 const STREAMS_BURST: u32 = 64;
@@ -56,12 +56,19 @@ const STREAM_EVERY: Duration = Duration::from_secs(1);
 /// Frames beyond the ordinary size that arrive or are in work at once, of all connections: some 30 MiB.
 const LARGE_FRAMES_MAX: usize = 64;
 
-const _: () = assert!(FRAME_BYTES_MAX <= OUTBOX_BYTES && FRAME_BYTES_MAX <= REQUEST_BYTES_IN_FLIGHT);
+const _: () = assert!(FRAME_BYTES_MAX <= REQUEST_BYTES_IN_FLIGHT);
 
 /// What a server does with frames. Two exist: the relay and the keyserver.
 pub trait Service: Send + Sync + 'static {
     /// What the service knows of one connection.
     type Connection: Send + Sync + 'static;
+
+    /// Requests that one connection may have in work, at most [`REQUESTS_IN_FLIGHT_MAX`]. Each may have an answer that waits
+    /// for a peer who does not read.
+    const REQUESTS_IN_WORK: usize = REQUESTS_IN_FLIGHT_MAX;
+
+    /// Bytes of answers and pushes that wait for one stream. Three of the largest ordinary frames.
+    const OUTBOX_BYTES: usize = 512 * 1024;
 
     /// A peer finished its handshake. Must not block.
     fn connected(&self, peer: Peer) -> Self::Connection;
@@ -322,7 +329,7 @@ impl<S: Service> Server<S> {
                     if !opened.one_more(Instant::now()) {
                         return self.send_away(connection, CloseCode::TooManyStreams);
                     }
-                    let (out, outgoing) = Outbox::channel(OUTBOX_BYTES);
+                    let (out, outgoing) = Outbox::channel(S::OUTBOX_BYTES.max(OUTBOX_BYTES_MIN));
                     writers.spawn(outgoing.write_to(send, finishing.clone()));
                     let reader = FrameReader::with_places(receive, self.large.clone());
                     readers.spawn(self.clone().read(reader, state.clone(), requests.clone(), out));
@@ -357,7 +364,8 @@ impl<S: Service> Server<S> {
                 Err(ReadStop::Bad(_)) => return Err(CloseCode::BadFrame),
                 Err(ReadStop::TooSlow) => return Err(CloseCode::TooSlow),
             };
-            let bytes = u32::try_from(request.payload.len().max(REQUEST_BYTES_MIN)).unwrap_or(u32::MAX);
+            let least = REQUEST_BYTES_IN_FLIGHT / S::REQUESTS_IN_WORK.clamp(1, REQUESTS_IN_FLIGHT_MAX);
+            let bytes = u32::try_from(request.payload.len().max(least)).unwrap_or(u32::MAX);
             let Ok(permit) = requests.clone().acquire_many_owned(bytes).await else { return Ok(()) };
             let Frame { id, payload } = request;
             let reply = Reply::new(id, out.clone(), permit, reader.take_place());

@@ -51,6 +51,8 @@ pub enum OutboxError {
 pub struct Outbox {
     frames: mpsc::UnboundedSender<Queued>, // bounded by `room`, and by the places of requests
     room: Arc<Semaphore>,
+    /// The room that there is when nothing waits.
+    whole: usize,
 }
 
 /// A frame that waits.
@@ -65,10 +67,10 @@ impl Outbox {
     /// An outbox for at most `bytes` bytes (but always one frame), and its other end. The stream of a connection has
     /// one already; a test of a service makes its own.
     pub fn channel(bytes: usize) -> (Self, Outgoing) {
-        let room = bytes.clamp(FRAME_BYTES_MAX + QUEUED_FRAME_BYTES, Semaphore::MAX_PERMITS);
-        let room = Arc::new(Semaphore::new(room));
+        let whole = bytes.clamp(FRAME_BYTES_MAX + QUEUED_FRAME_BYTES, Semaphore::MAX_PERMITS);
+        let room = Arc::new(Semaphore::new(whole));
         let (sender, frames) = mpsc::unbounded_channel();
-        (Self { frames: sender, room: room.clone() }, Outgoing { frames, room })
+        (Self { frames: sender, room: room.clone(), whole }, Outgoing { frames, room })
     }
 
     /// Puts a frame in line, waiting for room.
@@ -94,6 +96,17 @@ impl Outbox {
         self.frames.send(Queued { frame, place: None }).map_err(|_| OutboxError::Closed)?;
         room.forget();
         Ok(())
+    }
+
+    /// Puts a frame in line if no more than so many bytes wait before it: for what need not arrive.
+    ///
+    /// # Errors
+    /// [`OutboxError`].
+    pub fn try_send_behind(&self, waiting: usize, frame: Frame) -> Result<(), OutboxError> {
+        if self.whole.saturating_sub(self.room.available_permits()) > waiting && !self.is_closed() {
+            return Err(OutboxError::Full);
+        }
+        self.try_send(frame)
     }
 
     /// Puts an answer in line that takes no room, because the place of its request is kept until it has left.
@@ -320,6 +333,19 @@ mod tests {
         assert_eq!(outbox.try_send(frame(2, 0)), Err(OutboxError::Full));
         assert_eq!(outgoing.next().await.unwrap().id, RequestId(1));
         outbox.try_send(frame(2, 0)).unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_need_not_arrive_stands_behind_a_short_line_only() {
+        let (outbox, mut outgoing) = Outbox::channel(0);
+        outbox.try_send_behind(0, frame(1, 10)).unwrap();
+        assert_eq!(outbox.try_send_behind(0, frame(2, 10)), Err(OutboxError::Full));
+        outbox.try_send_behind(10 + QUEUED_FRAME_BYTES, frame(2, 10)).unwrap();
+        assert_eq!(outbox.try_send_behind(10 + QUEUED_FRAME_BYTES, frame(3, 10)), Err(OutboxError::Full));
+        outgoing.next().await.unwrap();
+        outbox.try_send_behind(10 + QUEUED_FRAME_BYTES, frame(3, 10)).unwrap();
+        drop(outgoing);
+        assert_eq!(outbox.try_send_behind(0, frame(4, 10)), Err(OutboxError::Closed));
     }
 
     #[tokio::test]

@@ -15,6 +15,7 @@ use super::{Answering, not_open, refused, storage};
 use crate::{
     connection::Connection,
     drains::Place,
+    ear::Ear,
     fail_points::{Step, reach},
     flow::Flow,
     queue::{Arrivals, Page, Queue},
@@ -43,10 +44,10 @@ pub(super) fn drain<Q: Queue>(
             let detail = format!("the last number of this mailbox is {}; drain from there or before", page.last.0);
             return answering.say(refused(RefusedReason::BadRequest, detail));
         }
-        let Some(place) = relay.drains.take_over(mailbox, turn) else {
+        let out = answering.reply.outbox().clone();
+        let Some(place) = relay.drains.take_over(mailbox, turn, Ear::new(mailbox, out.clone())) else {
             return answering.say(Answer::Draining); // a newer one has it already
         };
-        let out = answering.reply.outbox().clone();
         answering.say(Answer::Draining);
         let drain = Drain { relay, mailbox, flow, out, arrivals, cursor: after, told: after, at_end: false };
         drain.run(place, page).await;

@@ -15,6 +15,8 @@ pub(crate) fn page(metrics: &Metrics, counts: &Counts) -> String {
         deposits_refused,
         refused,
         delivered,
+        whispers_passed,
+        whispers_dropped,
         acknowledged,
         expired,
         mailboxes,
@@ -34,6 +36,8 @@ pub(crate) fn page(metrics: &Metrics, counts: &Counts) -> String {
     page.counter("deposits_stored_total", "Deposits answered stored, repeats among them.", deposits_stored.get());
     page.by_reason("deposits_refused_total", "Deposits refused, by reason.", deposits_refused.iter());
     page.counter("envelopes_delivered_total", "Envelopes pushed, repeats among them.", delivered.get());
+    page.counter("whispers_passed_total", "Whispers handed to whoever was there.", whispers_passed.get());
+    page.by_reason("whispers_dropped_total", "Whispers dropped, by reason.", whispers_dropped.iter());
     page.counter("envelopes_acknowledged_total", "Envelopes removed because their owner has them.", acknowledged.get());
     page.counter("envelopes_expired_total", "Envelopes that nobody fetched in time.", expired.get());
     page.gauge("mailboxes", "Mailboxes.", mailboxes.get());

@@ -35,6 +35,7 @@ macro_rules! facts {
             a_full_mailbox_says_so_and_has_room_again_once_fetched,
             strangers_fill_their_share_and_contacts_still_get_through,
             an_unknown_mailbox_and_a_wrong_token_are_the_same,
+            a_door_says_what_its_token_is_for_and_nothing_else,
             a_revoked_token_opens_nothing,
             a_grant_is_whole_or_not_at_all,
             mailboxes_are_counted,
@@ -228,6 +229,18 @@ pub(super) async fn an_unknown_mailbox_and_a_wrong_token_are_the_same<E: Engine>
     assert_eq!(queue.append(nowhere, NOW).await, Err(AppendError::NoSuchDoor));
     assert_eq!(queue.read(CAROL, Seq(0), EVERYTHING).await, Ok(Page::default()));
     assert_eq!(all(&queue).await, [0; 0]);
+}
+
+pub(super) async fn a_door_says_what_its_token_is_for_and_nothing_else<E: Engine>() {
+    let (engine, queue) = with_doors::<E>(Rules::default()).await;
+    assert_eq!(queue.door(BOB, CONTACT).await, Ok(Some(TokenClass::Contact)));
+    assert_eq!(queue.door(BOB, STRANGER).await, Ok(Some(TokenClass::Request)));
+    assert_eq!(queue.door(BOB, TokenHash([9; 32])).await, Ok(None));
+    assert_eq!(queue.door(CAROL, CONTACT).await, Ok(None));
+    queue.revoke(BOB, vec![CONTACT]).await.unwrap();
+    let queue = engine.restart(queue);
+    assert_eq!(queue.door(BOB, CONTACT).await, Ok(None));
+    assert_eq!(queue.door(BOB, STRANGER).await, Ok(Some(TokenClass::Request)));
 }
 
 pub(super) async fn a_revoked_token_opens_nothing<E: Engine>() {

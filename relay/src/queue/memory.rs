@@ -187,6 +187,15 @@ impl Queue for MemoryQueue {
         self.hub.arrivals(of)
     }
 
+    fn door(
+        &self,
+        of: MailboxId,
+        token: TokenHash,
+    ) -> impl Future<Output = Result<Option<TokenClass>, StorageError>> + Send + 'static {
+        let class = self.lock().get(&of).and_then(|mailbox| mailbox.doors.get(&token).copied());
+        future::ready(Ok(class))
+    }
+
     fn remove_then(&self, of: MailboxId, through: Seq, then: impl FnOnce(Result<(), RemoveError>) + Send + 'static) {
         then(self.remove_now(of, through));
     }

@@ -358,6 +358,19 @@ impl Queue for RocksQueue {
         self.0.hub.arrivals(of)
     }
 
+    /// The one lookup that a deposit makes of what the writer does not remember, by a reader.
+    fn door(
+        &self,
+        of: MailboxId,
+        token: TokenHash,
+    ) -> impl Future<Output = Result<Option<TokenClass>, StorageError>> + Send + 'static {
+        let store = self.0.store.clone();
+        async move {
+            let read = tokio::task::spawn_blocking(move || store.token(&of, &token));
+            read.await.unwrap_or(Err(StorageError::Failed))
+        }
+    }
+
     fn remove_then(&self, of: MailboxId, through: Seq, then: impl FnOnce(Result<(), RemoveError>) + Send + 'static) {
         self.ask(&self.0.others, 0, then, move |then| Job::Remove(of, through, then));
     }

@@ -24,7 +24,10 @@ use hushwire_proto::{
         serve::ServeLimits,
         tls::ServerIdentity,
     },
-    relay::{Answer, Deliveries, Delivery, Deposit, DepositMany, Door, Push, RefusedReason, Request, TokenClass},
+    relay::{
+        Answer, Deliveries, Delivery, Deposit, DepositMany, Door, Push, RefusedReason, Request, TokenClass, Whisper,
+        Whispered,
+    },
 };
 use hushwire_relay::{
     Operation, Parts, Running,
@@ -146,9 +149,23 @@ impl Client {
     }
 
     pub(crate) async fn push(&mut self) -> Deliveries {
+        match self.any_push().await {
+            Push::Deliveries(deliveries) => deliveries,
+            Push::Whispered(_) => panic!("a whisper came"),
+        }
+    }
+
+    /// The mark of the whisper that comes next.
+    pub(crate) async fn whisper(&mut self) -> u64 {
+        match self.any_push().await {
+            Push::Whispered(Whispered { envelope, .. }) => mark_in(&envelope),
+            Push::Deliveries(deliveries) => panic!("{deliveries:?}"),
+        }
+    }
+
+    async fn any_push(&mut self) -> Push {
         let push = timeout(DEADLINE, self.pushes.next()).await.expect("no push came").expect("the connection ended");
-        let Push::Deliveries(deliveries) = Push::parse(&push).unwrap();
-        deliveries
+        Push::parse(&push).unwrap()
     }
 
     /// Exactly so many, in however many pushes.
@@ -204,6 +221,11 @@ impl Owner {
         self.deposit_of(mark, 512)
     }
 
+    pub(crate) fn whisper(&self, mark: u64) -> Request {
+        let (mailbox, token) = (self.mailbox(), self.token.clone());
+        Request::Whisper(Whisper { mailbox, token, envelope: envelope(mark, 512) })
+    }
+
     /// The mark is the deposit's id and stands in the envelope.
     pub(crate) fn deposit_of(&self, mark: u64, bytes: usize) -> Request {
         let mut id = [0; 16];
@@ -233,7 +255,11 @@ pub(crate) fn envelope(mark: u64, bytes: usize) -> Envelope {
 }
 
 pub(crate) fn mark_of(delivery: &Delivery) -> u64 {
-    u64::from_be_bytes(*delivery.envelope.bytes().first_chunk().unwrap())
+    mark_in(&delivery.envelope)
+}
+
+fn mark_in(envelope: &Envelope) -> u64 {
+    u64::from_be_bytes(*envelope.bytes().first_chunk().unwrap())
 }
 
 /// A whole message whose envelope has a size that no [`Envelope`] has.

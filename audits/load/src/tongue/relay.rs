@@ -40,7 +40,9 @@ impl Relay {
         on: &mut impl FnMut(Event),
     ) -> Result<(), Failure> {
         if frame.id == RequestId::PUSH {
-            let Push::Deliveries(deliveries) = Push::parse(&frame.payload).map_err(said)?;
+            let Push::Deliveries(deliveries) = Push::parse(&frame.payload).map_err(said)? else {
+                return Err("a whisper that nobody sent".to_owned());
+            };
             return self.delivered(deliveries, output, on);
         }
         let number = frame.id.0;

@@ -59,6 +59,14 @@ impl<Q: Queue> Queue for Tap<Q> {
         self.queue.arrivals(of)
     }
 
+    fn door(
+        &self,
+        of: MailboxId,
+        token: TokenHash,
+    ) -> impl Future<Output = Result<Option<TokenClass>, StorageError>> + Send + 'static {
+        self.queue.door(of, token)
+    }
+
     fn remove_then(&self, of: MailboxId, through: Seq, then: impl FnOnce(Result<(), RemoveError>) + Send + 'static) {
         self.queue.remove_then(of, through, then);
     }

@@ -194,7 +194,7 @@ impl RelayClient {
         let mut marks = Vec::new();
         while marks.len() < count {
             let push = timeout(PATIENCE, self.pushes.next()).await.expect("too few came").expect("it ended");
-            let Push::Deliveries(deliveries) = Push::parse(&push).unwrap();
+            let Push::Deliveries(deliveries) = Push::parse(&push).unwrap() else { continue };
             marks.extend(
                 deliveries
                     .deliveries

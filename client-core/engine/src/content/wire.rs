@@ -1,5 +1,6 @@
 //! The bytes of contents: protobuf, and what makes them one.
 
+use hushwire_crypto::whisper::WhisperKey;
 use hushwire_proto::ids::{AccountId, ChangeHash, DeviceId, GroupId, MessageId, Token, UnixMillis};
 use hushwire_proto::limits::TEXT_BYTES_MAX;
 use prost::Message as _;
@@ -33,6 +34,8 @@ struct IntroductionWire {
     token: Vec<u8>,
     #[prost(string, tag = "2")]
     handle: String,
+    #[prost(bytes = "vec", tag = "3")]
+    whisper_key: Vec<u8>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -209,12 +212,14 @@ impl Plain {
         let introduction = self.introduction.as_ref().map(|introduction| IntroductionWire {
             token: introduction.token.as_ref().map(|token| token.expose().to_vec()).unwrap_or_default(),
             handle: introduction.handle.clone().unwrap_or_default(),
+            whisper_key: introduction.whisper_key.as_ref().map(|key| key.expose().to_vec()).unwrap_or_default(),
         });
         let mut wire = PlainWire { content: self.content.to_vec(), introduction };
         let bytes = Zeroizing::new(wire.encode_to_vec());
         wire.content.zeroize();
         if let Some(introduction) = &mut wire.introduction {
             introduction.token.zeroize();
+            introduction.whisper_key.zeroize();
         }
         bytes
     }
@@ -233,6 +238,10 @@ impl Plain {
                         token => Some(Token::from_slice(token).ok_or(BadContent)?),
                     },
                     handle: Some(introduction.handle).filter(|handle| !handle.is_empty()),
+                    whisper_key: match introduction.whisper_key.as_slice() {
+                        [] => None,
+                        key => Some(WhisperKey::from_slice(key).ok_or(BadContent)?),
+                    },
                 })
             })
             .transpose()?;
@@ -458,6 +467,7 @@ mod tests {
                 introduction: Some(Introduction {
                     token: Token::from_slice(&[5; 32]),
                     handle: Some("alice@example.org".into()),
+                    whisper_key: WhisperKey::from_slice(&[6; 32]),
                 }),
             };
             assert_eq!(Plain::parse(&plain.encode()), Ok(plain));

@@ -55,6 +55,8 @@ pub struct World {
     pub keyserver_down: bool,
     /// Alters bundles on their way, as an evil keyserver would.
     pub twist: Option<fn(&mut Bundle)>,
+    /// What was whispered to whom and nobody has heard yet.
+    pub whispered: Vec<(MailboxId, Envelope)>,
     /// Every envelope that any relay ever saw.
     pub seen: Vec<Envelope>,
     dir: tempfile::TempDir,
@@ -75,6 +77,7 @@ impl World {
             relay_down: false,
             keyserver_down: false,
             twist: None,
+            whispered: Vec::new(),
             seen: Vec::new(),
             dir: tempfile::tempdir().unwrap(),
         }
@@ -187,9 +190,8 @@ impl World {
             let mut quiet = true;
             for person in people.iter_mut() {
                 self.input(person, Input::Tick);
-                while let Some((id, call)) = person.calls.pop_front() {
-                    let reply = self.answer(person, call);
-                    self.input(person, Input::Replied { call: id, reply });
+                if !person.calls.is_empty() {
+                    self.answer_calls(person);
                     quiet = false;
                 }
                 if self.deliver(person) {
@@ -230,6 +232,36 @@ impl World {
         }
         self.input(person, Input::Delivered(Deliveries { mailbox, expired_through: Seq(0), deliveries }));
         true
+    }
+
+    /// Asks the servers what the person waits for, and nothing more.
+    pub fn answer_calls(&mut self, person: &mut Person) {
+        while let Some((id, call)) = person.calls.pop_front() {
+            let whispers = matches!(call, Call::Whisper { .. });
+            let reply = self.answer(person, call);
+            if !whispers {
+                self.input(person, Input::Replied { call: id, reply });
+            }
+        }
+    }
+
+    /// The person hears what was whispered to them; how much that was. What is whispered to others is lost.
+    pub fn whispers_to(&mut self, person: &mut Person) -> usize {
+        let mine: Vec<_> = std::mem::take(&mut self.whispered);
+        let mine = mine.into_iter().filter(|(mailbox, _)| *mailbox == person.mailbox());
+        let mine: Vec<_> = mine.map(|(_, envelope)| envelope).collect();
+        let count = mine.len();
+        for envelope in mine {
+            self.input(person, Input::Whispered(envelope));
+        }
+        self.answer_calls(person);
+        count
+    }
+
+    /// All that the person's database is on the disk, byte by byte.
+    pub fn disk(&self, person: &Person) -> Vec<u8> {
+        let with = |suffix: &str| PathBuf::from(format!("{}{suffix}", person.path.display()));
+        ["", "-wal"].iter().flat_map(|suffix| std::fs::read(with(suffix)).unwrap_or_default()).collect()
     }
 
     /// Puts an envelope into a mailbox as a relay that does what it likes.

@@ -79,6 +79,13 @@ impl World {
                 });
                 Ok(Reply::StoredMany(StoredMany { outcomes: outcomes.collect(), retry_after_ms: 0 }))
             }
+            Call::Whisper { whisper, .. } => {
+                let held = self.mailboxes.get(&whisper.mailbox);
+                if !self.relay_down && held.is_some_and(|held| held.tokens.contains(&whisper.token.hash())) {
+                    self.whispered.push((whisper.mailbox, whisper.envelope));
+                }
+                Err(CallFailed::Unreachable("nobody asks".into()))
+            }
             Call::Register { link, handle_name, .. } => {
                 down(self.keyserver_down)?;
                 if handle_name.is_some() && self.accounts.values().any(|keys| keys.handle == handle_name) {

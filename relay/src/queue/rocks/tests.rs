@@ -209,6 +209,27 @@ async fn what_waits_together_is_synced_together() {
     assert!(syncs.load(Relaxed) <= 3, "{} syncs for 200 envelopes", syncs.load(Relaxed));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_door_is_read_while_a_write_stands_still() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(filled(dir.path(), 1).await);
+    let store = Store::open(&dir.path().join(DATABASE_DIR)).unwrap();
+    let (let_go, held) = std::sync::mpsc::channel::<()>();
+    let (begun, begins) = std::sync::mpsc::channel::<()>();
+    let queue = RocksQueue::start(store, Rules::default(), move |store: &Store, batch| {
+        begun.send(()).unwrap();
+        let _ = held.recv(); // the disk takes its time
+        store.commit(batch).map_err(|error| error.to_string())
+    })
+    .unwrap();
+    let writing = queue.append(put(7), NOW);
+    begins.recv().unwrap();
+    assert_eq!(queue.door(BOB, TOKEN).await, Ok(Some(TokenClass::Contact)));
+    assert_eq!(queue.door(BOB, TokenHash([9; 32])).await, Ok(None));
+    drop(let_go);
+    assert!(writing.await.is_ok());
+}
+
 #[tokio::test]
 async fn what_is_granted_already_is_not_written_again() {
     let dir = tempfile::tempdir().unwrap();

@@ -96,7 +96,7 @@ impl Way {
                 push = timeout(CALL_DEADLINE, self.pushes.next()), if pushed < count => {
                     let now = Instant::now();
                     let push = push.map_err(|_| "nothing is pushed")?.ok_or("the relay is gone")?;
-                    let Push::Deliveries(deliveries) = Push::parse(&push).map_err(said)?;
+                    let Push::Deliveries(deliveries) = Push::parse(&push).map_err(said)? else { continue };
                     for delivery in deliveries.deliveries {
                         let mark = u64::from_be_bytes(*delivery.envelope.bytes().first_chunk().ok_or("no mark")?);
                         let at = began_at.remove(&mark).ok_or("pushed twice")?;

@@ -22,13 +22,8 @@ struct Step {
 fn step() -> impl Strategy<Value = Step> {
     let seen = prop_oneof![1 => Just(Vec::new()), 3 => vec(any::<Index>(), 1..3)];
     let device = prop_oneof![4 => Just(0usize), 1 => Just(1usize)];
-    (0..7usize, device, 0..7usize, 0..20u8, seen).prop_map(|(author, device, target, what, seen)| Step {
-        author,
-        device,
-        target,
-        what,
-        seen,
-    })
+    (0..7usize, device, 0..7usize, 0..3u8, 0..20u8, seen)
+        .prop_map(|(author, device, target, invite, what, seen)| Step { author, device, target, invite, what, seen })
 }
 
 fn ops(step: &Step, number: usize, log: &GroupLog) -> Option<Vec<Op>> {

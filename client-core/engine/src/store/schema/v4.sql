@@ -268,3 +268,14 @@ CREATE TABLE group_secrets (
     known_at INTEGER NOT NULL
 ) WITHOUT ROWID;
 ALTER TABLE tokens ADD COLUMN grp INTEGER REFERENCES groups (id);
+
+-- What is needed to whisper with a contact.
+CREATE TABLE whispers (
+    contact INTEGER PRIMARY KEY REFERENCES contacts (id),
+    ours BLOB,                                 -- the key that we gave them
+    theirs BLOB,                               -- the key that they gave us
+    their_device INTEGER,                      -- which device of theirs has it
+    presence INTEGER NOT NULL DEFAULT 0,       -- they may know when we are there
+    typing INTEGER NOT NULL DEFAULT 1          -- and when we type
+);
+UPDATE contacts SET introduced = 0, introduced_from = NULL; -- they have no key of ours yet

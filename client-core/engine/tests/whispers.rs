@@ -1,0 +1,260 @@
+//! What need not arrive: who types and who is there. Nothing of it is kept, nothing else depends on it, and strangers have no
+//! part in it.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+
+mod world;
+
+use hushwire_engine::{Answer, Call, Command, CommandError, ContactId, Event, Input, Seen, State};
+use hushwire_proto::envelope::Envelope;
+use world::{Person, World};
+
+const MINUTE: u64 = 60_000;
+
+/// Two who have written to each other, so that each has the other's key. Nothing is under way.
+fn acquainted(seed: u64) -> (World, Person, Person) {
+    let mut world = World::seeded(seed);
+    let (mut alice, mut bob) = world.friends();
+    for _ in 0..2 {
+        world.send(&mut alice, "bob", "hello");
+        world.settle(&mut [&mut alice, &mut bob]);
+        world.send(&mut bob, "alice", "hello");
+        world.settle(&mut [&mut alice, &mut bob]);
+    }
+    (alice.events, bob.events) = (Vec::new(), Vec::new());
+    (world, alice, bob)
+}
+
+/// A command of which nothing but whispers comes.
+fn does(world: &mut World, person: &mut Person, command: impl FnOnce(ContactId) -> Command, whom: &str) {
+    let contact = person.contact(whom).id;
+    assert_eq!(world.command(person, command(contact)), Answer::Done);
+    assert!(person.calls.iter().all(|(_, call)| matches!(call, Call::Whisper { .. })), "{:?}", person.calls);
+    world.answer_calls(person);
+}
+
+fn types(world: &mut World, person: &mut Person, whom: &str, on: bool) {
+    does(world, person, |contact| Command::Typing(contact, on), whom);
+}
+
+fn heard(person: &mut Person) -> Vec<Event> {
+    std::mem::take(&mut person.events)
+}
+
+fn typing(person: &Person, whom: &str, on: bool) -> Event {
+    Event::Typing { contact: person.contact(whom).id, on }
+}
+
+#[test]
+fn who_types_is_seen_until_they_stop_or_are_not_heard_for_a_while() {
+    let (mut world, mut alice, mut bob) = acquainted(101);
+    types(&mut world, &mut alice, "bob", true);
+    assert_eq!(world.whispers_to(&mut bob), 1);
+    assert_eq!(heard(&mut bob), [typing(&bob, "alice", true)]);
+    types(&mut world, &mut alice, "bob", false);
+    assert_eq!(world.whispers_to(&mut bob), 1);
+    assert_eq!(heard(&mut bob), [typing(&bob, "alice", false)]);
+    types(&mut world, &mut alice, "bob", false);
+    assert_eq!(world.whispers_to(&mut bob), 0, "who did not say that they type need not say that they stopped");
+    // And if the end of it is lost.
+    types(&mut world, &mut alice, "bob", true);
+    world.whispers_to(&mut bob);
+    let begun = heard(&mut bob);
+    assert_eq!(begun, [typing(&bob, "alice", true)]);
+    assert_eq!(bob.wake, Some(world.now.plus(15_000)));
+    world.wait(14_999);
+    world.input(&mut bob, Input::Tick);
+    assert_eq!(heard(&mut bob), []);
+    world.wait(1);
+    world.input(&mut bob, Input::Tick);
+    assert_eq!(heard(&mut bob), [typing(&bob, "alice", false)]);
+}
+
+#[test]
+fn each_key_pressed_is_no_whisper() {
+    let (mut world, mut alice, mut bob) = acquainted(102);
+    let mut whispers = 0;
+    for _ in 0..100 {
+        types(&mut world, &mut alice, "bob", true);
+        whispers += world.whispers_to(&mut bob);
+        world.wait(100);
+    }
+    assert_eq!(whispers, 2, "one in five seconds, for ten");
+}
+
+#[test]
+fn what_is_whispered_is_kept_nowhere_and_moves_no_ratchet() {
+    let (mut world, mut alice, mut bob) = acquainted(103);
+    for person in [&mut alice, &mut bob] {
+        let whom = person.only_contact().name;
+        does(&mut world, person, |contact| Command::SharePresence(contact, true), &whom);
+    }
+    let before = (world.disk(&alice), world.disk(&bob));
+    for _ in 0..20 {
+        types(&mut world, &mut alice, "bob", true);
+        does(&mut world, &mut alice, Command::AskPresence, "bob");
+        assert_eq!(world.whispers_to(&mut bob), 2);
+        assert_eq!(world.whispers_to(&mut alice), 1);
+        world.wait(6_000);
+    }
+    let presence = alice.events.iter().filter(|event| matches!(event, Event::Presence { .. })).count();
+    assert_eq!(presence, 20, "and something was heard");
+    assert!(before == (world.disk(&alice), world.disk(&bob)), "a byte of a database has changed");
+    world.send(&mut alice, "bob", "after all that");
+    world.settle(&mut [&mut alice, &mut bob]);
+    assert!(before.0 != world.disk(&alice), "as it does by a message");
+}
+
+#[test]
+fn whispers_that_are_lost_or_come_between_leave_messages_as_they_are() {
+    let (mut world, mut alice, mut bob) = acquainted(104);
+    let (mut said, mut arrived) = (0, 0);
+    for n in 0..20 {
+        types(&mut world, &mut alice, "bob", true);
+        said += world.whispered.len();
+        if n % 2 == 0 {
+            world.whispered.clear(); // nobody is there
+        }
+        world.send(&mut alice, "bob", &format!("message {n}"));
+        if n % 3 == 0 {
+            bob.crash();
+        }
+        arrived += world.whispers_to(&mut bob);
+        world.settle(&mut [&mut alice, &mut bob]);
+        world.wait(6_000);
+    }
+    assert_eq!((said, arrived), (20, 10));
+    let expected: Vec<_> = (0..20).map(|n| format!("message {n}")).collect();
+    assert_eq!(bob.shown(), expected);
+    assert!(alice.states().iter().all(|state| *state == State::Delivered));
+    let bad = |event: &Event| matches!(event, Event::Undecryptable { .. } | Event::Gap { .. });
+    assert!(!alice.events.iter().chain(&bob.events).any(bad));
+}
+
+#[test]
+fn presence_is_told_by_who_shares_it_to_who_shares_it() {
+    let (mut world, mut alice, mut bob) = acquainted(105);
+    let asks = |world: &mut World, alice: &mut Person, bob: &mut Person| {
+        world.wait(6_000);
+        world.settle(&mut [alice, bob]); // what is due once a day
+        (alice.events, bob.events) = (Vec::new(), Vec::new());
+        does(world, alice, Command::AskPresence, "bob");
+        let asked = world.whispers_to(bob);
+        world.whispers_to(alice);
+        (asked, heard(alice), heard(bob))
+    };
+    assert_eq!(asks(&mut world, &mut alice, &mut bob), (0, vec![], vec![]), "who does not share does not ask");
+    does(&mut world, &mut alice, |contact| Command::SharePresence(contact, true), "bob");
+    assert_eq!(asks(&mut world, &mut alice, &mut bob), (1, vec![], vec![]), "and is not answered");
+    does(&mut world, &mut bob, |contact| Command::SharePresence(contact, true), "alice");
+    let contact = alice.contact("bob").id;
+    let answered = |seen| (1, vec![Event::Presence { contact, seen }], vec![]);
+    assert_eq!(asks(&mut world, &mut alice, &mut bob), answered(Seen::Now));
+    world.wait(10 * MINUTE);
+    assert_eq!(asks(&mut world, &mut alice, &mut bob), answered(Seen::Today));
+    world.wait(24 * 60 * MINUTE);
+    assert_eq!(asks(&mut world, &mut alice, &mut bob), answered(Seen::ThisWeek));
+    world.wait(7 * 24 * 60 * MINUTE);
+    assert_eq!(asks(&mut world, &mut alice, &mut bob), answered(Seen::Hidden));
+    bob.crash(); // and since it began again nobody did anything there
+    assert_eq!(asks(&mut world, &mut alice, &mut bob), answered(Seen::Hidden));
+    does(&mut world, &mut bob, |contact| Command::SharePresence(contact, false), "alice");
+    assert_eq!(asks(&mut world, &mut alice, &mut bob), (1, vec![], vec![]));
+}
+
+#[test]
+fn who_does_not_share_typing_neither_tells_nor_sees_it() {
+    let (mut world, mut alice, mut bob) = acquainted(106);
+    does(&mut world, &mut bob, |contact| Command::ShareTyping(contact, false), "alice");
+    types(&mut world, &mut bob, "alice", true);
+    assert_eq!(world.whispers_to(&mut alice), 0);
+    types(&mut world, &mut alice, "bob", true);
+    assert_eq!(world.whispers_to(&mut bob), 1);
+    assert_eq!(heard(&mut bob), []);
+}
+
+/// The one whisper that is under way.
+fn caught(world: &mut World) -> Envelope {
+    let [(_, envelope)] = <[_; 1]>::try_from(std::mem::take(&mut world.whispered)).unwrap();
+    envelope
+}
+
+#[test]
+fn a_whisper_is_heard_once_and_not_when_it_is_old_or_altered() {
+    let (mut world, mut alice, mut bob) = acquainted(107);
+    types(&mut world, &mut alice, "bob", true);
+    let first = caught(&mut world);
+    assert_eq!(first.len(), 512);
+    for place in 0..first.len() {
+        let mut bytes = first.bytes().to_vec();
+        bytes[place] ^= 1;
+        world.input(&mut bob, Input::Whispered(Envelope::new(bytes.into()).unwrap()));
+    }
+    assert_eq!(heard(&mut bob), [], "altered");
+    world.input(&mut alice, Input::Whispered(first.clone()));
+    assert_eq!(heard(&mut alice), [], "one's own");
+    world.wait(6_000);
+    types(&mut world, &mut alice, "bob", true);
+    let second = caught(&mut world);
+    world.input(&mut bob, Input::Whispered(second.clone()));
+    assert_eq!(heard(&mut bob).len(), 1);
+    for repeated in [&second, &first] {
+        world.input(&mut bob, Input::Whispered(repeated.clone()));
+        assert_eq!(heard(&mut bob), [], "again, or before one that was heard");
+    }
+    world.wait(6_000);
+    types(&mut world, &mut alice, "bob", true);
+    let late = caught(&mut world);
+    world.wait(MINUTE + 1);
+    world.input(&mut bob, Input::Whispered(late.clone()));
+    assert!(!heard(&mut bob).contains(&typing(&bob, "alice", true)), "late");
+    bob.crash();
+    world.input(&mut bob, Input::Whispered(late));
+    assert_eq!(heard(&mut bob), [], "also by a program that began anew");
+}
+
+#[test]
+fn strangers_neither_whisper_nor_are_whispered_to() {
+    let mut world = World::seeded(108);
+    let (mut mallory, mut bob) = (world.person("mallory"), world.person("bob"));
+    world.add(&mut mallory, "bob");
+    for _ in 0..2 {
+        world.send(&mut mallory, "bob", "do you know me");
+        world.settle(&mut [&mut mallory, &mut bob]);
+    }
+    let stranger = bob.only_contact();
+    does(&mut world, &mut bob, |contact| Command::SharePresence(contact, true), &stranger.name);
+    does(&mut world, &mut bob, |contact| Command::Typing(contact, true), &stranger.name);
+    does(&mut world, &mut bob, Command::AskPresence, &stranger.name);
+    types(&mut world, &mut mallory, "bob", true);
+    assert!(world.whispered.is_empty(), "neither has the other's key, or uses it");
+    let answer = world.command(&mut bob, Command::Typing(ContactId(999), true));
+    assert_eq!(answer, Answer::Refused(CommandError::NoSuchContact));
+}
+
+#[test]
+fn who_is_blocked_is_not_heard_though_the_relay_lets_it_pass() {
+    let (mut world, mut alice, mut bob) = acquainted(109);
+    types(&mut world, &mut alice, "bob", true);
+    let (first, blocked) = (caught(&mut world), bob.contact("alice").id);
+    assert_eq!(world.command(&mut bob, Command::Block(blocked)), Answer::Done);
+    world.settle(&mut [&mut bob]);
+    world.input(&mut bob, Input::Whispered(first));
+    assert_eq!(heard(&mut bob), []);
+    types(&mut world, &mut bob, "alice", true);
+    assert!(world.whispered.is_empty());
+    // Accepted again, they are heard by a new key only, once they have it.
+    assert_eq!(world.command(&mut bob, Command::Accept(blocked)), Answer::Done);
+    world.wait(6_000);
+    types(&mut world, &mut alice, "bob", true);
+    assert!(world.whispered.is_empty(), "their token opens nothing");
+    world.settle(&mut [&mut alice, &mut bob]);
+    for _ in 0..2 {
+        world.send(&mut bob, "alice", "again");
+        world.settle(&mut [&mut alice, &mut bob]);
+    }
+    bob.events.clear();
+    world.wait(6_000);
+    types(&mut world, &mut alice, "bob", true);
+    assert_eq!(world.whispers_to(&mut bob), 1);
+    assert_eq!(heard(&mut bob), [typing(&bob, "alice", true)]);
+}
