@@ -149,7 +149,7 @@ impl App {
             } else {
                 match client.query(move |engine| engine.find_contact(&id)).await? {
                     Some(contact) => contact.name,
-                    None => format!("{account:.12}…"),
+                    None => format!("{:.12}…", account.to_string()),
                 }
             };
             names.insert(account, name);
