@@ -26,13 +26,13 @@ async fn until_heard(says: &Client, command: Command, hears: &mut Person, what: 
 async fn two_who_talk_see_each_other_type_and_whether_they_are_there() {
     let world = World::new().await;
     let (mut alice, mut bob) = (world.person("alice").await, world.person("bob").await);
-    let to_bob = alice.add(world.handle("bob")).await.id;
-    let to_alice = bob.add(world.handle("alice")).await.id;
+    let (at_alice, at_bob) = (alice.add(world.handle("bob")).await, bob.add(world.handle("alice")).await);
+    let (to_bob, to_alice) = (at_alice.id, at_bob.id);
     for text in ["one", "two"] {
-        let id = alice.send(to_bob, text).await;
+        let id = alice.send(at_alice.conversation, text).await;
         assert_eq!(bob.receive().await.text, text);
         alice.reached(id, State::Delivered).await;
-        let id = bob.send(to_alice, text).await;
+        let id = bob.send(at_bob.conversation, text).await;
         assert_eq!(alice.receive().await.text, text);
         bob.reached(id, State::Delivered).await;
     }

@@ -25,6 +25,7 @@ pub(super) async fn event(app: &App, event: &Event) -> Result<bool, Failure> {
         Event::DevicesChanged { contact, change } => {
             out.item(&Item::Devices { contact: Some(&app.named(*contact).await?), change })?;
         }
+        Event::MessageChanged(_) | Event::TimerChanged { .. } | Event::Disappeared { .. } => return Ok(false),
         Event::OwnDevicesChanged { change: None } => return Ok(false),
         Event::OwnDevicesChanged { change: Some(change) } => out.item(&Item::Devices { contact: None, change })?,
         Event::OwnDevicesNotChanged { reason } => out.item(&Item::DevicesNotChanged { reason })?,
@@ -47,7 +48,7 @@ pub(super) async fn event(app: &App, event: &Event) -> Result<bool, Failure> {
             out.item(&Item::Gap { conversation: &conversation, contact: &contact, missing: *missing })?;
         }
         Event::Expired => out.item(&Item::Expired)?,
-        Event::Undecryptable { reason } => out.item(&Item::Undecryptable { reason })?,
+        Event::Undecryptable { reason, .. } => out.item(&Item::Undecryptable { reason })?,
         Event::KeyserverLies { keyserver, lie } => out.item(&Item::KeyserverLies { keyserver, lie })?,
         Event::IdentityChanged { contact } => {
             out.item(&Item::IdentityChanged { contact: &app.named(*contact).await? })?;

@@ -11,8 +11,8 @@ use crate::input::{Answer, Call, Command, CommandError, NewContact, Output};
 use crate::lookup::Wanted;
 use crate::store::me::{self, Flag};
 use crate::store::{StoreError, contacts, conversations, messages, receipts};
-use crate::types::{Contact, ContactId, Conversation, ConversationId, LocalId, Standing, Talk};
-use crate::{auditors, devices, groups, log, log_check, receipts as due_receipts, say, whisper};
+use crate::types::{Contact, ContactId, Conversation, Standing, Talk};
+use crate::{act, auditors, conversations as talks, devices, groups, log, log_check, receipts as due_receipts, say, whisper};
 
 /// The longest name of a contact, in characters.
 const NAME_CHARS_MAX: usize = 64;
@@ -22,13 +22,28 @@ pub(crate) fn command<R: CryptoRng>(cx: &mut Cx<'_, R>, command: Command) -> Res
     let answer = match command {
         Command::AddContact { who, name } => add(cx, Wanted { who, name })?,
         Command::Send { to, text } => say::text(cx, to, &text)?,
+        Command::Edit { message, text } => act::edit(cx, message, &text)?,
+        Command::TakeBack(message) => act::take_back(cx, message)?,
+        Command::React { message, emoji } => act::react(cx, message, emoji.as_deref())?,
+        Command::Pin { message, pinned } => act::pin(cx, message, pinned)?,
+        Command::Forward { message, to } => act::forward(cx, message, to)?,
+        Command::DeleteHere(message) => act::delete_here(cx, message)?,
+        Command::MarkRead { conversation, through } => talks::mark_read(cx, conversation, through)?,
+        Command::SetTimer { conversation, seconds } => talks::set_timer(cx, conversation, seconds)?,
+        Command::SetDraft { conversation, draft } => talks::set_draft(cx, conversation, draft.as_deref())?,
+        Command::SetReceipts { conversation, told } => talks::set_receipts(cx, conversation, told)?,
+        Command::Mute { conversation, until } => talks::with(cx, conversation, |cx, conversation| {
+            conversations::mute(cx.db, conversation.id, until)
+        })?,
+        Command::Archive { conversation, archived } => talks::with(cx, conversation, |cx, conversation| {
+            conversations::archive(cx.db, conversation.id, archived)
+        })?,
         Command::FoundGroup { name, members } => groups::found(cx, &name, &members)?,
         Command::ChangeGroup { group, ops } => groups::change(cx, group, ops)?,
         Command::OpenInvite { group, approval, expires_at, uses } => {
             groups::invite(cx, group, approval, expires_at, uses)?
         }
         Command::JoinGroup(link) => groups::changes::join(cx, &link)?,
-        Command::MarkRead { conversation, through } => mark_read(cx, conversation, through)?,
         Command::Accept(contact) => with_contact(cx, contact, |cx, contact| accept(cx, contact.id))?,
         Command::Block(contact) => with_contact(cx, contact, |cx, contact| {
             contacts::set_standing(cx.db, contact.id, Standing::Blocked)?;
@@ -110,19 +125,6 @@ fn add<R: CryptoRng>(cx: &mut Cx<'_, R>, wanted: Wanted) -> Result<Answer, Store
     };
     let known = log::known(cx, &keyserver)?;
     cx.call(Call::Lookup { keyserver, who }, Pending::AddContact(Box::new(wanted), known));
-    Ok(Answer::Done)
-}
-
-fn mark_read<R: CryptoRng>(cx: &mut Cx<'_, R>, id: ConversationId, through: LocalId) -> Result<Answer, StoreError> {
-    let Some(conversation) = conversations::get(cx.db, id)? else {
-        return Ok(Answer::Refused(CommandError::NoSuchConversation));
-    };
-    for (author, device, counter) in messages::mark_read(cx.db, id, through, cx.now)? {
-        if conversation.receipts && gets_receipts(cx, &conversation, author)? {
-            let due = due_receipts::hold_back(cx.now, cx.rng);
-            receipts::add(cx.db, author, id, receipts::Kind::Read, (device, counter), due)?;
-        }
-    }
     Ok(Answer::Done)
 }
 

@@ -19,10 +19,10 @@ pub(crate) const RECEIPTS_MAX: usize = 256;
 pub const MENTIONS_MAX: usize = 64;
 
 /// The longest reaction, in bytes. The longest emoji, families with skin tones, take some forty.
-pub(crate) const EMOJI_BYTES_MAX: usize = 64;
+pub const EMOJI_BYTES_MAX: usize = 64;
 
 /// The longest time until a message disappears, in seconds: a year.
-pub(crate) const TIMER_S_MAX: u32 = 366 * 24 * 3600;
+pub const TIMER_S_MAX: u32 = 366 * 24 * 3600;
 
 /// Bytes of changes of a group, with what proves their authors, that go in one content.
 pub(crate) const CHANGES_BYTES_MAX: usize = 48 * 1024;
@@ -139,11 +139,17 @@ pub(crate) struct Receipt {
     pub(crate) read_through: u64,
 }
 
-/// Asks for what was not confirmed, and with a group for the sender key.
+/// Asks for what was not confirmed, and with a group for the sender key; or answers that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Again {
     /// In which group; `None`: between the two.
     pub(crate) group: Option<GroupId>,
+    /// Which of the reader's devices this is about.
+    pub(crate) device: DeviceId,
+    /// Whether it asks.
+    pub(crate) asks: bool,
+    /// Counter and [`hash`] of the last that the sender has of what that device said.
+    pub(crate) heard: Option<(u64, [u8; 32])>,
 }
 
 /// The key with which the sender writes to a group from now on.
@@ -295,8 +301,13 @@ pub(crate) mod tests {
         all.extend([
             Content::Receipt(receipt(None)),
             Content::Receipt(receipt(Some(group))),
-            Content::Again(Again { group: None }),
-            Content::Again(Again { group: Some(group) }),
+            Content::Again(Again { group: None, device: DeviceId::FIRST, asks: true, heard: None }),
+            Content::Again(Again {
+                group: Some(group),
+                device: DeviceId::FIRST,
+                asks: false,
+                heard: Some((7, [5; 32])),
+            }),
             Content::GroupKey(GroupKey {
                 group,
                 key: Zeroizing::new(vec![1; 70]),

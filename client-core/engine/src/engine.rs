@@ -18,7 +18,7 @@ use crate::store::me::{self, Flag};
 use crate::store::{Store, StoreError};
 use crate::types::{ContactId, Event, LocalGroup, Profile};
 use crate::{
-    auditors, contacts, devices, groups, log, log_check, lookup, outbox, prekeys, receipts, receive, send, whisper,
+    auditors, contacts, devices, expiry, groups, log, log_check, lookup, outbox, prekeys, receipts, receive, send, whisper,
 };
 
 /// The messenger of one device.
@@ -106,6 +106,10 @@ impl Engine {
         outstanding(&mut cx)?;
         let out = cx.out;
         tx.commit()?;
+        if !self.flight.clean {
+            // What is kept is kept: that the log could not be emptied is no error of this input.
+            self.flight.clean = self.store.scrub().unwrap_or(false);
+        }
         Ok(out)
     }
 
@@ -220,6 +224,12 @@ pub(crate) struct Flight {
     pub(crate) own_list_wanted: bool,
     /// Whether it was asked for because the log says something else than we know.
     pub(crate) own_list_looked_at: bool,
+    /// Whether nothing that was removed stands in the log beside the database.
+    pub(crate) clean: bool,
+    /// When it was last looked what disappears.
+    pub(crate) expiry_looked: Option<UnixMillis>,
+    /// When old traces were last forgotten.
+    pub(crate) swept: Option<UnixMillis>,
     /// The changes of groups that were looked at since the program began.
     pub(crate) groups: BTreeMap<LocalGroup, GroupLog>,
     /// Members whom their keyserver did not name: how often, and when the next try is due.
@@ -301,8 +311,10 @@ fn replied<R: CryptoRng>(
 
 /// Calls whatever the database says is to be done and is not under way, and asks to be woken for the rest.
 fn outstanding<R: CryptoRng>(cx: &mut Cx<'_, R>) -> Result<(), StoreError> {
-    let mut wake = prekeys::outstanding(cx)?;
+    // What has disappeared is not sent.
+    let mut wake = expiry::outstanding(cx)?;
     for next in [
+        prekeys::outstanding(cx)?,
         devices::outstanding(cx)?,
         log::outstanding(cx)?,
         auditors::outstanding(cx)?,

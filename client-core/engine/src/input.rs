@@ -92,6 +92,76 @@ pub enum Command {
         /// Up to here.
         through: LocalId,
     },
+    /// Another text for a message of ours, 1 to [`hushwire_proto::limits::TEXT_BYTES_MAX`] bytes. [`Answer::Done`], as
+    /// with the next three.
+    Edit {
+        /// Which.
+        message: LocalId,
+        /// What it says from now on.
+        text: String,
+    },
+    /// A message of ours is as if it had not been said, for all. That there was one stays to be seen.
+    TakeBack(LocalId),
+    /// What we feel about a message; the last counts.
+    React {
+        /// About which.
+        message: LocalId,
+        /// 1 to [`crate::EMOJI_BYTES_MAX`] bytes, no control characters; `None` takes it away.
+        emoji: Option<String>,
+    },
+    /// Pins a message for all, or no longer.
+    Pin {
+        /// Which.
+        message: LocalId,
+        /// Whether it is pinned from now on.
+        pinned: bool,
+    },
+    /// Sends what a message says somewhere, without whose it was. [`Answer::Queued`].
+    Forward {
+        /// What.
+        message: LocalId,
+        /// Where.
+        to: ConversationId,
+    },
+    /// A message is really gone, here only; what of it has not left is not sent. [`Answer::Done`], as all that follow
+    /// about conversations.
+    DeleteHere(LocalId),
+    /// What is said from now on, by anybody, disappears so many seconds after it was sent or read.
+    SetTimer {
+        /// Where.
+        conversation: ConversationId,
+        /// 1 to [`crate::TIMER_S_MAX`]; `None`: nothing disappears any more.
+        seconds: Option<u32>,
+    },
+    /// It makes no noise until then; an app keeps to it.
+    Mute {
+        /// Which.
+        conversation: ConversationId,
+        /// `None`: it does again.
+        until: Option<UnixMillis>,
+    },
+    /// Puts a conversation away, or back.
+    Archive {
+        /// Which.
+        conversation: ConversationId,
+        /// Whether it is away from now on.
+        archived: bool,
+    },
+    /// What was begun and not sent, at most [`hushwire_proto::limits::TEXT_BYTES_MAX`] bytes. Sending clears it.
+    SetDraft {
+        /// Where.
+        conversation: ConversationId,
+        /// `None` or empty: nothing.
+        draft: Option<String>,
+    },
+    /// Whether the others are told what was read here. That it came is told all the same: without it nothing could be
+    /// sent anew.
+    SetReceipts {
+        /// Where.
+        conversation: ConversationId,
+        /// Whether.
+        told: bool,
+    },
     /// A stranger becomes a contact. [`Answer::Done`].
     Accept(ContactId),
     /// Messages from this contact are dropped from now on, and their token is revoked. [`Answer::Done`].
@@ -215,6 +285,21 @@ pub enum CommandError {
     /// No message of that id, or not in this conversation.
     #[error("there is no such message in this conversation")]
     NoSuchMessage,
+    /// Somebody else said it.
+    #[error("this message is not yours")]
+    NotYours,
+    /// There is nothing left of it.
+    #[error("this message was taken back")]
+    TakenBack,
+    /// A reaction that cannot be one.
+    #[error("a reaction has 1 to {0} bytes, none of them a control character")]
+    BadReaction(usize),
+    /// More seconds than messages may take to disappear, or none.
+    #[error("messages disappear after 1 to {0} seconds, or do not")]
+    BadTimer(u32),
+    /// Who may pin is the group's business.
+    #[error("only admins pin messages here")]
+    MayNotPin,
     /// None of ours, or we are in it no longer.
     #[error("you are not a member of this group")]
     NotInGroup,

@@ -6,12 +6,12 @@ use rand_core::CryptoRng;
 
 use crate::about::{self, Told};
 use crate::contacts::gets_receipts;
-use crate::content::{self, Introduction, Receipt, Said, What};
+use crate::content::{self, Introduction, Receipt, Said, Text, What};
 use crate::engine::Cx;
 use crate::store::messages::{Author, Place};
 use crate::store::{StoreError, contacts, conversations, damaged, messages, receipts, whispers};
 use crate::types::{Contact, ContactId, ConversationId, Event, State};
-use crate::{receipts as due_receipts, say};
+use crate::{receipts as due_receipts, say, store};
 
 /// How they want to be written to, and what they call themselves.
 pub(crate) fn introduction<R: CryptoRng>(
@@ -49,32 +49,19 @@ pub(crate) fn said<R: CryptoRng>(
     missing(cx, id, from, &said, content)?;
     let counter = said.counter;
     let lamport = conversations::note_lamport(cx.db, id, said.lamport)?;
-    let told = Told { conversation: id, author: Author::Contact(contact), lamport, said_id: said.message_id };
+    let told = Told {
+        conversation: id,
+        author: Author::Contact(contact),
+        lamport,
+        said_id: said.message_id,
+        sent_at: said.sent_at,
+    };
     match said.what {
         What::Text(text) => {
             let at = Place { conversation: id, author: told.author, message_id: said.message_id };
-            let reply_to = match &text.reply_to {
-                Some(reply) => say::author_of(cx, reply.author)?.map(|author| (author, reply.message_id)),
-                None => None,
-            };
-            let row = messages::NewRow {
-                at,
-                device,
-                counter,
-                lamport,
-                sent_at: said.sent_at,
-                text: &text.text,
-                state: State::Delivered,
-                reply_to,
-                mentions: &text.mentions,
-                forwarded: text.forwarded,
-                timer_s: text.timer_s,
-            };
-            let Some(row) = messages::insert(cx.db, &row, cx.now)? else { return Ok(false) };
-            about::came(cx, &at, row)?;
-            conversations::note_activity(cx.db, id, cx.now)?;
-            let message = messages::get(cx.db, row)?.ok_or_else(|| damaged("messages"))?;
-            cx.event(Event::Received(message));
+            if !keep_text(cx, &at, &told, (device, counter), &text)? {
+                return Ok(false);
+            }
         }
         What::Edit { of, text } => about::edit(cx, &told, of, &text)?,
         What::TakeBack { of } => about::take_back(cx, &told, of)?,
@@ -86,6 +73,43 @@ pub(crate) fn said<R: CryptoRng>(
         let due = due_receipts::hold_back(cx.now, cx.rng);
         receipts::add(cx.db, contact, id, receipts::Kind::Delivered, (device, counter), due)?;
     }
+    Ok(true)
+}
+
+/// A message, with what was said about it before; `false` if its author used its number for another. What is here
+/// already, or was, was only said anew.
+fn keep_text<R: CryptoRng>(
+    cx: &mut Cx<'_, R>,
+    at: &Place,
+    told: &Told,
+    (device, counter): (DeviceId, u64),
+    text: &Text,
+) -> Result<bool, StoreError> {
+    if messages::at(cx.db, at)?.is_some() || store::about::is_gone(cx.db, at)? {
+        return Ok(true);
+    }
+    let reply_to = match &text.reply_to {
+        Some(reply) => say::author_of(cx, reply.author)?.map(|author| (author, reply.message_id)),
+        None => None,
+    };
+    let row = messages::NewRow {
+        at: *at,
+        device,
+        counter,
+        lamport: told.lamport,
+        sent_at: told.sent_at,
+        text: &text.text,
+        state: State::Delivered,
+        reply_to,
+        mentions: &text.mentions,
+        forwarded: text.forwarded,
+        timer_s: text.timer_s,
+    };
+    let Some(row) = messages::insert(cx.db, &row, cx.now)? else { return Ok(false) };
+    about::came(cx, at, row)?;
+    conversations::note_activity(cx.db, at.conversation, cx.now)?;
+    let message = messages::get(cx.db, row)?.ok_or_else(|| damaged("messages"))?;
+    cx.event(Event::Received(message));
     Ok(true)
 }
 
@@ -125,6 +149,7 @@ pub(crate) fn receipt<R: CryptoRng>(
     let mut moved = Vec::new();
     for counter in &receipt.delivered {
         contacts::note_delivered(cx.db, contact.id, *counter)?;
+        store::repair::confirmed(cx.db, conversation, *counter)?;
         let id = messages::advance_ours(cx.db, conversation, receipt.author, *counter, State::Delivered)?;
         moved.extend(id.map(|id| (id, State::Delivered)));
     }

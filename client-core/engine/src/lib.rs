@@ -9,7 +9,10 @@
 //! | what goes in and out | [`input`](Input), [`types`](Event) |
 //! | how a text gets out | `send`, `outbox` |
 //! | what happens to an envelope that comes | `receive`, `seal`, `content`, `keep` |
+//! | what happens when one does not open | `repair` |
+//! | where a message is on its way | `explain` |
 //! | what is believed of a keyserver's answers, and compared with auditors | `lookup`, `log`, `auditors`, `send` |
+//! | what people do with messages | `about`, `act`, `conversations`, `expiry`, `search` |
 //! | how the list of our devices changes | `devices`, `join`, `device_request`, `recovery` |
 //! | who may send what | `content::allowed` |
 //! | what a group is, and who decides that | [`group`] |
@@ -17,13 +20,17 @@
 
 mod about;
 mod account;
+mod act;
 mod auditors;
 mod contact_link;
 mod contacts;
 mod content;
+mod conversations;
 mod device_request;
 mod devices;
 mod engine;
+mod expiry;
+mod explain;
 pub mod group;
 mod groups;
 mod history;
@@ -39,8 +46,10 @@ mod prekeys;
 mod receipts;
 mod receive;
 mod recovery;
+mod repair;
 mod say;
 mod seal;
+mod search;
 mod send;
 mod store;
 mod types;
@@ -49,9 +58,10 @@ mod whisper;
 pub use account::{Credentials, Setup};
 pub use auditors::{Agreed, Auditor};
 pub use contact_link::{BadContactLink, ContactLink};
-pub use content::MENTIONS_MAX;
+pub use content::{EMOJI_BYTES_MAX, MENTIONS_MAX, TIMER_S_MAX};
 pub use device_request::{BadDeviceRequest, DeviceRequest};
 pub use engine::Engine;
+pub use explain::{Journey, Sealing, Underway};
 pub use history::Page;
 pub use hushwire_log::{Alarm, BadProof, REPORT_BYTES_MAX};
 pub use hushwire_proto::log::BadRoot;
@@ -59,6 +69,7 @@ pub use input::{Answer, Call, CallFailed, CallId, Command, CommandError, Input, 
 pub use join::{CannotJoin, Joining, KnownAccount, whom_to_ask};
 pub use lie::Lie;
 pub use recovery::{BadWords, RecoveryKey};
+pub use repair::Reason;
 pub use store::{DatabaseKey, Store, StoreError};
 pub use types::{
     Contact, ContactId, Conversation, ConversationId, Event, FoundInLog, Group, GroupEntry, GroupStanding, ListChange,

@@ -7,7 +7,7 @@ use hushwire_crypto::{
     Sessions, SignalMessage, SignedPreKey, UsedPreKeys,
 };
 use hushwire_proto::account::{Compared, Device};
-use hushwire_proto::ids::{AccountId, Seq};
+use hushwire_proto::ids::{AccountId, DeviceId, Seq};
 use hushwire_proto::relay::{Deliveries, Delivery};
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
@@ -18,7 +18,8 @@ use crate::content::{self, Content, Origin, Plain};
 use crate::engine::{Cx, Pending};
 use crate::groups::{self, members};
 use crate::input::Call;
-use crate::seal::{GroupInside, Inside};
+use crate::repair::{self, Reason};
+use crate::seal::{BadSeal, GroupInside, Inside};
 use crate::store::prekeys::Kind;
 use crate::store::{StoreError, contacts, damaged, me, prekeys, sessions};
 use crate::types::{Contact, Event, GroupStanding, Standing};
@@ -37,7 +38,9 @@ pub(crate) enum Dropped {
     /// Blocked, or a stranger too many.
     Unwanted,
     /// Nobody who follows the protocol made it, or not for us, or it was altered.
-    Bad(String),
+    Bad(Reason, String),
+    /// A contact's device sealed it, and no session with that device opens it.
+    Lost(Box<Contact>, DeviceId, DecryptError),
     /// The database failed: everything is undone.
     Store(StoreError),
 }
@@ -61,7 +64,14 @@ pub(crate) fn run<R: CryptoRng>(cx: &mut Cx<'_, R>, deliveries: Deliveries) -> R
     for delivery in deliveries.deliveries {
         match envelope(cx, &delivery) {
             Ok(()) | Err(Dropped::Repeated | Dropped::Unwanted) => {}
-            Err(Dropped::Bad(reason)) => cx.event(Event::Undecryptable { reason }),
+            Err(Dropped::Bad(code, reason)) => {
+                cx.event(Event::Undecryptable { code, reason, asked_again: false });
+            }
+            Err(Dropped::Lost(contact, device, error)) => {
+                let code = if error == DecryptError::NoSession { Reason::NoSession } else { Reason::Forged };
+                let asked_again = repair::ask(cx, &contact, device)?;
+                cx.event(Event::Undecryptable { code, reason: error.to_string(), asked_again });
+            }
             Err(Dropped::Store(error)) => return Err(error),
         }
     }
@@ -75,26 +85,31 @@ fn envelope<R: CryptoRng>(cx: &mut Cx<'_, R>, delivery: &Delivery) -> Result<(),
     if GroupInside::is_one(&delivery.envelope) {
         return groups::receive::envelope(cx, &delivery.envelope);
     }
-    let (sealed_by, inside) = Inside::open(&delivery.envelope, &cx.keys.identity, cx.keys.account).map_err(bad)?;
+    let (sealed_by, inside) =
+        Inside::open(&delivery.envelope, &cx.keys.identity, cx.keys.account).map_err(|error| match error {
+            BadSeal::Malformed | BadSeal::TooLong | BadSeal::WeakKey => bad(Reason::Malformed, error),
+            BadSeal::NotForUs | BadSeal::OtherAccount => bad(Reason::NotForUs, error),
+        })?;
     let known = contacts::by_account(cx.db, inside.account)?;
     if inside.account == cx.keys.account || !is_wanted(cx, known.as_ref())? {
         return Err(Dropped::Unwanted);
     }
     let sender = sender(cx, known, &inside)?;
     if PublicKey::from_pub33(&sender.device.identity_key) != Ok(sealed_by) {
-        return Err(Dropped::Bad("sealed by another key than the sender's device list has".into()));
+        return Err(bad(Reason::NotListed, "sealed by another key than the sender's device list has"));
     }
     let opened = decrypt(cx, &sender, sealed_by, &inside.message)?;
     let said = said(cx, &opened.plaintext, sender.account, sender.contact.as_ref())?;
-    if let (Err(dropped), None) = (&said, &sender.contact) {
+    if let (Err((code, reason)), None) = (&said, &sender.contact) {
         // Nobody becomes a contact by what cannot be shown.
-        return Err(Dropped::Bad((*dropped).into()));
+        return Err(bad(*code, reason));
     }
     let is_said = matches!(&said, Ok((_, Content::Said(_))));
     let contact = keep_sender(cx, sender, is_said, &opened)?;
     lookup::keep_fresh(cx, &contact)?;
     // The ratchet has moved, whatever was said.
-    let (plain, content) = said.map_err(|dropped| Dropped::Bad(dropped.into()))?;
+    repair::opened(cx, contact.id, inside.device)?;
+    let (plain, content) = said.map_err(|(code, reason)| bad(code, reason))?;
     if let Some(introduction) = &plain.introduction {
         keep::introduction(cx, &contact, inside.device, introduction)?;
     }
@@ -103,18 +118,21 @@ fn envelope<R: CryptoRng>(cx: &mut Cx<'_, R>, delivery: &Delivery) -> Result<(),
             let from = (contact.id, inside.device);
             match keep::said(cx, contact.conversation, from, said, &plain.content)? {
                 true => Ok(()),
-                false => Err(Dropped::Bad("a second text under a number that its author has used".into())),
+                false => Err(bad(Reason::NumberUsed, "a second text under a number that its author has used")),
             }
         }
         Content::Receipt(receipt) => Ok(match receipt.group {
             None => keep::receipt(cx, &contact, &receipt)?,
             Some(_) => groups::receive::receipt(cx, &contact, inside.device, &receipt)?,
         }),
-        Content::Again(_) => Ok(()),
+        Content::Again(again) => Ok(match again.group {
+            None => repair::asked(cx, &contact, inside.device, &again)?,
+            Some(_) => {}
+        }),
         Content::GroupKey(key) => groups::receive::key(cx, &contact, inside.device, &key),
         Content::GroupChanges(told) => {
             let is_accepted = contact.standing == Standing::Accepted;
-            groups::changes::came(cx, &contact, is_accepted, &told)?.map_err(|why| Dropped::Bad(why.into()))
+            groups::changes::came(cx, &contact, is_accepted, &told)?.map_err(|why| bad(Reason::NotAllowed, why))
         }
         Content::GroupAsk(ask) => Ok(groups::changes::asked(cx, &contact, &ask)?),
     }
@@ -136,8 +154,8 @@ fn said<R: CryptoRng>(
     plaintext: &[u8],
     account: AccountId,
     contact: Option<&Contact>,
-) -> Result<Result<(Plain, Content), &'static str>, Dropped> {
-    const UNKNOWN: &str = "authentic, but not a content that this version knows";
+) -> Result<Result<(Plain, Content), (Reason, &'static str)>, Dropped> {
+    const UNKNOWN: (Reason, &str) = (Reason::Unknown, "authentic, but not a content that this version knows");
     let Ok(plain) = Plain::parse(plaintext) else { return Ok(Err(UNKNOWN)) };
     let Ok(content) = Content::parse(&plain.content) else { return Ok(Err(UNKNOWN)) };
     let (standing, is_member) = match content.group() {
@@ -157,7 +175,7 @@ fn said<R: CryptoRng>(
     };
     Ok(match content::allowed(&content, origin) {
         true => Ok((plain, content)),
-        false => Err("a content that is not accepted from this sender"),
+        false => Err((Reason::NotAllowed, "a content that is not accepted from this sender")),
     })
 }
 
@@ -181,18 +199,17 @@ fn sender<R: CryptoRng>(cx: &mut Cx<'_, R>, contact: Option<Contact>, inside: &I
             return Ok(Sender { contact: Some(contact.clone()), account, device, newer: None });
         }
     }
-    let chain = verify_links(inside.links.clone()).map_err(bad)?;
+    let chain = verify_links(inside.links.clone()).map_err(|error| bad(Reason::NotListed, error))?;
     if chain.account() != account {
-        return Err(Dropped::Bad("the device list that came along is another account's".into()));
+        return Err(bad(Reason::NotListed, "the device list that came along is another account's"));
     }
     if let Some(contact) = &contact {
-        let known = verify_links(contacts::links(cx.db, contact.id)?).map_err(bad)?;
+        let known = verify_links(contacts::links(cx.db, contact.id)?).map_err(|_| Dropped::Store(damaged("links")))?;
         if !matches!(known.compare(&chain), Ok(Compared::Newer | Compared::Recovered)) {
-            return Err(Dropped::Bad("from a device that is not in the sender's device list".into()));
+            return Err(not_listed());
         }
     }
-    let device = chain.device(inside.device).cloned();
-    let device = device.ok_or_else(|| Dropped::Bad("from a device that is not in the sender's device list".into()))?;
+    let device = chain.device(inside.device).cloned().ok_or_else(not_listed)?;
     Ok(Sender { contact, account, device, newer: Some(chain) })
 }
 
@@ -215,7 +232,7 @@ fn decrypt<R: CryptoRng>(
     let local = Local::new(&cx.keys.identity, cx.keys.registration_id.into()).with_peer(identity);
     let outcome = match message {
         CiphertextMessage::Signal(bytes) => {
-            let message = SignalMessage::parse(bytes).map_err(bad)?;
+            let message = SignalMessage::parse(bytes).map_err(malformed)?;
             before.decrypt(&local, &message, cx.rng).map(|opened| Opened {
                 plaintext: opened.plaintext,
                 sessions: opened.sessions,
@@ -223,7 +240,7 @@ fn decrypt<R: CryptoRng>(
             })
         }
         CiphertextMessage::PreKey(bytes) => {
-            let message = PreKeySignalMessage::parse(bytes).map_err(bad)?;
+            let message = PreKeySignalMessage::parse(bytes).map_err(malformed)?;
             let ours = if before.matches(&message) { None } else { Some(our_prekeys(cx, &message)?) };
             before.decrypt_first(&local, &message, ours.as_ref().map(Ours::borrow), cx.rng).map(|opened| Opened {
                 plaintext: opened.plaintext,
@@ -234,7 +251,15 @@ fn decrypt<R: CryptoRng>(
     };
     outcome.map_err(|error| match error {
         DecryptError::Repeated => Dropped::Repeated,
-        other => Dropped::Bad(other.to_string()),
+        DecryptError::MissingPreKey(_) => bad(Reason::PrekeyGone, error),
+        DecryptError::Malformed | DecryptError::UntrustedIdentity | DecryptError::BadBaseKey => malformed(error),
+        DecryptError::Forged
+        | DecryptError::TooFarAhead { .. }
+        | DecryptError::PostQuantum
+        | DecryptError::NoSession => match &sender.contact {
+            Some(contact) => Dropped::Lost(Box::new(contact.clone()), sender.device.id, error),
+            None => bad(Reason::Forged, error),
+        },
     })
 }
 
@@ -254,7 +279,7 @@ impl Ours {
 fn our_prekeys<R: CryptoRng>(cx: &Cx<'_, R>, message: &PreKeySignalMessage) -> Result<Ours, Dropped> {
     // A key that is gone was used by this message's first coming, or expired: either way it says nothing new.
     let load = |kind, id| prekeys::load(cx.db, kind, id);
-    let gone = || Dropped::Bad("a first message under a prekey that was used or has expired".into());
+    let gone = || bad(Reason::PrekeyGone, "a first message under a prekey that was used or has expired");
     let signed = load(Kind::Signed, message.signed_id())?.ok_or_else(gone)?;
     let kyber = match load(Kind::OneTimeKyber, message.kyber_id())? {
         Some(kyber) => kyber,
@@ -313,7 +338,7 @@ fn keep_sender<R: CryptoRng>(
             cx.event(Event::ContactRequest(contact.clone()));
             contact
         }
-        (None, None) => return Err(Dropped::Bad("no device list came along".into())),
+        (None, None) => return Err(bad(Reason::NotListed, "no device list came along")),
     };
     let contact = if is_said && contact.standing == Standing::Known { request(cx, contact)? } else { contact };
     sessions::save(cx.db, contact.id, sender.device.id, &opened.sessions)?;
@@ -338,6 +363,14 @@ fn request<R: CryptoRng>(cx: &mut Cx<'_, R>, contact: Contact) -> Result<Contact
     Ok(contact)
 }
 
-fn bad(error: impl std::fmt::Display) -> Dropped {
-    Dropped::Bad(error.to_string())
+pub(crate) fn bad(code: Reason, error: impl std::fmt::Display) -> Dropped {
+    Dropped::Bad(code, error.to_string())
+}
+
+fn malformed(error: impl std::fmt::Display) -> Dropped {
+    bad(Reason::Malformed, error)
+}
+
+fn not_listed() -> Dropped {
+    bad(Reason::NotListed, "from a device that is not in the sender's device list")
 }

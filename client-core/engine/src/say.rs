@@ -10,8 +10,9 @@ use crate::content::{self, Content, MENTIONS_MAX, Reference, Said, Text, What};
 use crate::engine::Cx;
 use crate::input::{Answer, CommandError, NewText};
 use crate::store::messages::{Author, NewRow, Place};
+use crate::store::repair::{self, Unconfirmed};
 use crate::store::{StoreError, contacts, conversations, damaged, groups as store_groups, messages, unsealed};
-use crate::types::{Conversation, ConversationId, GroupStanding, Standing, State, Talk};
+use crate::types::{Conversation, ConversationId, GroupStanding, LocalId, Standing, State, Talk};
 use crate::{groups, lookup};
 
 /// Something is done, or a person hears why not.
@@ -65,6 +66,7 @@ pub(crate) fn text<R: CryptoRng>(cx: &mut Cx<'_, R>, to: ConversationId, new: &N
     };
     let id = messages::insert(cx.db, &row, cx.now)?.ok_or_else(|| damaged("out_counter"))?;
     queue(cx, &conversation, said, Some(id))?;
+    conversations::set_draft(cx.db, to, None)?;
     let kept = messages::get(cx.db, id)?.ok_or_else(|| damaged("messages"))?;
     Ok(Answer::Queued(kept))
 }
@@ -108,18 +110,23 @@ pub(crate) fn next<R: CryptoRng>(cx: &mut Cx<'_, R>, to: ConversationId, what: W
     Ok(Said { message_id, counter, previous, lamport, sent_at: cx.now, what })
 }
 
-/// Puts what is said behind all that was said there before. `message` is its row, if it has one.
+/// Puts what is said behind all that was said there before. `message` is the row that it is about: its own, or that of
+/// the message that it changes; if that goes, this is not sent.
 pub(crate) fn queue<R: CryptoRng>(
     cx: &mut Cx<'_, R>,
     to: &Conversation,
     said: Said,
-    message: Option<crate::types::LocalId>,
+    message: Option<LocalId>,
 ) -> Result<(), StoreError> {
     let counter = said.counter;
     let content = Content::Said(said).encode();
     conversations::set_out_position(cx.db, to.id, counter, &content::hash(&content))?;
     conversations::note_activity(cx.db, to.id, cx.now)?;
-    unsealed::add(cx.db, to.with, message, &content)
+    unsealed::add(cx.db, to.with, message, &content)?;
+    match to.with {
+        Talk::Contact(_) => repair::keep(cx.db, to.id, &Unconfirmed { counter, message, content, again: 0 }),
+        Talk::Group(_) => Ok(()),
+    }
 }
 
 /// How both sides name a message.

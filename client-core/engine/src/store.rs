@@ -3,17 +3,22 @@
 //! Owns opening, keys and the schema; the rows of each thing are in the file of that name. Nothing here knows what a
 //! row means to the protocol.
 
+pub(crate) mod about;
 pub(crate) mod auditors;
 pub(crate) mod contacts;
 pub(crate) mod conversations;
+pub(crate) mod expiry;
+pub(crate) mod explain;
 pub(crate) mod groups;
 pub(crate) mod me;
 pub(crate) mod messages;
 pub(crate) mod outbox;
 pub(crate) mod prekeys;
 pub(crate) mod receipts;
+pub(crate) mod repair;
 pub(crate) mod roots;
 mod schema;
+pub(crate) mod search;
 pub(crate) mod sessions;
 pub(crate) mod unsealed;
 pub(crate) mod whispers;
@@ -142,6 +147,13 @@ impl Store {
 
     pub(crate) fn begin(&self) -> Result<Transaction<'_>, StoreError> {
         Ok(self.connection.unchecked_transaction()?)
+    }
+
+    /// Brings what was written into the database file and empties the log beside it, which still has what was removed.
+    /// `false`: somebody reads an earlier state; try again later.
+    pub(crate) fn scrub(&self) -> Result<bool, StoreError> {
+        let busy: bool = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+        Ok(!busy)
     }
 
     pub(crate) fn read(&self) -> &Connection {

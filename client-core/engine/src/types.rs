@@ -7,6 +7,7 @@ use hushwire_proto::account::{Device, Signatory, SignedLink};
 use crate::auditors::Auditor;
 use crate::group::{GroupState, Op, Void};
 use crate::lie::Lie;
+use crate::repair::Reason;
 use hushwire_proto::address::{Handle, ServerAddress};
 use hushwire_proto::ids::{AccountId, ChangeHash, DeviceId, MessageId, UnixMillis};
 use hushwire_proto::keyserver::Refused;
@@ -406,6 +407,24 @@ pub enum Event {
         /// How far.
         state: State,
     },
+    /// A message was changed by its author or taken back, or what people feel about it or pin is another now.
+    MessageChanged(Message),
+    /// What is said from now on in a conversation disappears after another time.
+    TimerChanged {
+        /// Where.
+        conversation: ConversationId,
+        /// Who wanted it; `None`: we.
+        by: Option<ContactId>,
+        /// After how long; `None`: not at all.
+        seconds: Option<u32>,
+    },
+    /// A message is gone: its time has come, or a person deleted it here.
+    Disappeared {
+        /// Where it was.
+        conversation: ConversationId,
+        /// Which it was.
+        message: LocalId,
+    },
     /// A try to send failed; it will be made again.
     Retrying {
         /// With whom.
@@ -441,10 +460,14 @@ pub enum Event {
     },
     /// Envelopes expired at the relay before this device fetched them.
     Expired,
-    /// An envelope was thrown away: nobody we know made it, or it was altered.
+    /// An envelope was thrown away: nobody we know made it, it was altered, or one of two databases was set back.
     Undecryptable {
+        /// For programs.
+        code: Reason,
         /// For the log: never what was inside.
         reason: String,
+        /// Whether the contact was asked to say it anew: then it will still come.
+        asked_again: bool,
     },
     /// A keyserver was set back, says different things to different people, or something of us that we have not said.
     KeyserverLies {

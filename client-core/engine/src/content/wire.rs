@@ -167,6 +167,14 @@ struct ReceiptWire {
 struct AgainWire {
     #[prost(bytes = "vec", tag = "1")]
     group: Vec<u8>,
+    #[prost(uint32, tag = "2")]
+    device: u32,
+    #[prost(bool, tag = "3")]
+    asks: bool,
+    #[prost(uint64, tag = "4")]
+    heard: u64,
+    #[prost(bytes = "vec", tag = "5")]
+    hash: Vec<u8>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -261,7 +269,13 @@ impl Content {
                     read_through: receipt.read_through,
                     group: group_bytes(&receipt.group),
                 }),
-                Self::Again(again) => BodyWire::Again(AgainWire { group: group_bytes(&again.group) }),
+                Self::Again(again) => BodyWire::Again(AgainWire {
+                    group: group_bytes(&again.group),
+                    device: again.device.get().into(),
+                    asks: again.asks,
+                    heard: again.heard.map_or(0, |(counter, _)| counter),
+                    hash: again.heard.map(|(_, hash)| hash.to_vec()).unwrap_or_default(),
+                }),
                 Self::GroupKey(key) => BodyWire::GroupKey(GroupKeyWire {
                     group: key.group.as_bytes().to_vec(),
                     key: key.key.to_vec(),
@@ -305,7 +319,18 @@ impl Content {
                     read_through: receipt.read_through,
                 })
             }
-            BodyWire::Again(again) => Self::Again(Again { group: perhaps_group(&again.group)? }),
+            BodyWire::Again(again) => Self::Again(Again {
+                group: perhaps_group(&again.group)?,
+                device: DeviceId::new(again.device).ok_or(BadContent)?,
+                asks: again.asks,
+                heard: match again.heard {
+                    0 if again.hash.is_empty() => None,
+                    counter @ 1..=NUMBER_MAX => {
+                        Some((counter, again.hash.as_slice().try_into().map_err(|_| BadContent)?))
+                    }
+                    _ => return Err(BadContent),
+                },
+            }),
             BodyWire::GroupKey(wire) => {
                 let (key, secret) = (Zeroizing::new(wire.key), Zeroizing::new(wire.secret));
                 if key.len() > SENDER_KEY_BYTES_MAX || wire.lamport > NUMBER_MAX {

@@ -11,7 +11,8 @@ use crate::content::{self, Content, GroupKey, Origin, Receipt};
 use crate::engine::Cx;
 use crate::group::GroupState;
 use crate::keep;
-use crate::receive::Dropped;
+use crate::receive::{Dropped, bad};
+use crate::repair::Reason;
 use crate::seal::{GroupInside, GroupPlain};
 use crate::store::{StoreError, contacts, conversations, damaged, groups, messages};
 use crate::types::{Contact, ContactId, Event, GroupStanding, LocalGroup, State, Talk};
@@ -25,38 +26,39 @@ const HEARD_OF_MAX: usize = 64;
 /// An envelope sealed to a group came.
 pub(crate) fn envelope<R: CryptoRng>(cx: &mut Cx<'_, R>, envelope: &Envelope) -> Result<(), Dropped> {
     let Some((group, inside)) = open(cx, envelope)? else {
-        return Err(bad("sealed for a group that is not known here"));
+        return Err(bad(Reason::NotForUs, "sealed for a group that is not known here"));
     };
     if groups::standing(cx.db, group)? == GroupStanding::Gone {
         // Somebody has not heard yet that we are out.
         return Err(Dropped::Unwanted);
     }
     let Some(contact) = contacts::by_account(cx.db, inside.account)? else {
-        return Err(bad("to a group, by somebody who is not known here"));
+        return Err(bad(Reason::NotListed, "to a group, by somebody who is not known here"));
     };
-    let message = SenderKeyMessage::parse(&inside.message).map_err(|error| Dropped::Bad(error.to_string()))?;
+    let message = SenderKeyMessage::parse(&inside.message).map_err(|error| bad(Reason::Malformed, error))?;
     let from = (contact.id, inside.device);
     let known = groups::sender_keys(cx.db, group, from.0, from.1, message.distribution())?;
     let opened = match known.decrypt(&message) {
         Ok(opened) => opened,
         Err(hushwire_crypto::GroupDecryptError::Repeated) => return Err(Dropped::Repeated),
-        Err(error) => return Err(Dropped::Bad(error.to_string())),
+        Err(error @ hushwire_crypto::GroupDecryptError::NoSenderKey) => return Err(bad(Reason::NoSession, error)),
+        Err(error) => return Err(bad(Reason::Forged, error)),
     };
     keys::save(cx, group, from, &opened.keys)?;
     // The key has moved, whatever was said.
-    let plain = GroupPlain::parse(&opened.plaintext).ok_or_else(|| bad("to a group, and nothing that is known"))?;
+    let plain = GroupPlain::parse(&opened.plaintext).ok_or_else(|| bad(Reason::Unknown, "to a group, and nothing that is known"))?;
     if plain.group != groups::id_of(cx.db, group)? {
-        return Err(bad("said to another group"));
+        return Err(bad(Reason::Malformed, "said to another group"));
     }
     groups::note_has_it(cx.db, group, contact.id, inside.device)?;
-    let content = Content::parse(&plain.content).map_err(|_| bad("to a group, and nothing that is known"))?;
+    let content = Content::parse(&plain.content).map_err(|_| bad(Reason::Unknown, "to a group, and nothing that is known"))?;
     if !content::allowed(&content, Origin::Group) {
-        return Err(bad("a content that is not accepted from a group"));
+        return Err(bad(Reason::NotAllowed, "a content that is not accepted from a group"));
     }
     if let Content::GroupChanges(told) = &content {
         let is_accepted = contact.standing == crate::types::Standing::Accepted
             || groups::standing(cx.db, group)? != GroupStanding::HeardOf;
-        return changes::came(cx, &contact, is_accepted, told)?.map_err(bad);
+        return changes::came(cx, &contact, is_accepted, told)?.map_err(|why| bad(Reason::NotAllowed, why));
     }
     let lacks = groups::standing(cx.db, group)? != GroupStanding::Member
         || with_log(cx, group, |_, log| Ok(plain.heads.iter().any(|head| log.get(head).is_none())))?;
@@ -73,7 +75,7 @@ pub(crate) fn envelope<R: CryptoRng>(cx: &mut Cx<'_, R>, envelope: &Envelope) ->
     }
     match lacks && groups::add_early(cx.db, group, from, &plain.content, EARLY_MAX)? {
         true => Ok(()),
-        false => Err(bad("said to a group by somebody who is no member")),
+        false => Err(bad(Reason::NotAllowed, "said to a group by somebody who is no member")),
     }
 }
 
@@ -95,14 +97,14 @@ fn said<R: CryptoRng>(
     content: Content,
     bytes: &[u8],
 ) -> Result<(), Dropped> {
-    let Content::Said(said) = content else { return Err(bad("a content that is not accepted from a group")) };
+    let Content::Said(said) = content else { return Err(bad(Reason::NotAllowed, "a content that is not accepted from a group")) };
     if !with_log(cx, group, |_, log| Ok(log.state().may_write(&contact.account)))? {
-        return Err(bad("said to a group by a member who may only read"));
+        return Err(bad(Reason::NotAllowed, "said to a group by a member who may only read"));
     }
     let conversation = conversations::of(cx.db, group)?;
     match keep::said(cx, conversation, (contact.id, device), said, bytes)? {
         true => Ok(()),
-        false => Err(bad("a second text under a number that its author has used")),
+        false => Err(bad(Reason::NumberUsed, "a second text under a number that its author has used")),
     }
 }
 
@@ -132,7 +134,7 @@ pub(crate) fn key<R: CryptoRng>(
     let group = match groups::by_id(cx.db, told.group)? {
         Some(group) => group,
         None if groups::all(cx.db, GroupStanding::HeardOf)?.len() >= HEARD_OF_MAX => {
-            return Err(bad("a key of one more group of which nothing is known"));
+            return Err(bad(Reason::NotAllowed, "a key of one more group of which nothing is known"));
         }
         None => groups::insert(cx.db, told.group, "", GroupStanding::HeardOf, cx.now)?.0,
     };
@@ -143,7 +145,7 @@ pub(crate) fn key<R: CryptoRng>(
             groups::note_has_it(cx.db, group, contact.id, device)?;
             Ok(())
         }
-        false => Err(bad("a key of a group that is none")),
+        false => Err(bad(Reason::Malformed, "a key of a group that is none")),
     }
 }
 
@@ -202,8 +204,4 @@ pub(crate) fn gets_receipts<R: CryptoRng>(
     let Talk::Group(group) = with else { return Ok(false) };
     let contact = contacts::get(cx.db, author)?.ok_or_else(|| damaged("contacts"))?;
     is_member(cx, group, contact.account)
-}
-
-fn bad(why: &str) -> Dropped {
-    Dropped::Bad(why.to_owned())
 }

@@ -78,6 +78,29 @@ pub(crate) fn note_activity(db: &Connection, id: ConversationId, now: UnixMillis
     Ok(())
 }
 
+/// Makes no noise until then.
+pub(crate) fn mute(db: &Connection, id: ConversationId, until: Option<UnixMillis>) -> Result<(), StoreError> {
+    db.prepare_cached("UPDATE conversations SET muted_until = ?2 WHERE id = ?1")?
+        .execute([id.0, until.map_or(0, |until| to_sql(until.0))])?;
+    Ok(())
+}
+
+pub(crate) fn archive(db: &Connection, id: ConversationId, archived: bool) -> Result<(), StoreError> {
+    db.prepare_cached("UPDATE conversations SET archived = ?2 WHERE id = ?1")?.execute(params![id.0, archived])?;
+    Ok(())
+}
+
+pub(crate) fn set_draft(db: &Connection, id: ConversationId, draft: Option<&str>) -> Result<(), StoreError> {
+    db.prepare_cached("UPDATE conversations SET draft = ?2 WHERE id = ?1 AND draft IS NOT ?2")?
+        .execute(params![id.0, draft])?;
+    Ok(())
+}
+
+pub(crate) fn set_receipts(db: &Connection, id: ConversationId, told: bool) -> Result<(), StoreError> {
+    db.prepare_cached("UPDATE conversations SET receipts = ?2 WHERE id = ?1")?.execute(params![id.0, told])?;
+    Ok(())
+}
+
 /// The counter of what we say next and the hash of what we said before it.
 pub(crate) fn out_position(db: &Connection, id: ConversationId) -> Result<(u64, Option<[u8; 32]>), StoreError> {
     let (counter, hash): (i64, Option<[u8; 32]>) = db

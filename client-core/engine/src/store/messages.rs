@@ -7,20 +7,17 @@ use super::{StoreError, damaged, from_sql, to_sql};
 use crate::types::{ContactId, ConversationId, LocalGroup, LocalId, Message, State, Talk};
 
 /// What [`message`] reads. Reactions come as emoji and number, parted by characters that no emoji has.
-const COLUMNS: &str = "m.id, m.conversation, v.contact, v.grp, coalesce(k.name, g.name, ''), m.author,
+pub(super) const COLUMNS: &str = "m.id, m.conversation, v.contact, v.grp, coalesce(k.name, g.name, ''), m.author,
     coalesce(a.name, ''), m.message_id, m.sent_at, m.kept_at, m.text, m.state, m.mentions, m.forwarded, m.deleted,
     m.expires_at,
     (SELECT r.id FROM messages r
      WHERE r.conversation = m.conversation AND r.author = m.reply_author AND r.message_id = m.reply_id),
-    (SELECT count(*) FROM edits e
-     WHERE e.conversation = m.conversation AND e.author = m.author AND e.message_id = m.message_id AND e.lamport > 0),
-    coalesce((SELECT p.pinned FROM pins p
-     WHERE p.conversation = m.conversation AND p.author = m.author AND p.message_id = m.message_id), 0),
+    (SELECT count(*) FROM edits e WHERE e.message = m.id AND e.lamport > 0),
+    coalesce((SELECT p.pinned FROM pins p WHERE p.message = m.id), 0),
     (SELECT group_concat(emoji || char(31) || number, char(30)) FROM (
-        SELECT emoji, count(*) AS number FROM reactions r
-        WHERE r.conversation = m.conversation AND r.author = m.author AND r.message_id = m.message_id AND emoji <> ''
+        SELECT emoji, count(*) AS number FROM reactions r WHERE r.message = m.id AND emoji <> ''
         GROUP BY emoji ORDER BY number DESC, emoji))";
-const TABLES: &str = "messages m JOIN conversations v ON v.id = m.conversation LEFT JOIN contacts k ON k.id = v.contact
+pub(super) const TABLES: &str = "messages m JOIN conversations v ON v.id = m.conversation LEFT JOIN contacts k ON k.id = v.contact
     LEFT JOIN groups g ON g.id = v.grp LEFT JOIN contacts a ON a.id = m.author";
 
 /// Who wrote a message, as its row has it.
@@ -69,14 +66,15 @@ pub(crate) struct NewRow<'a> {
     pub(crate) timer_s: Option<u32>,
 }
 
-/// Keeps a message; `None` if it is there already.
+/// Keeps a message; `None` if it is there already. What disappears begins to count now if it is ours.
 pub(crate) fn insert(db: &Connection, new: &NewRow<'_>, now: UnixMillis) -> Result<Option<LocalId>, StoreError> {
     let mentions: Vec<u8> = new.mentions.iter().flat_map(|account| *account.as_bytes()).collect();
     let kept = db
         .prepare_cached(
             "INSERT OR IGNORE INTO messages (conversation, author, device, counter, message_id, lamport, sent_at,
-                 kept_at, text, state, reply_author, reply_id, mentions, forwarded, timer_s)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+                 kept_at, text, state, reply_author, reply_id, mentions, forwarded, timer_s, expires_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15,
+                 CASE WHEN ?2 = 0 THEN ?8 + 1000 * ?15 END)",
         )?
         .execute(params![
             new.at.conversation.0,
@@ -117,6 +115,21 @@ pub(crate) fn place(db: &Connection, id: LocalId) -> Result<Option<Place>, Store
             })
         })
         .optional()?)
+}
+
+/// Whether its author has taken it back.
+pub(crate) fn is_deleted(db: &Connection, id: LocalId) -> Result<bool, StoreError> {
+    Ok(db.prepare_cached("SELECT deleted FROM messages WHERE id = ?1")?.query_row([id.0], |row| row.get(0))?)
+}
+
+/// What is pinned in a conversation, the newest first.
+pub(crate) fn pinned(db: &Connection, conversation: ConversationId) -> Result<Vec<Message>, StoreError> {
+    let mut statement = db.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM {TABLES} JOIN pins x ON x.message = m.id
+         WHERE m.conversation = ?1 AND x.pinned ORDER BY m.lamport DESC, m.message_id DESC"
+    ))?;
+    let rows = statement.query_map([conversation.0], message)?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 /// The row of a message.

@@ -73,6 +73,12 @@ pub(crate) fn forget(db: &Connection, contact: ContactId) -> Result<(), StoreErr
     Ok(())
 }
 
+/// What was read in this conversation is told to nobody any more.
+pub(crate) fn forget_read(db: &Connection, conversation: ConversationId) -> Result<(), StoreError> {
+    db.execute("DELETE FROM receipts WHERE conversation = ?1 AND kind = 2", [conversation.0])?;
+    Ok(())
+}
+
 pub(crate) fn next_due(db: &Connection) -> Result<Option<UnixMillis>, StoreError> {
     let due: Option<i64> = db.prepare_cached("SELECT min(due) FROM receipts")?.query_row([], |row| row.get(0))?;
     Ok(due.map(|due| UnixMillis(from_sql(due))))

@@ -12,6 +12,7 @@
 )]
 
 pub mod log;
+pub mod pages;
 pub mod peer;
 pub mod servers;
 
@@ -31,6 +32,9 @@ use hushwire_proto::relay::{Deliveries, Delivery};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 pub use servers::{Keys, Mailbox};
+
+/// Of every database.
+const KEY: [u8; 32] = [9; 32];
 
 /// One person: an engine on a database file, and what it waits for.
 pub struct Person {
@@ -350,6 +354,31 @@ impl Person {
         Some(Command::MarkRead { conversation: last.conversation, through: last.id })
     }
 
+    /// What its files hold, decrypted.
+    pub fn pages(&self) -> Vec<u8> {
+        pages::of(&self.path, &KEY)
+    }
+
+    /// A copy of the database as it is now.
+    pub fn copy(&self) -> Vec<(PathBuf, Vec<u8>)> {
+        let files = ["", "-wal"].map(|suffix| PathBuf::from(format!("{}{suffix}", self.path.display())));
+        files.into_iter().filter_map(|file| Some((file.clone(), std::fs::read(file).ok()?))).collect()
+    }
+
+    /// The database is as it was when that copy was made.
+    pub fn set_back(&mut self, copy: &[(PathBuf, Vec<u8>)]) {
+        self.engine = None;
+        self.calls.clear();
+        self.wake = None;
+        for suffix in ["-wal", "-shm"] {
+            let _ = std::fs::remove_file(format!("{}{suffix}", self.path.display()));
+        }
+        for (file, bytes) in copy {
+            std::fs::write(file, bytes).unwrap();
+        }
+        self.engine = Some(Engine::open(store(&self.path)).unwrap().expect("an account"));
+    }
+
     /// The program dies here: what was under way is lost, the database stays.
     pub fn crash(&mut self) {
         self.engine = None;
@@ -360,5 +389,5 @@ impl Person {
 }
 
 fn store(path: &std::path::Path) -> Store {
-    Store::open(path, &DatabaseKey::new([9; 32])).unwrap()
+    Store::open(path, &DatabaseKey::new(KEY)).unwrap()
 }

@@ -98,42 +98,56 @@ CREATE TABLE heard (
     PRIMARY KEY (message, contact)
 ) WITHOUT ROWID;
 
--- What was said about messages. It may come before them, so it names them as both sides do.
+-- What was said about messages that are here. It goes with them.
 CREATE TABLE edits (
-    conversation INTEGER NOT NULL REFERENCES conversations (id),
-    author INTEGER NOT NULL,                   -- of the message, and of the edit
-    message_id BLOB NOT NULL,
+    message INTEGER NOT NULL REFERENCES messages (id) ON DELETE CASCADE,
+    lamport INTEGER NOT NULL,                  -- 0: what it said first
     edit_id BLOB NOT NULL,
-    lamport INTEGER NOT NULL,
-    at INTEGER NOT NULL,
-    text TEXT NOT NULL,                        -- 'edit_id' 0: what it said first
-    PRIMARY KEY (conversation, author, message_id, lamport, edit_id)
-) WITHOUT ROWID;
-CREATE TABLE taken_back (
-    conversation INTEGER NOT NULL REFERENCES conversations (id),
-    author INTEGER NOT NULL,
-    message_id BLOB NOT NULL,
-    PRIMARY KEY (conversation, author, message_id)
+    at INTEGER NOT NULL,                       -- by its author's clock
+    text TEXT NOT NULL,
+    PRIMARY KEY (message, lamport, edit_id)
 ) WITHOUT ROWID;
 CREATE TABLE reactions (
-    conversation INTEGER NOT NULL REFERENCES conversations (id),
-    author INTEGER NOT NULL,
-    message_id BLOB NOT NULL,
+    message INTEGER NOT NULL REFERENCES messages (id) ON DELETE CASCADE,
     by INTEGER NOT NULL,                       -- a contact; 0: us
     emoji TEXT NOT NULL,                       -- empty: taken away again
     lamport INTEGER NOT NULL,
     said_id BLOB NOT NULL,
-    PRIMARY KEY (conversation, author, message_id, by)
+    PRIMARY KEY (message, by)
 ) WITHOUT ROWID;
 CREATE TABLE pins (
+    message INTEGER PRIMARY KEY REFERENCES messages (id) ON DELETE CASCADE,
+    pinned INTEGER NOT NULL,
+    lamport INTEGER NOT NULL,
+    said_id BLOB NOT NULL
+);
+
+-- What was said about messages that have not come. They are named as both sides name them.
+CREATE TABLE remarks (
+    conversation INTEGER NOT NULL REFERENCES conversations (id),
+    by INTEGER NOT NULL,                       -- a contact; 0: us
+    said_id BLOB NOT NULL,
+    author INTEGER NOT NULL,
+    message_id BLOB NOT NULL,
+    lamport INTEGER NOT NULL,
+    at INTEGER NOT NULL,                       -- by the clock of who said it
+    kind INTEGER NOT NULL,                     -- 1 edit, 2 taken back, 3 reaction, 4 pinned, 5 no longer pinned
+    text TEXT NOT NULL,
+    kept_at INTEGER NOT NULL,
+    PRIMARY KEY (conversation, by, said_id)
+) WITHOUT ROWID;
+CREATE INDEX remarks_of ON remarks (conversation, author, message_id);
+CREATE INDEX remarks_old ON remarks (kept_at);
+
+-- Messages that were here and are no more: what comes about them, or as them again, is not kept.
+CREATE TABLE gone (
     conversation INTEGER NOT NULL REFERENCES conversations (id),
     author INTEGER NOT NULL,
     message_id BLOB NOT NULL,
-    pinned INTEGER NOT NULL,
-    lamport INTEGER NOT NULL,
-    said_id BLOB NOT NULL,
+    at INTEGER NOT NULL,
     PRIMARY KEY (conversation, author, message_id)
 ) WITHOUT ROWID;
+CREATE INDEX gone_old ON gone (at);
 
 -- The index of what messages say. What is removed from a message is removed from it at once, not when it is merged.
 CREATE VIRTUAL TABLE words USING fts5 (text, content = 'messages', content_rowid = 'id', tokenize = 'unicode61');
@@ -164,6 +178,28 @@ INSERT INTO unsealed (id, contact, message, content) SELECT id, contact, message
 CREATE INDEX unsealed_of ON unsealed (contact, id);
 CREATE INDEX unsealed_to ON unsealed (grp, id);
 CREATE INDEX unsealed_message ON unsealed (message);
+
+-- What we said to a contact and nobody has confirmed: sent anew, byte for byte, when they ask for it.
+CREATE TABLE unconfirmed (
+    conversation INTEGER NOT NULL REFERENCES conversations (id),
+    counter INTEGER NOT NULL,
+    message INTEGER REFERENCES messages (id) ON DELETE CASCADE,
+    content BLOB NOT NULL,
+    again INTEGER NOT NULL DEFAULT 0,          -- how often it was sent anew
+    PRIMARY KEY (conversation, counter)
+);
+CREATE INDEX unconfirmed_message ON unconfirmed (message);
+
+-- Devices whose messages could not be opened, and how often they were asked for them.
+CREATE TABLE asked_again (
+    contact INTEGER NOT NULL REFERENCES contacts (id),
+    device INTEGER NOT NULL,
+    since INTEGER NOT NULL,
+    times INTEGER NOT NULL,
+    last INTEGER NOT NULL,
+    unanswered INTEGER NOT NULL,               -- nothing of it was opened since
+    PRIMARY KEY (contact, device)
+) WITHOUT ROWID;
 
 -- An envelope to many mailboxes.
 CREATE TABLE bodies (

@@ -1,0 +1,61 @@
+//! Where a message of ours is on its way.
+
+use hushwire_proto::ids::{MailboxId, UnixMillis};
+use rusqlite::Connection;
+
+use super::{StoreError, from_sql};
+use crate::types::{ContactId, LocalId};
+
+/// An envelope that no relay has confirmed.
+pub(crate) struct Envelope {
+    pub(crate) contact: ContactId,
+    pub(crate) relay: String,
+    pub(crate) mailbox: MailboxId,
+    pub(crate) attempts: u32,
+    pub(crate) due: UnixMillis,
+    pub(crate) reason: Option<String>,
+    /// Envelopes that leave for the same mailbox before it.
+    pub(crate) behind: u32,
+}
+
+/// What waits of this message, sealed.
+pub(crate) fn envelopes(db: &Connection, message: LocalId) -> Result<Vec<Envelope>, StoreError> {
+    let mut statement = db.prepare_cached(
+        "SELECT o.contact, o.relay, o.mailbox, o.attempts, o.due, o.reason,
+             (SELECT count(*) FROM outbox b WHERE b.mailbox = o.mailbox AND b.id < o.id)
+         FROM outbox o WHERE o.message = ?1 ORDER BY o.id",
+    )?;
+    let rows = statement.query_map([message.0], |row| {
+        Ok(Envelope {
+            contact: ContactId(row.get(0)?),
+            relay: row.get(1)?,
+            mailbox: MailboxId(row.get(2)?),
+            attempts: row.get(3)?,
+            due: UnixMillis(from_sql(row.get(4)?)),
+            reason: row.get(5)?,
+            behind: row.get(6)?,
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Whether something of this message waits to be sealed.
+pub(crate) fn is_unsealed(db: &Connection, message: LocalId) -> Result<bool, StoreError> {
+    Ok(db
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM unsealed WHERE message = ?1)")?
+        .query_row([message.0], |row| row.get(0))?)
+}
+
+/// What the last try to get prekeys of a contact met.
+pub(crate) fn fetch_reason(db: &Connection, contact: ContactId) -> Result<Option<String>, StoreError> {
+    Ok(db
+        .prepare_cached("SELECT fetch_reason FROM contacts WHERE id = ?1")?
+        .query_row([contact.0], |row| row.get(0))?)
+}
+
+/// How many members of a group have it, and how many of them have read it.
+pub(crate) fn heard(db: &Connection, message: LocalId) -> Result<(u32, u32), StoreError> {
+    Ok(db
+        .prepare_cached("SELECT count(*), coalesce(sum(state = 4), 0) FROM heard WHERE message = ?1")?
+        .query_row([message.0], |row| Ok((row.get(0)?, row.get(1)?)))?)
+}

@@ -1,0 +1,220 @@
+//! Messages that disappear: when, and that nothing of them stays in any file.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+
+mod world;
+
+use hushwire_engine::{Answer, Command, Event, Input, LocalId};
+use world::{Person, World};
+
+const MINUTE: u64 = 60 * 1000;
+
+fn done(world: &mut World, person: &mut Person, command: Command) {
+    assert_eq!(world.command(person, command), Answer::Done);
+}
+
+/// Two people whose messages disappear after a minute.
+fn with_timer(seed: u64) -> (World, Person, Person) {
+    let mut world = World::seeded(seed);
+    let (mut alice, mut bob) = world.friends();
+    let conversation = alice.contact("bob").conversation;
+    done(&mut world, &mut alice, Command::SetTimer { conversation, seconds: Some(60) });
+    world.settle(&mut [&mut alice, &mut bob]);
+    (world, alice, bob)
+}
+
+fn read(world: &mut World, person: &mut Person, of: &str) {
+    let command = person.mark_all_read(person.contact(of).id).unwrap();
+    done(world, person, command);
+}
+
+#[test]
+fn a_timer_holds_for_both_and_says_who_wanted_it() {
+    let (mut world, mut alice, mut bob) = with_timer(1);
+    let (alices, bobs) = (bob.contact("alice"), alice.contact("bob"));
+    let mine = Event::TimerChanged { conversation: bobs.conversation, by: None, seconds: Some(60) };
+    let theirs = Event::TimerChanged { conversation: alices.conversation, by: Some(alices.id), seconds: Some(60) };
+    assert!(alice.events.contains(&mine) && bob.events.contains(&theirs));
+    assert_eq!(bob.engine().conversation(alices.conversation).unwrap().unwrap().timer_s, Some(60));
+    // Both at once: one of the two holds on both sides.
+    let conversation = bobs.conversation;
+    done(&mut world, &mut alice, Command::SetTimer { conversation, seconds: Some(30) });
+    done(&mut world, &mut bob, Command::SetTimer { conversation: alices.conversation, seconds: None });
+    world.settle(&mut [&mut alice, &mut bob]);
+    let timers = [(&alice, conversation), (&bob, alices.conversation)]
+        .map(|(person, conversation)| person.engine().conversation(conversation).unwrap().unwrap().timer_s);
+    assert_eq!(timers[0], timers[1]);
+}
+
+#[test]
+fn ours_count_from_when_they_are_sent_and_theirs_from_when_they_are_read() {
+    let (mut world, mut alice, mut bob) = with_timer(2);
+    world.send(&mut alice, "bob", "for a minute");
+    world.settle(&mut [&mut alice, &mut bob]);
+    world.wait(MINUTE);
+    world.settle(&mut [&mut alice, &mut bob]);
+    assert!(alice.history().is_empty());
+    assert_eq!(bob.history(), ["for a minute"], "not read yet");
+    read(&mut world, &mut bob, "alice");
+    world.wait(MINUTE - 1);
+    world.input(&mut bob, Input::Tick);
+    assert_eq!(bob.history(), ["for a minute"]);
+    assert!(bob.wake.is_some_and(|wake| wake <= world.now.plus(1)));
+    world.wait(1);
+    world.input(&mut bob, Input::Tick);
+    assert!(bob.history().is_empty());
+    assert!(bob.events.iter().any(|event| matches!(event, Event::Disappeared { .. })));
+}
+
+#[test]
+fn a_clock_that_went_back_keeps_nothing_longer_than_its_time() {
+    let (mut world, mut alice, mut bob) = with_timer(3);
+    let right = world.now;
+    world.wait(1000 * MINUTE);
+    world.send(&mut alice, "bob", "sent in the future");
+    world.settle(&mut [&mut alice, &mut bob]);
+    world.now = right;
+    for restarted in [false, true] {
+        if restarted {
+            alice.crash();
+        }
+        world.settle(&mut [&mut alice]);
+    }
+    assert_eq!(alice.history().len(), 1);
+    world.wait(MINUTE);
+    world.settle(&mut [&mut alice]);
+    assert!(alice.history().is_empty());
+}
+
+#[test]
+fn more_than_go_at_once_go_one_batch_after_the_other() {
+    let (mut world, mut alice, mut bob) = with_timer(4);
+    for number in 0..300 {
+        world.send(&mut alice, "bob", &format!("m{number}"));
+    }
+    world.settle(&mut [&mut alice, &mut bob]);
+    world.wait(MINUTE);
+    world.settle(&mut [&mut alice]);
+    assert!(alice.history().is_empty());
+    let gone = alice.events.iter().filter(|event| matches!(event, Event::Disappeared { .. })).count();
+    assert_eq!(gone, 300);
+}
+
+#[test]
+fn what_disappeared_before_it_could_leave_is_not_sent() {
+    let (mut world, mut alice, mut bob) = with_timer(5);
+    world.send(&mut alice, "bob", "before");
+    world.settle(&mut [&mut alice, &mut bob]);
+    world.relay_down = true;
+    world.send(&mut alice, "bob", "too late");
+    world.settle(&mut [&mut alice]);
+    world.wait(2 * MINUTE);
+    world.settle(&mut [&mut alice]);
+    world.relay_down = false;
+    world.wait(2 * MINUTE);
+    world.send(&mut alice, "bob", "after");
+    world.settle(&mut [&mut alice, &mut bob]);
+    assert_eq!(bob.shown(), ["before", "after"]);
+}
+
+#[test]
+fn what_is_gone_does_not_come_back_by_a_late_edit() {
+    let (mut world, mut alice, mut bob) = with_timer(6);
+    let mine = world.send(&mut alice, "bob", "soon gone").id;
+    world.settle(&mut [&mut alice, &mut bob]);
+    read(&mut world, &mut bob, "alice");
+    done(&mut world, &mut alice, Command::Edit { message: mine, text: "not so soon".into() });
+    world.settle(&mut [&mut alice]);
+    world.wait(MINUTE);
+    // The clock comes to it before the edit comes.
+    world.input(&mut bob, Input::Tick);
+    world.settle(&mut [&mut alice, &mut bob]);
+    assert!(bob.history().is_empty());
+    assert!(!traces(&bob, b"not so soon"));
+}
+
+#[test]
+fn what_is_deleted_here_is_gone_here_and_nowhere_else() {
+    let mut world = World::seeded(7);
+    let (mut alice, mut bob) = world.friends();
+    world.send(&mut alice, "bob", "an embarrassment");
+    world.settle(&mut [&mut alice, &mut bob]);
+    let theirs = bob.messages()[0].id;
+    assert!(traces(&bob, b"an embarrassment"));
+    done(&mut world, &mut bob, Command::DeleteHere(theirs));
+    assert!(bob.history().is_empty() && !traces(&bob, b"an embarrassment"));
+    assert_eq!(alice.history(), ["an embarrassment"]);
+    assert_eq!(bob.contact("alice").unread, 0);
+}
+
+/// Whether bytes stand anywhere in the files of this person's database, decrypted page by page: also in pages that are
+/// free, in what is unused of a page, and in the log. What a disk keeps of blocks that a file system gave up is beyond
+/// this.
+fn traces(person: &Person, needle: &[u8]) -> bool {
+    holds(&person.pages().to_ascii_lowercase(), needle)
+}
+
+fn holds(pages: &[u8], needle: &[u8]) -> bool {
+    pages.windows(needle.len()).any(|window| window == needle)
+}
+
+#[test]
+fn after_its_time_no_file_has_a_trace_of_a_message_and_before_it_has() {
+    let (mut world, mut alice, mut bob) = with_timer(8);
+    let markers: Vec<String> = (0..120).map(|number| format!("zebra{number}marker")).collect();
+    // Beside what stays, of many lengths, so that pages are split and rows move.
+    let mut stays = Vec::new();
+    for (number, marker) in markers.iter().enumerate() {
+        let text = format!("{marker} {}", "filling ".repeat(number * number % 977));
+        let mine = world.send(&mut alice, "bob", &text).id;
+        let conversation = alice.contact("bob").conversation;
+        done(&mut world, &mut alice, Command::SetTimer { conversation, seconds: None });
+        stays.push(world.send(&mut alice, "bob", &format!("stays {number}")).id);
+        done(&mut world, &mut alice, Command::SetTimer { conversation, seconds: Some(60) });
+        if number % 3 == 0 {
+            let text = format!("edited {marker} {}", "enlarged ".repeat(number * 7 % 501));
+            done(&mut world, &mut alice, Command::Edit { message: mine, text });
+        }
+        if number % 5 == 0 {
+            done(&mut world, &mut alice, Command::React { message: mine, emoji: Some(format!("zebra{number}felt")) });
+        }
+    }
+    world.settle(&mut [&mut alice, &mut bob]);
+    for person in [&alice, &bob] {
+        let pages = person.pages().to_ascii_lowercase();
+        let found = |marker: &String| holds(&pages, marker.as_bytes());
+        assert!(markers.iter().step_by(10).all(found), "the scan finds what is there");
+        assert!(holds(&pages, b"zebra5felt") && holds(&pages, b"edited zebra3"));
+        assert_eq!(person.engine().search("zebra7", None, None, 100).unwrap().len(), 11);
+    }
+    read(&mut world, &mut bob, "alice");
+    world.wait(MINUTE);
+    world.settle(&mut [&mut alice, &mut bob]);
+    for person in [&alice, &bob] {
+        assert_eq!(person.history().len(), stays.len());
+        let pages = person.pages().to_ascii_lowercase();
+        // The index has of a word only what it does not have in common with the one before.
+        for trace in ["zebra", "marker", "felt", "edited", "enlarged", "filling"] {
+            assert!(!holds(&pages, trace.as_bytes()), "{trace} of {}", person.name);
+        }
+        assert!(holds(&pages, b"stays 100"));
+        assert!(person.engine().search("zebra7", None, None, 100).unwrap().is_empty());
+    }
+}
+
+#[test]
+fn what_is_taken_back_leaves_no_trace_on_either_side() {
+    let mut world = World::seeded(9);
+    let (mut alice, mut bob) = world.friends();
+    let mine: Vec<LocalId> =
+        (0..40).map(|number| world.send(&mut alice, "bob", &format!("zebra {}", "z".repeat(number * 90))).id).collect();
+    world.settle(&mut [&mut alice, &mut bob]);
+    for message in mine {
+        done(&mut world, &mut alice, Command::Edit { message, text: "zebra again".into() });
+        done(&mut world, &mut alice, Command::TakeBack(message));
+    }
+    world.settle(&mut [&mut alice, &mut bob]);
+    assert_eq!(bob.history(), [""; 40]);
+    for person in [&alice, &bob] {
+        assert!(!traces(person, b"zebra"), "{}", person.name);
+    }
+}
