@@ -165,6 +165,23 @@ impl App {
         Ok(client.drained(deadline).await?.done && client.settle(deadline).await?.done)
     }
 
+    /// The same after a change that others are told of, with a word if they are not told yet.
+    ///
+    /// # Errors
+    /// As [`App::get_out`].
+    pub(crate) async fn tell_others(&self, usual: Duration) -> Result<(), Failure> {
+        let told = self.get_out(usual).await?;
+        self.note_unless(told);
+        Ok(())
+    }
+
+    /// A word if what was done has not got out yet.
+    pub(crate) fn note_unless(&self, told: bool) {
+        if !told {
+            self.out.note("Kept here. The others hear of it with the next command that connects, such as `hush receive`.");
+        }
+    }
+
     /// Why the relay is not reached.
     pub(crate) async fn offline(&self, waited: Duration) -> Failure {
         let why = match self.client.get() {

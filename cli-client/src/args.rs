@@ -6,6 +6,7 @@ mod devices;
 mod groups;
 mod help;
 mod people;
+mod settings;
 mod talk;
 mod value;
 
@@ -18,7 +19,8 @@ pub(crate) use devices::{Device, JoinArgs, Recover, Recovery, WordsFrom};
 pub(crate) use groups::Group;
 pub(crate) use help::{parsed, program};
 pub(crate) use people::{Auditor, Contact, Link, Verify};
-pub(crate) use talk::{Chat, History, List, Receive, Send, Wait};
+pub(crate) use settings::{Archive, Draft, Lasts, Mute, Presence, Receipts, Timer, Typing};
+pub(crate) use talk::{Chat, History, List, Message, Receive, Search, Send, Wait};
 use value::{account_name, duration};
 
 const FIRST_STEPS: &str = "\
@@ -120,6 +122,36 @@ pub(crate) enum Command {
         after_help = "Example:\n  hush chat bob\n\nMarks at your messages: · queued here, ✓ the relay has it, ✓✓ arrived, ✓✓ read (in colour, or the word).\n/quit or Ctrl-D ends the chat."
     )]
     Chat(Chat),
+    /// Search in everything that was written
+    #[command(after_help = "Examples:\n  hush search dinner\n  hush search --in team friday sev   also finds Friday and seven: neither case nor accents count")]
+    Search(Search),
+    /// Edit, take back, react to, pin, forward and follow messages
+    #[command(subcommand, after_help = "Examples:\n  hush message edit 12 \"at nine\"\n  hush message react 12 👍\n  hush message status 12 --explain\n\n\
+        A message is named by its number here, which `hush history` shows after #.")]
+    Message(Message),
+    /// Let what is written from now on disappear after a time
+    #[command(after_help = "Examples:\n  hush timer bob 7d\n  hush timer team off\n\n\
+        It holds for all sides, and counts from when a message was sent, or read. Nobody can be kept from copying it before.")]
+    Timer(Timer),
+    /// Keep a conversation from making noise
+    #[command(after_help = "Examples:\n  hush mute team 8h\n  hush mute team off\n\nIt is kept here, for programs that make noise; what is archived and muted stays away.")]
+    Mute(Mute),
+    /// Put a conversation away; it comes back when something is said
+    #[command(after_help = "Examples:\n  hush archive bob\n  hush archive bob --undo")]
+    Archive(Archive),
+    /// Keep what you began to write, or show it
+    #[command(after_help = "Examples:\n  hush draft bob \"Dear Bob,\"\n  hush draft bob\n  hush draft bob \"\"\n\nSending to them clears it.")]
+    Draft(Draft),
+    /// Choose whether the others are told what you have read
+    #[command(after_help = "Example:\n  hush receipts bob off\n\nThat a message arrived is told all the same: without it nothing could be sent anew.")]
+    Receipts(Receipts),
+    /// Choose whether a contact may see when you type
+    #[command(after_help = "Example:\n  hush typing bob off\n\nWho does not show it is not shown it. `hush` reads whole lines and never says it of itself; other programs with this account do.")]
+    Typing(Typing),
+    /// Ask whether a contact is there, or choose who may ask you
+    #[command(after_help = "Examples:\n  hush presence bob on\n  hush presence bob\n\n\
+        Off unless you switch it on, and asked for only when somebody asks: both have to share it. No server learns of it.")]
+    Presence(Presence),
     /// Compare safety numbers with a contact, or ask the keyserver's log about one
     #[command(
         after_help = "Examples:\n  hush verify bob\n  hush verify bob --confirm\n  hush verify --log bob@keys.example.org\n\n\

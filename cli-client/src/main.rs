@@ -12,6 +12,7 @@
 
 mod app;
 mod args;
+mod around;
 mod command;
 mod cursor;
 mod exit;

@@ -6,8 +6,9 @@ use clap::{Command, CommandFactory as _, FromArgMatches as _};
 use super::Cli;
 
 /// What people do, and the commands for it, in the order in which they are shown.
-const SECTIONS: [(&str, &[&str]); 6] = [
-    ("Talk", &["send", "receive", "chat", "list", "history"]),
+const SECTIONS: [(&str, &[&str]); 7] = [
+    ("Talk", &["send", "receive", "chat", "list", "history", "search", "message"]),
+    ("A conversation", &["timer", "mute", "archive", "draft", "receipts", "typing", "presence"]),
     ("Groups", &["group"]),
     ("People", &["contact", "link", "verify", "auditor"]),
     ("This account", &["register", "whoami", "passphrase", "recover", "recovery"]),

@@ -1,10 +1,8 @@
 //! What is typed to write and to read.
 
-use std::time::Duration;
-
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::value::{message_id, switch, time_or_off, until};
+use super::value::message_id;
 
 /// `hush send`
 #[derive(Args, Debug)]
@@ -86,3 +84,104 @@ pub(crate) struct Chat {
     pub(crate) with: String,
 }
 
+/// `hush message …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum Message {
+    /// Show a message: who has it, what it said before, what people did with it
+    #[command(after_help = "Example:\n  hush message show 12")]
+    Show {
+        /// Its number
+        #[arg(value_parser = message_id)]
+        id: i64,
+    },
+    /// Change what a message of yours says, for all
+    #[command(after_help = "Example:\n  hush message edit 12 \"at nine, not at eight\"\n\nThe others see that it was changed, and what it said before.")]
+    Edit {
+        /// Its number
+        #[arg(value_parser = message_id)]
+        id: i64,
+        /// What it says from now on
+        #[arg(required = true)]
+        text: Vec<String>,
+    },
+    /// Take back a message of yours, for all; or delete any message here
+    #[command(
+        after_help = "Examples:\n  hush message delete 12\n  hush message delete 12 --here\n\nThe others see that there was one. What they have copied stays theirs."
+    )]
+    Delete {
+        /// Its number
+        #[arg(value_parser = message_id)]
+        id: i64,
+        /// On this device only; the others keep it
+        #[arg(long)]
+        here: bool,
+    },
+    /// Say with an emoji what you feel about a message; the last counts
+    #[command(after_help = "Examples:\n  hush message react 12 👍\n  hush message react 12 --none")]
+    React {
+        /// Its number
+        #[arg(value_parser = message_id)]
+        id: i64,
+        /// One emoji, or a few letters
+        #[arg(required_unless_present = "none", conflicts_with = "none")]
+        emoji: Option<String>,
+        /// Take it away
+        #[arg(long)]
+        none: bool,
+    },
+    /// Pin a message, for all
+    #[command(after_help = "Example:\n  hush message pin 12\n\n`hush message pinned NAME` lists what is pinned.")]
+    Pin {
+        /// Its number
+        #[arg(value_parser = message_id)]
+        id: i64,
+    },
+    /// Pin a message no longer, for all
+    #[command(after_help = "Example:\n  hush message unpin 12")]
+    Unpin {
+        /// Its number
+        #[arg(value_parser = message_id)]
+        id: i64,
+    },
+    /// List the messages that are pinned, the newest first
+    #[command(after_help = "Example:\n  hush message pinned team")]
+    Pinned {
+        /// A contact (name, handle or account id) or a group
+        #[arg(value_name = "NAME")]
+        with: String,
+    },
+    /// Send what a message says to somebody else, without whose it was
+    #[command(after_help = "Example:\n  hush message forward 12 carol")]
+    Forward {
+        /// Its number
+        #[arg(value_parser = message_id)]
+        id: i64,
+        /// A contact (name, handle or account id) or a group
+        #[arg(value_name = "NAME")]
+        to: String,
+    },
+    /// Show how far a message has come
+    #[command(after_help = "Example:\n  hush message status 12 --explain")]
+    Status {
+        /// Its number
+        #[arg(value_parser = message_id)]
+        id: i64,
+        /// Each hop, and what it waits for there
+        #[arg(long)]
+        explain: bool,
+    },
+}
+
+/// `hush search`
+#[derive(Args, Debug)]
+pub(crate) struct Search {
+    /// Words that a message has, in any order; the last may be only begun
+    #[arg(required = true)]
+    pub(crate) words: Vec<String>,
+    /// Only in the conversation with this contact or group
+    #[arg(long = "in", value_name = "NAME")]
+    pub(crate) within: Option<String>,
+    /// How many messages
+    #[arg(short = 'n', long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) limit: u32,
+}

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::settings::Lasts;
 use hushwire_client::address::{AUDITOR_PORT, KEYSERVER_PORT, RELAY_PORT, ServerAddress};
 
 /// Longer than any account name that a person types, shorter than any file system's limit.
@@ -68,6 +69,19 @@ pub(super) fn switch(text: &str) -> Result<bool, String> {
         "off" => Ok(false),
         _ => Err("write on or off".to_owned()),
     }
+}
+
+/// A time, or `off`.
+pub(super) fn time_or_off(text: &str) -> Result<Lasts, String> {
+    match text {
+        "off" => Ok(Lasts::Off),
+        text => duration(text).map(Lasts::For).map_err(|wrong| format!("{wrong}; or off")),
+    }
+}
+
+/// A time, `forever`, or `off`.
+pub(super) fn lasts(text: &str) -> Result<Lasts, String> {
+    if text == "forever" { Ok(Lasts::Forever) } else { time_or_off(text) }
 }
 
 /// A message's number, as it is shown: `12` or `#12`.

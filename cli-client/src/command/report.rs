@@ -1,10 +1,10 @@
 //! What happens beside messages, shown the same way by every command that stays.
 
-use hushwire_client::Event;
+use hushwire_client::{Event, GroupEntry};
 
 use crate::app::App;
 use crate::exit::Failure;
-use crate::show::Item;
+use crate::show::{self, GroupChange, Item, Where};
 
 /// Shows the event unless it is about a message that came, which is the caller's. Whether there was something to show.
 ///
@@ -16,10 +16,13 @@ pub(super) async fn event(app: &App, event: &Event) -> Result<bool, Failure> {
         Event::Received(_) | Event::ContactAdded(_) | Event::ContactNotFound { .. } | Event::Registered => {
             return Ok(false);
         }
-        Event::GroupJoined { .. }
-        | Event::GroupNotJoined { .. }
-        | Event::GroupLeft { .. }
-        | Event::GroupChanged { .. } => return Ok(false),
+        Event::GroupJoined { conversation } => out.item(&Item::GroupJoined(&app.conversation(*conversation).await?))?,
+        Event::GroupLeft { conversation } => out.item(&Item::GroupLeft(&app.conversation(*conversation).await?))?,
+        Event::GroupNotJoined { name, reason } => out.item(&Item::GroupNotJoined { name, reason })?,
+        Event::GroupChanged { conversation, entry } => {
+            let change = group_change(app, app.conversation(*conversation).await?, entry).await?;
+            out.item(&Item::GroupChange { change: &change, dated: false })?;
+        }
         Event::LogChecked(_) | Event::LogNotChecked { .. } => return Ok(false),
         Event::Typing { .. } | Event::Presence { .. } => return Ok(false),
         Event::DevicesChanged { contact, change } => {
@@ -38,7 +41,8 @@ pub(super) async fn event(app: &App, event: &Event) -> Result<bool, Failure> {
         Event::ContactRequest(contact) => out.item(&Item::Request(&app.as_now(contact).await?))?,
         Event::StateChanged { id, conversation, state } => {
             let conversation = app.conversation(*conversation).await?;
-            out.item(&Item::State { id: *id, conversation: &conversation, state: *state })?;
+            let heard = app.heard(*id).await?;
+            out.item(&Item::State { id: *id, conversation: &conversation, state: *state, heard })?;
         }
         Event::Retrying { contact, reason, next_try } => {
             out.item(&Item::Retrying { contact: &app.named(*contact).await?, reason, next_try: *next_try })?;
@@ -48,11 +52,26 @@ pub(super) async fn event(app: &App, event: &Event) -> Result<bool, Failure> {
             out.item(&Item::Gap { conversation: &conversation, contact: &contact, missing: *missing })?;
         }
         Event::Expired => out.item(&Item::Expired)?,
-        Event::Undecryptable { reason, .. } => out.item(&Item::Undecryptable { reason })?,
+        Event::Undecryptable { code, reason, asked_again } => {
+            out.item(&Item::Undecryptable { code: *code, reason, asked_again: *asked_again })?;
+        }
         Event::KeyserverLies { keyserver, lie } => out.item(&Item::KeyserverLies { keyserver, lie })?,
         Event::IdentityChanged { contact } => {
             out.item(&Item::IdentityChanged { contact: &app.named(*contact).await? })?;
         }
     }
     Ok(true)
+}
+
+/// A change of a group in words, with what those are called here whom it is about.
+///
+/// # Errors
+/// When the database cannot be read.
+pub(super) async fn group_change(app: &App, place: Where, entry: &GroupEntry) -> Result<GroupChange, Failure> {
+    let about = entry.what.iter().flat_map(|(op, _)| show::accounts_of(op));
+    let names = app.names(about.chain([entry.author])).await?;
+    let what = entry.what.iter().map(|(op, void)| show::done(op, entry.author, *void, &names)).collect();
+    let author = names.get(&entry.author).cloned().unwrap_or_default();
+    let (change, height, account, at) = (entry.hash.to_string(), entry.height, entry.author, entry.at);
+    Ok(GroupChange { place, change, height, author, account, at, what })
 }

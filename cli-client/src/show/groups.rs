@@ -9,7 +9,7 @@ use super::human::{NAME_COLUMNS, field, moment, notice};
 use super::item::{Done, GroupChange, Where};
 use super::words::{group_standing_word, role_word, span};
 use super::{Item, Paint};
-use crate::text::{clean_line, shell_word, width};
+use crate::text::{clean, clean_line, shell_word, width};
 
 /// A draft is shown by its beginning, in characters.
 const DRAFT_CHARS: usize = 30;
@@ -25,7 +25,16 @@ pub(super) fn lines(item: &Item<'_>, paint: Paint, columns: Option<usize>) -> Ve
         Item::Group { place, group: None, .. } => vec![group_line(place, None, paint)],
         Item::Group { place, group: Some(group), us, whole: true } => group_lines(place, group, *us, paint),
         Item::GroupLink { link, .. } => vec![(*link).to_owned()],
-        Item::GroupChange(change) => change_lines(change, paint, columns),
+        Item::GroupChange { change, dated } => change_lines(change, *dated, paint, columns),
+        Item::Timer { conversation, by, seconds } => {
+            let (name, by) = (clean_line(&conversation.name), by.map_or_else(|| "you".to_owned(), |by| clean_line(&by.name)));
+            let text = match seconds {
+                None => format!("{name}: {by} let messages stay from now on"),
+                Some(seconds) => format!("{name}: {by} let messages disappear after {} from now on", span(*seconds)),
+            };
+            notice(&text, columns, |line| paint.cyan(line))
+        }
+        Item::Draft { draft, .. } => draft.iter().map(|draft| clean(draft)).collect(),
         Item::GroupJoined(place) => {
             let (name, word) = (clean_line(&place.name), shell_word(&place.name));
             let text = format!("you are in the group {name} now: hush group show {word}");
@@ -164,13 +173,16 @@ fn invite_line(id: InviteId, invite: &Invite, by: &str) -> String {
     format!("  {:.INVITE_CHARS$}  by {by}: {used}{until}{approval}", id.to_string())
 }
 
-fn change_lines(change: &GroupChange, paint: Paint, columns: Option<usize>) -> Vec<String> {
-    let head = format!("{}: {}", clean_line(&change.place.name), clean_line(&change.author));
-    let one = |done: &Done| match &done.void {
-        None => notice(&format!("{head} {}", done.words), columns, |line| paint.cyan(line)),
-        Some(why) => {
-            let text = format!("{head} {}, without effect: {}", done.words, clean_line(why));
-            notice(&text, columns, |line| paint.dim(line))
+/// One line for each thing that was done: dated in a list of changes, else beside messages.
+fn change_lines(change: &GroupChange, dated: bool, paint: Paint, columns: Option<usize>) -> Vec<String> {
+    let author = clean_line(&change.author);
+    let one = |done: &Done| {
+        let void = done.void.as_ref().map_or_else(String::new, |why| format!(", without effect: {}", clean_line(why)));
+        let text = format!("{author} {}{void}", done.words);
+        let painted = |line: &str| if done.void.is_some() { paint.dim(line) } else { line.to_owned() };
+        match dated {
+            true => vec![format!("{}  {}", paint.dim(&moment(change.at)), painted(&text))],
+            false => notice(&format!("{}: {text}", clean_line(&change.place.name)), columns, painted),
         }
     };
     change.what.iter().flat_map(one).collect()

@@ -1,10 +1,10 @@
 //! Each thing shown, as lines for people. Whatever others could have written goes through `text::clean`.
 
 use hushwire_client::ids::UnixMillis;
-use hushwire_client::{Auditor, Contact, Finding, Membership, Profile, Standing, Verdict, Waiting};
+use hushwire_client::{Auditor, Contact, Finding, Membership, Profile, Seen, Standing, Verdict, Waiting};
 use jiff::{Timestamp, tz::TimeZone};
 
-use super::{Item, Paint, devices, groups, messages};
+use super::{Item, Paint, devices, groups, journey, messages};
 use crate::text::{clean_line, shell_word, width, wrap};
 
 /// A column that is no wider than this keeps the next ones on the screen.
@@ -26,14 +26,22 @@ pub(crate) fn lines(item: &Item<'_>, paint: Paint, columns: Option<usize>) -> Ve
         Item::Link { link } => vec![(*link).to_owned()],
         Item::Contact(contact) => vec![contact_line(contact, paint)],
         Item::Request(contact) => notice(&request(contact), columns, |line| paint.yellow(line)),
-        Item::Message(shown) => messages::lines(shown, paint, columns),
-        Item::State { id, conversation, state, heard } => {
-            notice(&messages::further(*id, conversation, *state, *heard), columns, |line| paint.dim(line))
+        Item::Message(_)
+        | Item::Found(_)
+        | Item::MessageChanged(_)
+        | Item::Edit { .. }
+        | Item::HeardBy { .. }
+        | Item::State { .. }
+        | Item::Disappeared { .. } => messages::item_lines(item, paint, columns),
+        Item::Journey { journey, place, heard, people, whole } => {
+            journey::lines(journey, place, *heard, people, *whole, paint)
         }
         Item::Conversation(_)
+        | Item::Timer { .. }
+        | Item::Draft { .. }
         | Item::Group { .. }
         | Item::GroupLink { .. }
-        | Item::GroupChange(_)
+        | Item::GroupChange { .. }
         | Item::GroupJoined(_)
         | Item::GroupLeft(_)
         | Item::GroupNotJoined { .. } => groups::lines(item, paint, columns),
@@ -47,9 +55,22 @@ pub(crate) fn lines(item: &Item<'_>, paint: Paint, columns: Option<usize>) -> Ve
             let text = "some messages waited at the relay for too long and were deleted there: ask for them again";
             notice(text, columns, |line| paint.yellow(line))
         }
-        Item::Undecryptable { reason } => {
-            let text =
-                format!("something arrived that could not be opened ({}); it was thrown away", clean_line(reason));
+        Item::Typing { contact, on } => {
+            let what = if *on { "types" } else { "types no more" };
+            notice(&format!("{} {what}", clean_line(&contact.name)), columns, |line| paint.dim(line))
+        }
+        Item::Presence { contact, seen } => {
+            let seen = match seen {
+                Seen::Now => "is there now",
+                Seen::Today => "was there today",
+                Seen::ThisWeek => "was there this week",
+                Seen::Hidden => "has a device online, and does not say when somebody was there",
+            };
+            notice(&format!("{} {seen}", clean_line(&contact.name)), columns, |line| paint.dim(line))
+        }
+        Item::Undecryptable { code: _, reason, asked_again } => {
+            let then = if *asked_again { "its author was asked to say it anew" } else { "it was thrown away" };
+            let text = format!("something arrived that could not be opened ({}); {then}", clean_line(reason));
             notice(&text, columns, |line| paint.dim(line))
         }
         Item::KeyserverLies { keyserver, lie } => {
@@ -181,7 +202,7 @@ fn waiting_lines(waiting: &Waiting, paint: Paint) -> Vec<String> {
     };
     let next = waiting.next_try.map_or_else(String::new, |at| format!(", next try at {}", clock(at)));
     let mut lines = vec![format!(
-        "message {} to {} since {}: {tries}{next}",
+        "message #{} to {} since {}: {tries}{next}",
         waiting.id.0,
         paint.bold(&name),
         moment(waiting.since)

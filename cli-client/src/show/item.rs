@@ -2,8 +2,8 @@
 
 use hushwire_client::ids::{AccountId, UnixMillis};
 use hushwire_client::{
-    Auditor, Contact, ContactId, Conversation, ConversationId, Finding, Group, Lie, ListChange, ListedDevice, LocalId,
-    LogReport, Message, Profile, State, Talk, Waiting,
+    Auditor, Contact, ContactId, Conversation, ConversationId, Finding, Group, Journey, Lie, ListChange, ListedDevice,
+    LocalId, LogReport, Message, Profile, Reason, Seen, State, Talk, Waiting,
 };
 
 /// One thing for stdout.
@@ -21,6 +21,26 @@ pub(crate) enum Item<'a> {
     Request(&'a Contact),
     /// A message, of either side.
     Message(&'a Shown),
+    /// A message among those of other conversations.
+    Found(&'a Shown),
+    /// A message is another now: changed, taken back, pinned, or felt about.
+    MessageChanged(&'a Shown),
+    /// What a message said before, or says now.
+    Edit { id: LocalId, text: &'a str, at: UnixMillis },
+    /// A member who has a message of ours.
+    HeardBy { id: LocalId, contact: &'a Named, state: State },
+    /// Where a message is on its way.
+    Journey { journey: &'a Journey, place: &'a Where, heard: Option<Heard>, people: &'a [Named], whole: bool },
+    /// A message is gone.
+    Disappeared { id: LocalId, conversation: &'a Where },
+    /// What is written from now on disappears after another time.
+    Timer { conversation: &'a Where, by: Option<&'a Named>, seconds: Option<u32> },
+    /// What was begun and not sent.
+    Draft { conversation: &'a Where, draft: Option<&'a str> },
+    /// A contact types, or has stopped.
+    Typing { contact: &'a Named, on: bool },
+    /// When a contact was there.
+    Presence { contact: &'a Named, seen: Seen },
     /// A message of ours has come further.
     State { id: LocalId, conversation: &'a Where, state: State, heard: Option<Heard> },
     /// A row of the list of conversations.
@@ -29,8 +49,8 @@ pub(crate) enum Item<'a> {
     Group { place: &'a Where, group: Option<&'a Group>, us: AccountId, whole: bool },
     /// A link by which others come in.
     GroupLink { conversation: &'a Where, link: &'a str },
-    /// A group was changed.
-    GroupChange(&'a GroupChange),
+    /// A group was changed. `dated`: with when, as in a list of changes.
+    GroupChange { change: &'a GroupChange, dated: bool },
     /// We are in a group.
     GroupJoined(&'a Where),
     /// We are in it no longer.
@@ -42,7 +62,7 @@ pub(crate) enum Item<'a> {
     /// Envelopes expired before they were fetched.
     Expired,
     /// An envelope was thrown away.
-    Undecryptable { reason: &'a str },
+    Undecryptable { code: Reason, reason: &'a str, asked_again: bool },
     /// A keyserver's log contradicts itself or us.
     KeyserverLies { keyserver: &'a str, lie: &'a Lie },
     /// A contact's device list is held back.

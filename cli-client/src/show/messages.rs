@@ -1,25 +1,78 @@
 //! Messages as lines for people: in a history, and in a chat where each line is a row of the screen.
 
-use hushwire_client::{LocalId, Message, State};
+use hushwire_client::{LocalId, Message, State, Talk};
 
-use super::human::{local, moment};
+use super::human::{local, moment, notice};
 use super::item::{Heard, Shown, Where};
 use super::words::state_word;
-use super::Paint;
+use super::{Item, Paint};
 use crate::text::{clean, clean_line, width, wrap};
 
-/// Of what a message answers, so much is repeated, in characters.
+/// So much is repeated of a message that another one answers, in characters.
 const QUOTE_CHARS: usize = 60;
 
 /// The widest mark between two people, `✓✓delivered`.
 const MARK_COLUMNS: usize = 11;
 
-pub(super) fn lines(shown: &Shown, paint: Paint, columns: Option<usize>) -> Vec<String> {
+/// The lines of these items; none for others.
+pub(super) fn item_lines(item: &Item<'_>, paint: Paint, columns: Option<usize>) -> Vec<String> {
+    match item {
+        Item::Message(shown) => lines(shown, &author(&shown.message), paint, columns),
+        Item::Found(shown) => lines(shown, &author_and_place(&shown.message), paint, columns),
+        Item::MessageChanged(shown) => notice(&changed(shown), columns, |line| paint.dim(line)),
+        Item::Edit { id: _, text, at } => {
+            let at = format!("    {}  ", moment(*at));
+            let columns = columns.unwrap_or(usize::MAX).saturating_sub(at.len());
+            let start = |number: usize| if number == 0 { paint.dim(&at) } else { " ".repeat(at.len()) };
+            let text = wrap(&clean(text), columns);
+            text.iter().enumerate().map(|(number, line)| format!("{}{line}", start(number))).collect()
+        }
+        Item::HeardBy { id: _, contact, state } => {
+            let has = if *state == State::Read { "has read it" } else { "has it" };
+            vec![format!("    {} {has}", clean_line(&contact.name))]
+        }
+        Item::State { id, conversation, state, heard } => {
+            notice(&further(*id, conversation, *state, *heard), columns, |line| paint.dim(line))
+        }
+        Item::Disappeared { id, conversation } => {
+            let text = format!("message #{} in {} is gone: its time had come", id.0, clean_line(&conversation.name));
+            notice(&text, columns, |line| paint.dim(line))
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn author(message: &Message) -> String {
+    if message.outgoing { "you".to_owned() } else { clean_line(&message.author_name) }
+}
+
+/// Where messages of several conversations stand together.
+fn author_and_place(message: &Message) -> String {
+    let place = clean_line(&message.conversation_name);
+    match message.with {
+        Talk::Contact(_) if !message.outgoing => author(message),
+        Talk::Contact(_) => format!("you to {place}"),
+        Talk::Group(_) => format!("{} in {place}", author(message)),
+    }
+}
+
+/// What a message is now.
+fn changed(shown: &Shown) -> String {
+    let message = &shown.message;
+    let place = author_and_place(message);
+    if message.deleted {
+        return format!("message #{} by {place} was taken back", message.id.0);
+    }
+    let about = about(shown);
+    let space = if about.is_empty() { "" } else { " " };
+    format!("message #{} by {place} is now: {}{space}{about}", message.id.0, cut(&message.text))
+}
+
+fn lines(shown: &Shown, name: &str, paint: Paint, columns: Option<usize>) -> Vec<String> {
     let message = &shown.message;
     let (at, number) = (moment(message.sent_at), format!("#{}", message.id.0));
-    let name = if message.outgoing { "you".to_owned() } else { clean_line(&message.author_name) };
-    let painted = if message.outgoing { paint.dim(&name) } else { paint.cyan(&name) };
-    let head = width(&at) + 2 + width(&number) + 2 + width(&name) + 2;
+    let painted = if message.outgoing { paint.dim(name) } else { paint.cyan(name) };
+    let head = width(&at) + 2 + width(&number) + 2 + width(name) + 2;
     let indent = head.min(columns.unwrap_or(usize::MAX) / 2);
     let mut body = body(shown, paint, columns.map(|columns| columns.saturating_sub(indent)));
     if message.outgoing
@@ -64,14 +117,16 @@ fn body(shown: &Shown, paint: Paint, columns: Option<usize>) -> Vec<String> {
 
 /// One line of what is answered.
 fn quote(answered: &Message) -> String {
-    let name = if answered.outgoing { "you".to_owned() } else { clean_line(&answered.author_name) };
-    if answered.deleted {
-        return format!("to {name} #{}: (taken back)", answered.id.0);
-    }
-    let text = clean_line(&answered.text);
+    let text = if answered.deleted { "(taken back)".to_owned() } else { cut(&answered.text) };
+    format!("to {} #{}: {text}", author(answered), answered.id.0)
+}
+
+/// The beginning of a text, on one line.
+fn cut(text: &str) -> String {
+    let text = clean_line(text);
     let cut: String = text.chars().take(QUOTE_CHARS).collect();
     let more = if cut.len() < text.len() { "…" } else { "" };
-    format!("to {name} #{}: {cut}{more}", answered.id.0)
+    format!("{cut}{more}")
 }
 
 /// What people did with it, on one line; empty if nothing.
@@ -177,86 +232,4 @@ pub(super) fn further(id: LocalId, conversation: &Where, state: State, heard: Op
 }
 
 #[cfg(test)]
-pub(super) mod tests {
-    use hushwire_client::ids::{MessageId, UnixMillis};
-    use hushwire_client::{ContactId, ConversationId, Talk};
-
-    use super::*;
-
-    pub(in crate::show) fn message(text: &str, outgoing: bool) -> Message {
-        Message {
-            id: LocalId(12),
-            conversation: ConversationId(1),
-            with: Talk::Contact(ContactId(2)),
-            conversation_name: "b\u{202e}ob".to_owned(),
-            author: (!outgoing).then_some(ContactId(2)),
-            author_name: if outgoing { String::new() } else { "b\u{202e}ob".to_owned() },
-            message_id: MessageId([1; 16]),
-            outgoing,
-            sent_at: UnixMillis(1_800_000_000_123),
-            kept_at: UnixMillis(1_800_000_000_123),
-            text: text.to_owned(),
-            reply_to: None,
-            mentions: Vec::new(),
-            forwarded: false,
-            edits: 0,
-            deleted: false,
-            pinned: false,
-            reactions: Vec::new(),
-            expires_at: None,
-            state: State::Sent,
-        }
-    }
-
-    pub(in crate::show) fn shown(message: Message) -> Shown {
-        Shown { message, heard: None, answers: None, mentions: Vec::new() }
-    }
-
-    fn plain(shown: &Shown, columns: Option<usize>) -> Vec<String> {
-        lines(shown, Paint::new(false), columns)
-    }
-
-    #[test]
-    fn further_lines_of_a_message_cannot_pass_for_messages() {
-        let lines = plain(&shown(message("one\n2026-11-22 14:02  eve: two", false)), None);
-        assert_eq!(lines.len(), 2);
-        assert!(lines.first().is_some_and(|line| line.ends_with("  #12  bob: one")), "{lines:?}");
-        assert!(lines.last().is_some_and(|line| line.starts_with("      ")), "{lines:?}");
-    }
-
-    #[test]
-    fn a_message_of_ours_says_how_far_it_is() {
-        let lines = plain(&shown(message("hello", true)), Some(80));
-        assert!(lines.first().is_some_and(|line| line.ends_with("  you: hello  ✓sent")), "{lines:?}");
-    }
-
-    #[test]
-    fn a_message_of_ours_to_a_group_says_how_many_have_it() {
-        let heard = |delivered, read| Some(Heard { delivered, read, of: 19 });
-        let ends = |heard| plain(&Shown { heard, ..shown(message("hello", true)) }, Some(80)).concat();
-        assert!(ends(heard(0, 0)).ends_with("  ✓sent"), "the relay has it, and no member yet");
-        assert!(ends(heard(5, 0)).ends_with("  ✓✓ 5/19"));
-        assert!(ends(heard(19, 3)).ends_with("  ✓✓ 19/19, 3 read"));
-        assert_eq!(width(&chat_mark(State::Sent, heard(5, 2), Paint::new(false))), MARK_COLUMNS);
-    }
-
-    #[test]
-    fn what_people_did_with_a_message_stands_below_it() {
-        let answered = message("at\u{1b}[31m noon?\nor later", true);
-        let mut about = message("yes", false);
-        (about.edits, about.pinned, about.forwarded) = (1, true, true);
-        about.reactions = vec![("👍\u{202e}".to_owned(), 2)];
-        let about =
-            Shown { answers: Some(answered), mentions: vec!["you".to_owned(), "ca\u{200b}rol".to_owned()], ..shown(about) };
-        let lines: Vec<String> = plain(&about, None).iter().map(|line| line.trim().to_owned()).collect();
-        assert!(lines.first().is_some_and(|line| line.ends_with("bob: to you #12: at[31m noon? or later")), "{lines:?}");
-        assert_eq!(lines.get(1..), Some(&["(forwarded) yes".to_owned(), "(names you, carol, edited, pinned, 👍 2)".to_owned()][..]));
-    }
-
-    #[test]
-    fn nothing_is_left_of_a_message_that_was_taken_back() {
-        let mut gone = message("", false);
-        (gone.deleted, gone.edits) = (true, 3);
-        assert!(plain(&shown(gone), None).concat().ends_with("bob: (taken back)"));
-    }
-}
+pub(super) mod tests;

@@ -1,7 +1,7 @@
 //! Words that people and programs are shown alike.
 
 use hushwire_client::group::Role;
-use hushwire_client::{GroupStanding, Membership, Standing, State, Verdict};
+use hushwire_client::{GroupStanding, Membership, Reason, Seen, Standing, State, Verdict};
 
 pub(super) const fn state_word(state: State) -> &'static str {
     match state {
@@ -64,4 +64,27 @@ pub(crate) fn span(seconds: u32) -> String {
         }
     }
     format!("{seconds}s")
+}
+
+pub(super) const fn seen_word(seen: Seen) -> &'static str {
+    match seen {
+        Seen::Now => "now",
+        Seen::Today => "today",
+        Seen::ThisWeek => "this_week",
+        Seen::Hidden => "hidden",
+    }
+}
+
+pub(super) const fn reason_word(reason: Reason) -> &'static str {
+    match reason {
+        Reason::NotForUs => "not_for_us",
+        Reason::Malformed => "malformed",
+        Reason::NotListed => "not_listed",
+        Reason::NoSession => "no_session",
+        Reason::Forged => "forged",
+        Reason::PrekeyGone => "prekey_gone",
+        Reason::NotAllowed => "not_allowed",
+        Reason::Unknown => "unknown",
+        Reason::NumberUsed => "number_used",
+    }
 }
