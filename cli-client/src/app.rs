@@ -178,7 +178,8 @@ impl App {
     /// A word if what was done has not got out yet.
     pub(crate) fn note_unless(&self, told: bool) {
         if !told {
-            self.out.note("Kept here. The others hear of it with the next command that connects, such as `hush receive`.");
+            self.out
+                .note("Kept here. The others hear of it with the next command that connects, such as `hush receive`.");
         }
     }
 

@@ -98,7 +98,10 @@ pub(crate) enum Command {
     #[command(subcommand, after_help = "Example:\n  hush contact add bob@keys.example.org --name bob")]
     Contact(Contact),
     /// Make groups, and everything about them
-    #[command(subcommand, after_help = "Examples:\n  hush group create team bob carol\n  hush send team \"Hello, all!\"\n  hush group invite team --expires 7d")]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  hush group create team bob carol\n  hush send team \"Hello, all!\"\n  hush group invite team --expires 7d"
+    )]
     Group(Group),
     /// Send a message
     #[command(
@@ -123,34 +126,47 @@ pub(crate) enum Command {
     )]
     Chat(Chat),
     /// Search in everything that was written
-    #[command(after_help = "Examples:\n  hush search dinner\n  hush search --in team friday sev   also finds Friday and seven: neither case nor accents count")]
+    #[command(
+        after_help = "Examples:\n  hush search dinner\n  hush search --in team friday sev   also finds Friday and seven: neither case nor accents count"
+    )]
     Search(Search),
     /// Edit, take back, react to, pin, forward and follow messages
-    #[command(subcommand, after_help = "Examples:\n  hush message edit 12 \"at nine\"\n  hush message react 12 👍\n  hush message status 12 --explain\n\n\
-        A message is named by its number here, which `hush history` shows after #.")]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  hush message edit 12 \"at nine\"\n  hush message react 12 👍\n  hush message status 12 --explain\n\n\
+        A message is named by its number here, which `hush history` shows after #."
+    )]
     Message(Message),
     /// Let what is written from now on disappear after a time
     #[command(after_help = "Examples:\n  hush timer bob 7d\n  hush timer team off\n\n\
         It holds for all sides, and counts from when a message was sent, or read. Nobody can be kept from copying it before.")]
     Timer(Timer),
     /// Keep a conversation from making noise
-    #[command(after_help = "Examples:\n  hush mute team 8h\n  hush mute team off\n\nIt is kept here, for programs that make noise; what is archived and muted stays away.")]
+    #[command(
+        after_help = "Examples:\n  hush mute team 8h\n  hush mute team off\n\nIt is kept here, for programs that make noise; what is archived and muted stays away."
+    )]
     Mute(Mute),
     /// Put a conversation away; it comes back when something is said
     #[command(after_help = "Examples:\n  hush archive bob\n  hush archive bob --undo")]
     Archive(Archive),
     /// Keep what you began to write, or show it
-    #[command(after_help = "Examples:\n  hush draft bob \"Dear Bob,\"\n  hush draft bob\n  hush draft bob \"\"\n\nSending to them clears it.")]
+    #[command(
+        after_help = "Examples:\n  hush draft bob \"Dear Bob,\"\n  hush draft bob\n  hush draft bob \"\"\n\nSending to them clears it."
+    )]
     Draft(Draft),
     /// Choose whether the others are told what you have read
-    #[command(after_help = "Example:\n  hush receipts bob off\n\nThat a message arrived is told all the same: without it nothing could be sent anew.")]
+    #[command(
+        after_help = "Example:\n  hush receipts bob off\n\nThat a message arrived is told all the same: without it nothing could be sent anew."
+    )]
     Receipts(Receipts),
     /// Choose whether a contact may see when you type
-    #[command(after_help = "Example:\n  hush typing bob off\n\nWho does not show it is not shown it. `hush` reads whole lines and never says it of itself; other programs with this account do.")]
+    #[command(
+        after_help = "Example:\n  hush typing bob off\n\nWho does not show it is not shown it. `hush` reads whole lines and never says it of itself; other programs with this account do."
+    )]
     Typing(Typing),
-    /// Ask whether a contact is there, or choose who may ask you
-    #[command(after_help = "Examples:\n  hush presence bob on\n  hush presence bob\n\n\
-        Off unless you switch it on, and asked for only when somebody asks: both have to share it. No server learns of it.")]
+    /// Choose whether a contact may see that you are there
+    #[command(after_help = "Example:\n  hush presence bob on\n\n\
+        Off unless you switch it on. Both have to share it; then `hush chat` asks when something is written, and shows the answer. No server learns of it.")]
     Presence(Presence),
     /// Compare safety numbers with a contact, or ask the keyserver's log about one
     #[command(

@@ -45,7 +45,9 @@ impl App {
     /// # Errors
     /// When the database cannot be read.
     pub(crate) async fn heard(&self, id: LocalId) -> Result<Option<Heard>, Failure> {
-        let Some(message) = self.client().await?.query(move |engine| engine.message(id)).await? else { return Ok(None) };
+        let Some(message) = self.client().await?.query(move |engine| engine.message(id)).await? else {
+            return Ok(None);
+        };
         match self.others_in(&message).await? {
             Some(of) => Ok(Some(self.counted(id, of).await?)),
             None => Ok(None),

@@ -165,11 +165,9 @@ impl App {
         let found = self.client().await?.query(move |engine| engine.conversation(id)).await?;
         Ok(match found {
             Some(found) => Where::from(&found),
-            None => Where {
-                id,
-                name: format!("conversation {}", id.0),
-                with: Talk::Contact(hushwire_client::ContactId(0)),
-            },
+            None => {
+                Where { id, name: format!("conversation {}", id.0), with: Talk::Contact(hushwire_client::ContactId(0)) }
+            }
         })
     }
 

@@ -8,17 +8,7 @@ use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use support::{Ended, Person, Servers, ended};
-
-#[track_caller]
-fn only(mut objects: Vec<Value>) -> Value {
-    assert_eq!(objects.len(), 1, "{objects:?}");
-    objects.pop().unwrap()
-}
-
-fn link_of(person: &Person) -> String {
-    only(person.json(["link"]))["link"].as_str().unwrap().to_owned()
-}
+use support::{Ended, Person, Servers, ended, link_of, only};
 
 fn numbers(devices: &[Value]) -> Vec<u64> {
     devices.iter().filter(|line| line["type"] == "device").map(|device| device["device"].as_u64().unwrap()).collect()

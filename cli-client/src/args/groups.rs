@@ -62,7 +62,9 @@ pub(crate) enum Group {
         who: String,
     },
     /// Let somebody who is banned come in again
-    #[command(after_help = "Example:\n  hush group unban team mallory\n\nThey are not in by that: add them, or give them a link.")]
+    #[command(
+        after_help = "Example:\n  hush group unban team mallory\n\nThey are not in by that: add them, or give them a link."
+    )]
     Unban {
         /// The group
         name: String,
@@ -70,11 +72,9 @@ pub(crate) enum Group {
         who: String,
     },
     /// Give a member another role
-    #[command(
-        after_help = "Examples:\n  hush group role team bob admin\n  hush group role team me member\n\n\
+    #[command(after_help = "Examples:\n  hush group role team bob admin\n  hush group role team me member\n\n\
         Read-only members read. Members read and write. Admins let in and put out members, name the group, open links, and write also when only\n\
-        admins do. Owners make admins and owners; nobody but themselves makes them less."
-    )]
+        admins do. Owners make admins and owners; nobody but themselves makes them less.")]
     Role {
         /// The group
         name: String,
@@ -128,7 +128,9 @@ pub(crate) enum Group {
         qr: bool,
     },
     /// Close a link
-    #[command(after_help = "Example:\n  hush group close team 3f9a\n\n`hush group show` lists the links that are open.")]
+    #[command(
+        after_help = "Example:\n  hush group close team 3f9a\n\n`hush group show` lists the links that are open."
+    )]
     Close {
         /// The group
         name: String,

@@ -88,7 +88,7 @@ pub(crate) struct Presence {
     /// A contact: name, handle or account id
     #[arg(value_name = "NAME")]
     pub(crate) contact: String,
-    /// on: they may ask whether you are there, and you may ask them; off: neither. Without it: asks
+    /// on: each may see whether the other is there; off: neither does
     #[arg(value_name = "on|off", value_parser = switch)]
-    pub(crate) on: Option<bool>,
+    pub(crate) on: bool,
 }

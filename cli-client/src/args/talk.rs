@@ -95,7 +95,9 @@ pub(crate) enum Message {
         id: i64,
     },
     /// Change what a message of yours says, for all
-    #[command(after_help = "Example:\n  hush message edit 12 \"at nine, not at eight\"\n\nThe others see that it was changed, and what it said before.")]
+    #[command(
+        after_help = "Example:\n  hush message edit 12 \"at nine, not at eight\"\n\nThe others see that it was changed, and what it said before."
+    )]
     Edit {
         /// Its number
         #[arg(value_parser = message_id)]

@@ -87,9 +87,11 @@ pub(super) fn lasts(text: &str) -> Result<Lasts, String> {
 /// A message's number, as it is shown: `12` or `#12`.
 pub(super) fn message_id(text: &str) -> Result<i64, String> {
     let number = text.strip_prefix('#').unwrap_or(text);
-    number.parse().ok().filter(|id| *id > 0).ok_or_else(|| {
-        "the number of a message is what `hush history` shows after #: 12".to_owned()
-    })
+    number
+        .parse()
+        .ok()
+        .filter(|id| *id > 0)
+        .ok_or_else(|| "the number of a message is what `hush history` shows after #: 12".to_owned())
 }
 
 #[cfg(test)]

@@ -6,7 +6,9 @@ mod screen;
 use std::io::{self, IsTerminal as _};
 use std::time::Duration;
 
-use hushwire_client::{Answer, Client, Command, Contact, ContactId, Conversation, ConversationId, Event, Message, State};
+use hushwire_client::{
+    Answer, Client, Command, Contact, ContactId, Conversation, ConversationId, Event, Message, Seen, State,
+};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 use crate::app::App;
@@ -36,11 +38,11 @@ pub(super) async fn run(app: &App, args: &Chat) -> Result<(), Failure> {
         contact: contact.as_ref().map(|contact| contact.id),
         screen: Screen::new(app.out()),
         interrupted: None,
+        seen: None,
     };
     let mut events = client.events();
     talk.begin(&with, contact.as_ref()).await?;
     client.connect().await?;
-    talk.ask_presence().await?;
     let mut lines = BufReader::new(tokio::io::stdin()).lines();
     loop {
         tokio::select! {
@@ -107,6 +109,8 @@ struct Talk<'a> {
     screen: Screen<'a>,
     /// The contact of the last notice about somebody else, so that it is given once.
     interrupted: Option<ConversationId>,
+    /// When the contact was last said to be there, so that it is told once.
+    seen: Option<Seen>,
 }
 
 impl Talk<'_> {
@@ -130,14 +134,6 @@ impl Talk<'_> {
             }
         }
         self.screen.prompt()
-    }
-
-    /// Whoever looks at a conversation may see whether the other is there, if both share it.
-    async fn ask_presence(&self) -> Result<(), Failure> {
-        if let Some(contact) = self.contact {
-            self.client.command(Command::AskPresence(contact)).await?;
-        }
-        Ok(())
     }
 
     /// `false`: that was the end.
@@ -198,6 +194,10 @@ impl Talk<'_> {
                     .notice(&format!("-- {name} wrote too: hush chat {}", text::shell_word(&message.conversation_name)))
             }
             Event::StateChanged { id, conversation, state } if conversation == self.conversation => {
+                if let Some(contact) = self.contact {
+                    // There is a connection to their relay now, which the question needs.
+                    self.client.command(Command::AskPresence(contact)).await?;
+                }
                 let heard = self.app.heard(id).await?;
                 if !self.screen.mark(id, state, heard)? {
                     let named = self.app.conversation(conversation).await?;
@@ -225,7 +225,8 @@ impl Talk<'_> {
                 let named = self.app.named(contact).await?;
                 self.screen.item(&Item::Typing { contact: &named, on })
             }
-            Event::Presence { contact, seen } if Some(contact) == self.contact => {
+            Event::Presence { contact, seen } if Some(contact) == self.contact && self.seen != Some(seen) => {
+                self.seen = Some(seen);
                 let named = self.app.named(contact).await?;
                 self.screen.item(&Item::Presence { contact: &named, seen })
             }

@@ -35,7 +35,9 @@ pub(super) async fn run(app: &App, args: Group) -> Result<(), Failure> {
         Group::Rename { name, new_name } => change(app, &name, Op::Rename(new_name)).await,
         Group::Announce { name, on } => change(app, &name, Op::Announce(on)).await,
         Group::Leave { name } => change(app, &name, Op::Leave).await,
-        Group::Invite { name, approval, expires, uses, qr } => link::open(app, &name, approval, expires, uses, qr).await,
+        Group::Invite { name, approval, expires, uses, qr } => {
+            link::open(app, &name, approval, expires, uses, qr).await
+        }
         Group::Close { name, invite } => link::close(app, &name, &invite).await,
         Group::Join { link } => join::run(app, &link).await,
         Group::Admit { name, who } => members::admit(app, &name, &who).await,
@@ -73,7 +75,9 @@ async fn list(app: &App) -> Result<(), Failure> {
     let all = app.client().await?.query(|engine| engine.conversations()).await?;
     let mut groups = all.iter().filter(|one| matches!(one.with, Talk::Group(_))).peekable();
     if groups.peek().is_none() {
-        app.out().note("No groups yet. `hush group create NAME MEMBER…` makes one; `hush group join LINK` asks to be let in.");
+        app.out().note(
+            "No groups yet. `hush group create NAME MEMBER…` makes one; `hush group join LINK` asks to be let in.",
+        );
     }
     for group in groups {
         show(app, &Where::from(group), false).await?;

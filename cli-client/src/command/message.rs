@@ -64,7 +64,11 @@ async fn take_back(app: &App, id: LocalId) -> Result<(), Failure> {
 async fn delete_here(app: &App, id: LocalId) -> Result<(), Failure> {
     let place = app.conversation(find(app, id).await?.conversation).await?;
     app.client().await?.command(Command::DeleteHere(id)).await?;
-    app.out().note(&format!("Message #{} in {} is gone on this device. The others keep it.", id.0, text::clean_line(&place.name)));
+    app.out().note(&format!(
+        "Message #{} in {} is gone on this device. The others keep it.",
+        id.0,
+        text::clean_line(&place.name)
+    ));
     Ok(())
 }
 
@@ -88,7 +92,10 @@ async fn pinned(app: &App, with: &str) -> Result<(), Failure> {
     let id = place.id;
     let pinned = app.client().await?.query(move |engine| engine.pinned(id)).await?;
     if pinned.is_empty() {
-        app.out().note(&format!("Nothing is pinned in {}. `hush message pin ID` pins a message.", text::clean_line(&place.name)));
+        app.out().note(&format!(
+            "Nothing is pinned in {}. `hush message pin ID` pins a message.",
+            text::clean_line(&place.name)
+        ));
     }
     for shown in app.all_shown(pinned).await? {
         app.out().item(&Item::Message(&shown))?;

@@ -27,7 +27,8 @@ pub(super) fn lines(item: &Item<'_>, paint: Paint, columns: Option<usize>) -> Ve
         Item::GroupLink { link, .. } => vec![(*link).to_owned()],
         Item::GroupChange { change, dated } => change_lines(change, *dated, paint, columns),
         Item::Timer { conversation, by, seconds } => {
-            let (name, by) = (clean_line(&conversation.name), by.map_or_else(|| "you".to_owned(), |by| clean_line(&by.name)));
+            let (name, by) =
+                (clean_line(&conversation.name), by.map_or_else(|| "you".to_owned(), |by| clean_line(&by.name)));
             let text = match seconds {
                 None => format!("{name}: {by} let messages stay from now on"),
                 Some(seconds) => format!("{name}: {by} let messages disappear after {} from now on", span(*seconds)),
@@ -128,7 +129,8 @@ fn group_lines(place: &Where, group: &Group, us: AccountId, paint: Paint) -> Vec
         let id = format!("{:.ACCOUNT_CHARS$}", account.to_string());
         format!("  {} {what:<10} {}", padded(&name(account), paint), paint.dim(&id)).trim_end().to_owned()
     };
-    let timer = state.timer.map_or_else(|| "off".to_owned(), |seconds| format!("messages disappear after {}", span(seconds)));
+    let timer =
+        state.timer.map_or_else(|| "off".to_owned(), |seconds| format!("messages disappear after {}", span(seconds)));
     let writes = if state.announce { "owners and admins" } else { "all who are not read-only" };
     let mut lines = vec![
         field("group", &paint.bold(&clean_line(&place.name)), paint),

@@ -132,7 +132,10 @@ mod tests {
         };
         let shown = |journey: &Journey| lines(journey, &place, None, &people, true, Paint::new(false)).join("\n");
         let text = shown(&journey);
-        assert!(text.contains("...  waits for keys of device 1 from their keyserver; tried 2 times: no route"), "{text}");
+        assert!(
+            text.contains("...  waits for keys of device 1 from their keyserver; tried 2 times: no route"),
+            "{text}"
+        );
         journey.sealing = None;
         journey.envelopes = vec![Underway {
             contact: ContactId(2),
@@ -149,6 +152,8 @@ mod tests {
         assert!(text.contains(hop), "{text}");
         journey.envelopes.clear();
         journey.state = State::Sent;
-        assert!(shown(&journey).ends_with("no device of theirs has fetched it yet, or the word of it is still on its way"));
+        assert!(
+            shown(&journey).ends_with("no device of theirs has fetched it yet, or the word of it is still on its way")
+        );
     }
 }

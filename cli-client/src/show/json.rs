@@ -97,10 +97,9 @@ fn fields(item: &Item<'_>) -> (&'static str, Value) {
             ("gap", with(with(place(conversation), named(contact)), json!({"missing": missing})))
         }
         Item::Expired => ("expired", json!({})),
-        Item::Undecryptable { code, reason, asked_again } => (
-            "undecryptable",
-            json!({"code": reason_word(*code), "reason": reason, "asked_again": asked_again}),
-        ),
+        Item::Undecryptable { code, reason, asked_again } => {
+            ("undecryptable", json!({"code": reason_word(*code), "reason": reason, "asked_again": asked_again}))
+        }
         Item::KeyserverLies { keyserver, lie } => {
             ("keyserver_lies", json!({"keyserver": keyserver, "kind": lie.kind(), "what": lie.to_string()}))
         }

@@ -70,7 +70,10 @@ fn what_people_did_with_a_message_stands_below_it() {
         Shown { answers: Some(answered), mentions: vec!["you".to_owned(), "ca\u{200b}rol".to_owned()], ..shown(about) };
     let lines: Vec<String> = plain(&about, None).iter().map(|line| line.trim().to_owned()).collect();
     assert!(lines.first().is_some_and(|line| line.ends_with("bob: to you #12: at[31m noon? or later")), "{lines:?}");
-    assert_eq!(lines.get(1..), Some(&["(forwarded) yes".to_owned(), "(names you, carol, edited, pinned, 👍 2)".to_owned()][..]));
+    assert_eq!(
+        lines.get(1..),
+        Some(&["(forwarded) yes".to_owned(), "(names you, carol, edited, pinned, 👍 2)".to_owned()][..])
+    );
 }
 
 #[test]
@@ -82,7 +85,8 @@ fn nothing_is_left_of_a_message_that_was_taken_back() {
 
 #[test]
 fn what_became_of_a_message_stands_on_one_line_with_whose_it_is() {
-    let changed = |message: Message| item_lines(&Item::MessageChanged(&shown(message)), Paint::new(false), None).concat();
+    let changed =
+        |message: Message| item_lines(&Item::MessageChanged(&shown(message)), Paint::new(false), None).concat();
     let mut edited = message("at\nnine", false);
     edited.edits = 1;
     assert_eq!(changed(edited.clone()), "-- message #12 by bob is now: at nine (edited)");
