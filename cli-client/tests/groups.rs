@@ -81,7 +81,10 @@ fn a_group_is_made_written_to_and_changed_and_everybody_sees_it() {
     assert_eq!(changes(&bob.json(["timer", "the team", "1h"])), Vec::<String>::new(), "timer shows the conversation");
     until(&carol, |lines| changes(lines).len() >= 3);
     let refused = carol.hush(["send", "the team", "may I?"]);
-    assert!(refused.code == 1 && refused.err.contains("only read") && refused.err.contains("hush group show"), "{refused:?}");
+    assert!(
+        refused.code == 1 && refused.err.contains("only read") && refused.err.contains("hush group show"),
+        "{refused:?}"
+    );
     let group = only(carol.json(["group", "show", "the team"]));
     assert_eq!((&group["announce"], &group["timer"], &group["role"]), (&true.into(), &3600.into(), &"member".into()));
     let people = carol.hush(["group", "show", "the team"]);
@@ -165,7 +168,8 @@ fn a_chat_in_a_group_shows_who_writes_and_what_is_changed() {
     let edited = read["id"].as_i64().unwrap().to_string();
     alice.json(["message", "edit", &edited, "who is where?"]);
     let mut lines = BufReader::new(chat.stdout.take().unwrap()).lines().map(Result::unwrap);
-    let shown: Vec<String> = lines.by_ref().take_while(|line| !line.contains("is now: who is where? (edited)")).collect();
+    let shown: Vec<String> =
+        lines.by_ref().take_while(|line| !line.contains("is now: who is where? (edited)")).collect();
     let shown = shown.join("\n");
     for words in ["alice: who is there?", "you: I am", "-- team: alice added "] {
         assert!(shown.contains(words), "{words}: {shown}");

@@ -84,7 +84,10 @@ fn a_conversation_is_listed_muted_put_away_and_has_a_draft_and_a_timer() {
     only(alice.json(["send", "bob", "two"]));
     bob.json(["receive"]);
     let listed = only(bob.json(["list"]));
-    assert_eq!((&listed["conversation"], &listed["unread"], &listed["group"]), (&"alice".into(), &2.into(), &false.into()));
+    assert_eq!(
+        (&listed["conversation"], &listed["unread"], &listed["group"]),
+        (&"alice".into(), &2.into(), &false.into())
+    );
     assert!(bob.hush(["list"]).out.contains("2 unread"));
     let unread = bob.json(["history", "alice", "--unread"]);
     assert_eq!(unread.len(), 2);

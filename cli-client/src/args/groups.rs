@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use clap::{Subcommand, ValueEnum};
+use clap::{ArgAction, Subcommand, ValueEnum};
 use hushwire_client::group;
 
 use super::value::{duration, switch};
@@ -97,7 +97,7 @@ pub(crate) enum Group {
         /// The group
         name: String,
         /// on: only admins and owners write; off: all do who are not read-only
-        #[arg(value_name = "on|off", value_parser = switch)]
+        #[arg(value_name = "on|off", action = ArgAction::Set, value_parser = switch)]
         on: bool,
     },
     /// Leave a group

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use clap::Args;
+use clap::{ArgAction, Args};
 
 use super::value::{switch, time_or_off};
 
@@ -67,7 +67,7 @@ pub(crate) struct Receipts {
     #[arg(value_name = "NAME")]
     pub(crate) with: String,
     /// on: the others are told what you have read; off: they are not
-    #[arg(value_name = "on|off", value_parser = switch)]
+    #[arg(value_name = "on|off", action = ArgAction::Set, value_parser = switch)]
     pub(crate) on: bool,
 }
 
@@ -78,7 +78,7 @@ pub(crate) struct Typing {
     #[arg(value_name = "NAME")]
     pub(crate) contact: String,
     /// on: each sees when the other types; off: neither does
-    #[arg(value_name = "on|off", value_parser = switch)]
+    #[arg(value_name = "on|off", action = ArgAction::Set, value_parser = switch)]
     pub(crate) on: bool,
 }
 
@@ -89,6 +89,6 @@ pub(crate) struct Presence {
     #[arg(value_name = "NAME")]
     pub(crate) contact: String,
     /// on: each may see whether the other is there; off: neither does
-    #[arg(value_name = "on|off", value_parser = switch)]
+    #[arg(value_name = "on|off", action = ArgAction::Set, value_parser = switch)]
     pub(crate) on: bool,
 }
