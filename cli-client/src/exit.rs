@@ -116,7 +116,6 @@ impl From<CommandError> for Failure {
             CommandError::TakenBack => "there is nothing left of it to act on",
             CommandError::BadReaction(_) => "give one emoji",
             CommandError::BadTimer(_) => "give a time between a second and a year, or none",
-            CommandError::MayNotPin => "ask an admin of the group",
             CommandError::TooManyMentions(_) => "name fewer people",
             CommandError::NameTaken(_) => "give another name with --name",
             CommandError::TextLength { .. } => "send a long text in parts",

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use hushwire_proto::ids::UnixMillis;
+use tokio::sync::watch;
 
 /// A clock this far off makes times in the history wrong and retries late. Longer than any round trip.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(5 * 60);
@@ -20,6 +21,9 @@ pub struct Connectivity {
     pub caught_up: bool,
     /// Set when the relay's clock and ours differ by more than five minutes.
     pub clock_off: Option<ClockOff>,
+    /// Bytes of all requests to servers since the client was opened, before TLS and QUIC add theirs. Nobody is woken when
+    /// only this has changed.
+    pub uploaded: u64,
 }
 
 impl Connectivity {
@@ -27,6 +31,14 @@ impl Connectivity {
     pub(crate) fn reach(&mut self, relay: Reach) {
         self.relay = relay;
         self.caught_up = false;
+    }
+
+    /// A request of so many bytes goes out.
+    pub(crate) fn count(shown: &watch::Sender<Self>, bytes: usize) {
+        shown.send_if_modified(|shown| {
+            shown.uploaded = shown.uploaded.saturating_add(bytes as u64);
+            false
+        });
     }
 }
 

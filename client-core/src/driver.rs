@@ -210,6 +210,7 @@ impl Driver {
             self.replies.0.clone(),
             self.closing.subscribe(),
             self.newcomer.clone(),
+            self.shown.clone(),
         );
         let (mut link, heard) = Link::start(around, self.engine.clone(), self.shown.clone());
         self.immediate.extend(std::mem::take(&mut self.held).into_iter().filter_map(|held| link.call(held)));

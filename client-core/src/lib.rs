@@ -53,6 +53,7 @@ pub use data_dir::DataDir;
 pub use diagnose::{Finding, Verdict};
 pub use error::Error;
 pub use events::{EventStream, Lagged};
+pub use hushwire_engine::group;
 pub use hushwire_engine::{
     Agreed, Alarm, Answer, Auditor, BadContactLink, BadDeviceRequest, BadProof, BadRoot, BadWords, CannotJoin, Command,
     CommandError, Contact, ContactId, ContactLink, Conversation, ConversationId, DeviceRequest, Engine, Event,

@@ -166,6 +166,7 @@ pub(crate) fn around(
     replies: mpsc::Sender<Input>,
     closing: watch::Receiver<bool>,
     newcomer: Arc<Newcomer>,
+    shown: Arc<watch::Sender<Connectivity>>,
 ) -> Around {
-    Around { credentials, replies, closing, newcomer, turns: Turns::default() }
+    Around { credentials, replies, closing, newcomer, shown, turns: Turns::default() }
 }

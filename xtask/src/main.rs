@@ -11,6 +11,7 @@
 //! | `stack`, `person`, `program`, `workshop`, `guard` | what these two are made of |
 //! | `fuzz` | looking for bytes at which something does not hold |
 //! | `page` | the auditor's page, looked at in a browser |
+//! | `sim` | the engine under more seeds than a test has time for |
 //! | `interop` | `hushwire-crypto` and the official Signal library, talking or measured |
 //! | `bench_relay` | the relay under load, beside the yardstick |
 //! | `scan` | looking for a text in files, in every form it may have |
@@ -31,6 +32,7 @@ mod person;
 mod preflight;
 mod program;
 mod scan;
+mod sim;
 mod stack;
 mod tidy;
 mod up;
@@ -55,12 +57,16 @@ cargo xtask COMMAND
   fuzz [TARGET…] [--seconds N] [--keep]
                        look for bytes at which a target of audits/fuzz does not hold, 600 seconds each; --keep puts
                        the inputs that reached most into the clone, where the tests replay them
+  sim [--seeds N] [--from SEED] [--evil]
+                       people, servers and time at random under one seed, 2,000 times, or N; --evil: with a relay that
+                       lies. A seed at which something does not hold is printed: --from SEED --seeds 1 shows it again
   interop [--quick] [--seed N] [--messages N]
                        fetch the official Signal library into the cache, as a program of its own, and let
                        hushwire-crypto talk to it: 20,000 messages, or 2,000 with --quick; needs node and npm
   page [--pictures DIR]
                        look at the auditor's page in a browser, with verdicts of every kind; needs Chromium. --pictures:
                        keep what it looked like
+  bench groups [--members N]  measure what a large group costs
   bench latency [ARGS] measure what a relay adds to the time of a message; ARGS go to the measuring program
   bench crypto [ARGS]  measure hushwire-crypto beside the official Signal library, in the same run: --rounds N, --json;
                        needs node and npm
@@ -99,14 +105,18 @@ fn run(command: &str, rest: &[String]) -> Result<(), Failure> {
         ("test", args) => test(args),
         ("check", only) => check::run(only),
         ("fuzz", args) => fuzz::run(args),
+        ("sim", args) => sim::run(args),
         ("interop", args) => interop::run(args),
         ("page", []) => page::run(None),
         ("page", ["--pictures", dir]) => page::run(Some(std::path::Path::new(dir))),
         ("bench", ["latency", args @ ..]) => measure("latency", args),
+        ("bench", ["groups", args @ ..]) => measure("groupload", args),
         ("bench", ["keyserver", args @ ..]) => measure("keyload", args),
         ("bench", ["crypto", args @ ..]) => interop::bench(args),
         ("bench", ["relay", args @ ..]) => bench_relay::run(args),
-        ("bench", _) => Err("which: bench latency, bench crypto, bench relay, or bench keyserver?".to_owned()),
+        ("bench", _) => {
+            Err("which: bench latency, bench groups, bench crypto, bench relay, or bench keyserver?".to_owned())
+        }
         ("help" | "--help" | "-h", []) => {
             print!("{HELP}");
             Ok(())

@@ -56,6 +56,14 @@ impl Server {
     /// # Errors
     /// Why it does not run, with the end of its log.
     pub fn start(kind: Kind, dir: &Path) -> Result<Self, Failure> {
+        Self::start_with(kind, dir, "")
+    }
+
+    /// The same, with these lines in its first configuration.
+    ///
+    /// # Errors
+    /// Why it does not run, with the end of its log.
+    pub fn start_with(kind: Kind, dir: &Path, lines: &str) -> Result<Self, Failure> {
         let name = kind.name();
         let binary = beside_us(&format!("hushwire-{name}"))?;
         let dir = dir.join(name);
@@ -67,6 +75,8 @@ impl Server {
                 return Err(format!("{name} init failed: {}", String::from_utf8_lossy(&made.stderr)));
             }
             listen_at(&config, free_port())?;
+            let text = fs::read_to_string(&config).map_err(|error| error.to_string())? + lines;
+            fs::write(&config, text).map_err(|error| error.to_string())?;
         }
         let (heard, hears) = mpsc::channel();
         let mut command = Command::new(&binary);

@@ -2,7 +2,7 @@
 //! is about, twice, or in another order than it was said in; what stands in the end is the same on all sides. What we
 //! say goes through here like what others say.
 //!
-//! Spec: envelope §7.
+//! Spec: envelope §8.
 
 use hushwire_proto::ids::{MessageId, UnixMillis};
 use rand_core::CryptoRng;
@@ -59,12 +59,7 @@ pub(crate) fn came<R: CryptoRng>(cx: &mut Cx<'_, R>, at: &Place, row: LocalId) -
 }
 
 /// Another text of a message of the same author.
-pub(crate) fn edit<R: CryptoRng>(
-    cx: &mut Cx<'_, R>,
-    told: &Told,
-    of: MessageId,
-    text: &str,
-) -> Result<(), StoreError> {
+pub(crate) fn edit<R: CryptoRng>(cx: &mut Cx<'_, R>, told: &Told, of: MessageId, text: &str) -> Result<(), StoreError> {
     tell(cx, told, &told.own(of), Remark::Edit(text.to_owned()))
 }
 
@@ -84,16 +79,13 @@ pub(crate) fn react<R: CryptoRng>(
     refer(cx, told, to, Remark::React(emoji.to_owned()))
 }
 
-/// Pins anybody's message, or no longer.
+/// Pins anybody's message, or no longer. Whoever may say something there may: in a group of announcements its admins.
 pub(crate) fn pin<R: CryptoRng>(
     cx: &mut Cx<'_, R>,
     told: &Told,
     what: &Reference,
     pinned: bool,
 ) -> Result<(), StoreError> {
-    if !may_pin(cx, told.conversation, told.author) {
-        return Ok(());
-    }
     refer(cx, told, what, Remark::Pin(pinned))
 }
 
@@ -107,11 +99,6 @@ pub(crate) fn timer<R: CryptoRng>(cx: &mut Cx<'_, R>, told: &Told, seconds: Opti
         cx.event(Event::TimerChanged { conversation: told.conversation, by, seconds });
     }
     Ok(())
-}
-
-/// Who may pin.
-pub(crate) fn may_pin<R: CryptoRng>(_cx: &Cx<'_, R>, _conversation: ConversationId, _author: Author) -> bool {
-    true
 }
 
 /// What is said about a message that its reference names. About one of somebody who is nobody here, nothing is kept.

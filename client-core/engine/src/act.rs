@@ -64,9 +64,6 @@ pub(crate) fn pin<R: CryptoRng>(cx: &mut Cx<'_, R>, message: LocalId, pinned: bo
         Ok(place) => place,
         Err(why) => return Ok(Answer::Refused(why)),
     };
-    if !about::may_pin(cx, place.conversation, Author::Us) {
-        return Ok(Answer::Refused(CommandError::MayNotPin));
-    }
     let what = say::reference(cx, &place)?;
     say(cx, message, &place, What::Pin { what, pinned }, |cx, told| about::pin(cx, told, &what, pinned))
 }
@@ -116,7 +113,7 @@ fn say<R: CryptoRng>(
         Err(why) => return Ok(Answer::Refused(why)),
     };
     let said = say::next(cx, conversation.id, what)?;
-        happens(cx, &Told::by_us(conversation.id, &said))?;
+    happens(cx, &Told::by_us(conversation.id, &said))?;
     say::queue(cx, &conversation, said, Some(message))?;
     Ok(Answer::Done)
 }

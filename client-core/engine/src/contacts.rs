@@ -12,7 +12,9 @@ use crate::lookup::Wanted;
 use crate::store::me::{self, Flag};
 use crate::store::{StoreError, contacts, conversations, messages, receipts};
 use crate::types::{Contact, ContactId, Conversation, Standing, Talk};
-use crate::{act, auditors, conversations as talks, devices, groups, log, log_check, receipts as due_receipts, say, whisper};
+use crate::{
+    act, auditors, conversations as talks, devices, groups, log, log_check, receipts as due_receipts, say, whisper,
+};
 
 /// The longest name of a contact, in characters.
 const NAME_CHARS_MAX: usize = 64;
@@ -32,12 +34,12 @@ pub(crate) fn command<R: CryptoRng>(cx: &mut Cx<'_, R>, command: Command) -> Res
         Command::SetTimer { conversation, seconds } => talks::set_timer(cx, conversation, seconds)?,
         Command::SetDraft { conversation, draft } => talks::set_draft(cx, conversation, draft.as_deref())?,
         Command::SetReceipts { conversation, told } => talks::set_receipts(cx, conversation, told)?,
-        Command::Mute { conversation, until } => talks::with(cx, conversation, |cx, conversation| {
-            conversations::mute(cx.db, conversation.id, until)
-        })?,
-        Command::Archive { conversation, archived } => talks::with(cx, conversation, |cx, conversation| {
-            conversations::archive(cx.db, conversation.id, archived)
-        })?,
+        Command::Mute { conversation, until } => {
+            talks::with(cx, conversation, |cx, conversation| conversations::mute(cx.db, conversation.id, until))?
+        }
+        Command::Archive { conversation, archived } => {
+            talks::with(cx, conversation, |cx, conversation| conversations::archive(cx.db, conversation.id, archived))?
+        }
         Command::FoundGroup { name, members } => groups::found(cx, &name, &members)?,
         Command::ChangeGroup { group, ops } => groups::change(cx, group, ops)?,
         Command::OpenInvite { group, approval, expires_at, uses } => {
@@ -81,7 +83,7 @@ pub(crate) fn accept<R: CryptoRng>(cx: &mut Cx<'_, R>, contact: ContactId) -> Re
     if contacts::get(cx.db, contact)?.is_some_and(|contact| contact.standing == Standing::Request) {
         let conversation = conversations::with(cx.db, contact)?;
         for place in messages::newest_from(cx.db, conversation, contact, RECEIPTS_MAX)? {
-            let due = due_receipts::hold_back(cx.now, cx.rng);
+            let due = due_receipts::hold_back(cx, Talk::Contact(contact))?;
             receipts::add(cx.db, contact, conversation, receipts::Kind::Delivered, place, due)?;
         }
     }

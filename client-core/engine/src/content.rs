@@ -2,6 +2,7 @@
 //!
 //! Spec: envelope §3, §4.
 
+mod fields;
 mod wire;
 
 pub(crate) use wire::heads;
@@ -164,11 +165,13 @@ pub(crate) struct GroupKey {
     pub(crate) heads: Vec<ChangeHash>,
     /// The sender's Lamport clock: what a newcomer says stands behind what was said before.
     pub(crate) lamport: u64,
+    /// Counter and [`hash`] of what the sender's device said last to the group, if it has said anything.
+    pub(crate) said: Option<(u64, [u8; 32])>,
 }
 
 impl std::fmt::Debug for GroupKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { group, key: _, secret: _, heads: _, lamport: _ } = self;
+        let Self { group, key: _, secret: _, heads: _, lamport: _, said: _ } = self;
         f.debug_struct("GroupKey").field("group", group).finish_non_exhaustive()
     }
 }
@@ -223,10 +226,12 @@ pub(crate) fn allowed(content: &Content, from: Origin) -> bool {
         (Content::Said(said), from) => match (&said.what, from) {
             (What::Text(_), Contact | Stranger | Group) => true,
             // A stranger says who they are, and nothing about what was said.
-            (
-                What::Edit { .. } | What::TakeBack { .. } | What::React { .. } | What::Pin { .. } | What::Timer { .. },
-                Contact | Group,
-            ) => true,
+            (What::Edit { .. } | What::TakeBack { .. } | What::React { .. } | What::Pin { .. }, Contact | Group) => {
+                true
+            }
+            (What::Timer { .. }, Contact) => true,
+            // A group's timer is one of its changes, which its admins make.
+            (What::Timer { .. }, Group) => false,
             (
                 What::Edit { .. } | What::TakeBack { .. } | What::React { .. } | What::Pin { .. } | What::Timer { .. },
                 Stranger,
@@ -314,6 +319,7 @@ pub(crate) mod tests {
                 secret: Zeroizing::new([2; 32]),
                 heads: vec![ChangeHash([4; 32])],
                 lamport: 5,
+                said: Some((3, [6; 32])),
             }),
             Content::GroupChanges(GroupChanges { group, changes: vec![(vec![1; 9], vec![2; 9])] }),
             Content::GroupAsk(GroupAsk { group, heads: vec![ChangeHash([4; 32])] }),
@@ -327,6 +333,7 @@ pub(crate) mod tests {
         let from = |content: &Content| -> &'static [Origin] {
             match content {
                 Content::Said(Said { what: What::Text(_), .. }) => &[Contact, Stranger, Group],
+                Content::Said(Said { what: What::Timer { .. }, .. }) => &[Contact],
                 Content::Said(_) => &[Contact, Group],
                 Content::Receipt(_) | Content::Again(_) => &[Contact, Member],
                 Content::GroupKey(_) => &[Contact, Member],

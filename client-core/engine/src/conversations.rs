@@ -7,10 +7,11 @@ use crate::about::{self, Told};
 use crate::contacts::gets_receipts;
 use crate::content::{TIMER_S_MAX, What};
 use crate::engine::Cx;
+use crate::group::Op;
 use crate::input::{Answer, CommandError};
 use crate::store::{StoreError, conversations, messages, receipts};
-use crate::types::{Conversation, ConversationId, LocalId};
-use crate::{receipts as due_receipts, say};
+use crate::types::{Conversation, ConversationId, LocalId, Talk};
+use crate::{groups, receipts as due_receipts, say};
 
 /// A person has seen everything up to this message.
 pub(crate) fn mark_read<R: CryptoRng>(
@@ -21,7 +22,7 @@ pub(crate) fn mark_read<R: CryptoRng>(
     with(cx, id, |cx, conversation| {
         for (author, device, counter) in messages::mark_read(cx.db, id, through, cx.now)? {
             if conversation.receipts && gets_receipts(cx, conversation, author)? {
-                let due = due_receipts::hold_back(cx.now, cx.rng);
+                let due = due_receipts::hold_back(cx, conversation.with)?;
                 receipts::add(cx.db, author, id, receipts::Kind::Read, (device, counter), due)?;
             }
         }
@@ -42,8 +43,11 @@ pub(crate) fn set_timer<R: CryptoRng>(
         Ok(conversation) => conversation,
         Err(why) => return Ok(Answer::Refused(why)),
     };
+    if let Talk::Group(_) = conversation.with {
+        return groups::change(cx, id, vec![Op::Timer(seconds)]);
+    }
     let said = say::next(cx, id, What::Timer { seconds })?;
-        about::timer(cx, &Told::by_us(id, &said), seconds)?;
+    about::timer(cx, &Told::by_us(id, &said), seconds)?;
     say::queue(cx, &conversation, said, None)?;
     Ok(Answer::Done)
 }

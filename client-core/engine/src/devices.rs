@@ -7,7 +7,7 @@
 //!
 //! Spec: keyserver §3.7, §3.8.
 
-use hushwire_proto::account::{Chain, Change, Compared, Signatory, SignedLink};
+use hushwire_proto::account::{Chain, Change, Compared, Device, Signatory, SignedLink};
 use hushwire_proto::ids::{DeviceId, UnixMillis};
 use hushwire_proto::keyserver::{RefusedReason, Who};
 use rand_core::CryptoRng;
@@ -17,13 +17,13 @@ use crate::device_request::DeviceRequest;
 use crate::engine::{Chore, Cx, Engine, Pending};
 use crate::input::{Answer, Call, CallFailed, CommandError, Reply};
 use crate::lie::Lie;
-use crate::log;
 use crate::outbox::relay_address;
 use crate::prekeys::{done, due, failed};
 use crate::recovery::RecoveryKey;
 use crate::store::me::{self, Flag};
 use crate::store::{StoreError, contacts, damaged};
 use crate::types::{Event, ListChange, ListedDevice, Membership};
+use crate::{groups, log};
 
 /// How often a device that waits to be added looks whether it was, in milliseconds.
 const LOOK_EVERY_MS: u64 = 3_000;
@@ -215,8 +215,14 @@ fn take<R: CryptoRng>(cx: &mut Cx<'_, R>, chain: &Chain) -> Result<(), StoreErro
         return Ok(());
     }
     let change = ListChange::between(&cx.keys.links, chain.links());
+    let is_listed = |device: &Device| chain.device(device.id).is_some();
+    let before = cx.keys.links.last().map_or(&[][..], |link| &link.link().devices);
+    let dropped: Vec<DeviceId> = before.iter().filter(|device| !is_listed(device)).map(|device| device.id).collect();
     me::set_links(cx.db, chain.links())?;
     cx.keys.links = chain.links().to_vec();
+    if let Some(link) = chain.links().last() {
+        groups::drop_devices(cx, &dropped, link.hash())?;
+    }
     contacts::forget_introductions(cx.db)?;
     cx.event(Event::OwnDevicesChanged { change });
     if cx.keys.is_listed() {
@@ -237,14 +243,14 @@ impl Engine {
     #[must_use]
     pub fn devices(&self) -> Vec<ListedDevice> {
         let links = &self.keys.links;
-        let since = |device: &hushwire_proto::account::Device| {
+        let since = |device: &Device| {
             let same = |link: &&SignedLink| {
                 link.link().device(device.id).is_some_and(|listed| listed.identity_key == device.identity_key)
             };
             links.iter().rev().take_while(same).last().map_or(0, |link| link.link().version)
         };
         let listed = links.last().map_or(&[][..], |link| &link.link().devices);
-        let row = |device: &hushwire_proto::account::Device| ListedDevice {
+        let row = |device: &Device| ListedDevice {
             id: device.id,
             name: device.name.clone(),
             is_this: self.keys.is_listed() && device.id == self.keys.device,

@@ -18,7 +18,8 @@ use crate::store::me::{self, Flag};
 use crate::store::{Store, StoreError};
 use crate::types::{ContactId, Event, LocalGroup, Profile};
 use crate::{
-    auditors, contacts, devices, expiry, groups, log, log_check, lookup, outbox, prekeys, receipts, receive, send, whisper,
+    auditors, contacts, devices, expiry, groups, log, log_check, lookup, outbox, prekeys, receipts, receive, send,
+    whisper,
 };
 
 /// The messenger of one device.
@@ -62,6 +63,12 @@ impl Engine {
     pub fn open(store: Store) -> Result<Option<Self>, StoreError> {
         let keys = Keys::load(store.read())?;
         Ok(keys.map(|keys| Self { store, keys, flight: Flight::default() }))
+    }
+
+    /// Leaves the database as it is, with everything that was kept and nothing of what was under way.
+    #[must_use]
+    pub fn into_store(self) -> Store {
+        self.store
     }
 
     /// One input, one transaction. What comes out is kept by then.
@@ -218,6 +225,8 @@ pub(crate) struct Flight {
     pub(crate) log_watched: bool,
     /// Auditors that were asked since the program began, each about a keyserver.
     pub(crate) compared: BTreeSet<(ServerAddress, Fingerprint)>,
+    /// Nothing was made since the keyserver was found to have all prekeys: it need not be looked for at each input.
+    pub(crate) all_published: bool,
     /// When the keyserver was asked for the stock, since the program began.
     pub(crate) stock_asked: Option<UnixMillis>,
     /// Whether the keyserver is to be asked for our own list of devices: something says that it has changed.
@@ -234,6 +243,8 @@ pub(crate) struct Flight {
     pub(crate) groups: BTreeMap<LocalGroup, GroupLog>,
     /// Members whom their keyserver did not name: how often, and when the next try is due.
     pub(crate) members: BTreeMap<AccountId, Backoff>,
+    /// Who was asked, and answered, about what was missed in groups.
+    pub(crate) missed: groups::repair::Times,
     /// What need not arrive.
     pub(crate) whispers: whisper::Whispers,
     /// Devices of contacts for which the keyserver had no prekeys, and when.

@@ -1,7 +1,7 @@
 //! Messages that disappear: ours count from when they are sent, those of others from when they are read. They go from
 //! the database with all that was said about them, and then from the log beside it.
 //!
-//! Spec: envelope §7.
+//! Spec: envelope §8.
 
 use hushwire_proto::ids::UnixMillis;
 use rand_core::CryptoRng;

@@ -10,6 +10,7 @@
 //! | how something gets out to a group | `send` |
 //! | what happens to an envelope of a group | `receive` |
 //! | members whom we do not know yet | `members` |
+//! | what a member missed | `repair` |
 //!
 //! Spec: group, envelope §7.
 
@@ -17,6 +18,7 @@ pub(crate) mod changes;
 pub(crate) mod keys;
 pub(crate) mod members;
 pub(crate) mod receive;
+pub(crate) mod repair;
 pub(crate) mod send;
 
 use std::collections::BTreeMap;
@@ -24,7 +26,7 @@ use std::collections::BTreeMap;
 use ed25519_dalek::SigningKey;
 use hushwire_proto::account::Chain;
 use hushwire_proto::address::{KEYSERVER_PORT, ServerAddress};
-use hushwire_proto::ids::{AccountId, GroupId, InviteId, UnixMillis};
+use hushwire_proto::ids::{AccountId, DeviceId, GroupId, InviteId, LinkHash, UnixMillis};
 use rand_core::CryptoRng;
 
 use crate::account::verify_links;
@@ -63,6 +65,9 @@ pub(crate) fn found<R: CryptoRng>(cx: &mut Cx<'_, R>, name: &str, with: &[Contac
     };
     let (group, conversation) = groups::insert(cx.db, log.id(), name, GroupStanding::Member, cx.now)?;
     groups::add_change(cx.db, group, change.hash(), change.height(), &bytes)?;
+    for account in log.state().members.keys() {
+        groups::note_joined(cx.db, group, *account)?;
+    }
     changes::welcome(cx, group, &log, log.state().members.keys().copied().collect())?;
     cx.flight.groups.insert(group, log);
     Ok(Answer::Group(conversation))
@@ -177,6 +182,32 @@ pub(crate) fn stands<R: CryptoRng>(
         Some(group) => Ok((Some(groups::standing(cx.db, group)?), is_member(cx, group, account)?)),
         None => Ok((None, false)),
     }
+}
+
+/// Devices of ours were revoked: what they sign to groups that we administer has no effect from now on, also under an old
+/// date. `link`: of our list without them.
+pub(crate) fn drop_devices<R: CryptoRng>(
+    cx: &mut Cx<'_, R>,
+    devices: &[DeviceId],
+    link: LinkHash,
+) -> Result<(), StoreError> {
+    if devices.is_empty() || !cx.keys.is_listed() {
+        return Ok(());
+    }
+    for group in groups::all(cx.db, GroupStanding::Member)? {
+        with_log(cx, group, |cx, log| {
+            if log.state().role(&cx.keys.account).is_none_or(|role| role < Role::Admin) {
+                return Ok(());
+            }
+            let ops = devices.iter().map(|device| Op::DropDevice { device: *device, link }).collect();
+            match sign(cx, log, ops)? {
+                Ok(change) => changes::made(cx, group, log, change),
+                // Dropped already, or the group takes no changes any more.
+                Err(_) => Ok(()),
+            }
+        })?;
+    }
+    Ok(())
 }
 
 pub(crate) fn our_chain<R: CryptoRng>(cx: &Cx<'_, R>) -> Result<Chain, StoreError> {

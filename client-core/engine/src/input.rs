@@ -1,18 +1,16 @@
 //! What goes into the engine and what comes out.
 
 use bytes::Bytes;
-use hushwire_proto::account::{CannotChange as CannotChangeDevices, SignedLink};
-use hushwire_proto::address::{Fingerprint, Handle, ServerAddress};
+use hushwire_proto::account::SignedLink;
+use hushwire_proto::address::{Fingerprint, ServerAddress};
 use hushwire_proto::envelope::Envelope;
 use hushwire_proto::ids::{AccountId, DeviceId, Seq, TokenHash, UnixMillis};
 use hushwire_proto::keyserver::{Bundle, Found, Proven, Publish, Stock, Who};
 use hushwire_proto::relay::{Deliveries, Deposit, DepositMany, StoredMany, TokenClass, Whisper};
 
-use crate::contact_link::ContactLink;
-use crate::device_request::DeviceRequest;
-use crate::group::{CannotChange, GroupLink, Op};
-use crate::recovery::RecoveryKey;
-use crate::types::{ContactId, ConversationId, Event, LocalId, Message};
+pub use crate::command::{Command, CommandError, NewContact, NewText};
+use crate::group::GroupLink;
+use crate::types::{ConversationId, Event, Message};
 
 /// One thing that the engine is told. Each is one database transaction.
 #[derive(Debug)]
@@ -39,205 +37,6 @@ pub enum Input {
     Tick,
 }
 
-/// What a person wants.
-#[derive(Clone, Debug)]
-pub enum Command {
-    /// Answered at once with [`Answer::Done`]; the outcome comes as [`Event::ContactAdded`] or
-    /// [`Event::ContactNotFound`].
-    AddContact {
-        /// Whom.
-        who: NewContact,
-        /// What to call them; else the name of the handle, else the start of the account id.
-        name: Option<String>,
-    },
-    /// [`Answer::Queued`]. A contact that stood as a request is thereby accepted.
-    Send {
-        /// Where.
-        to: ConversationId,
-        /// What.
-        text: NewText,
-    },
-    /// A new group of ourselves and these contacts. [`Answer::Group`].
-    FoundGroup {
-        /// What it is called: 1 to 100 characters in one line.
-        name: String,
-        /// Who is in it beside us.
-        members: Vec<ContactId>,
-    },
-    /// One change of a group that does all of this, or nothing. [`Answer::Done`].
-    ChangeGroup {
-        /// Which.
-        group: ConversationId,
-        /// What is done; [`crate::Engine::new_members`] makes what adds contacts.
-        ops: Vec<Op>,
-    },
-    /// Opens a way into a group. [`Answer::GroupLink`].
-    OpenInvite {
-        /// Which group.
-        group: ConversationId,
-        /// Whether an admin has to admit who comes by it.
-        approval: bool,
-        /// Not afterwards.
-        expires_at: Option<UnixMillis>,
-        /// For so many accounts.
-        uses: Option<u32>,
-    },
-    /// Asks to be let into a group. [`Answer::Done`] or [`Answer::Group`]; then [`Event::GroupJoined`] or
-    /// [`Event::GroupNotJoined`].
-    JoinGroup(Box<GroupLink>),
-    /// A person has seen everything in this conversation up to this message. [`Answer::Done`].
-    MarkRead {
-        /// Where.
-        conversation: ConversationId,
-        /// Up to here.
-        through: LocalId,
-    },
-    /// Another text for a message of ours, 1 to [`hushwire_proto::limits::TEXT_BYTES_MAX`] bytes. [`Answer::Done`], as
-    /// with the next three.
-    Edit {
-        /// Which.
-        message: LocalId,
-        /// What it says from now on.
-        text: String,
-    },
-    /// A message of ours is as if it had not been said, for all. That there was one stays to be seen.
-    TakeBack(LocalId),
-    /// What we feel about a message; the last counts.
-    React {
-        /// About which.
-        message: LocalId,
-        /// 1 to [`crate::EMOJI_BYTES_MAX`] bytes, no control characters; `None` takes it away.
-        emoji: Option<String>,
-    },
-    /// Pins a message for all, or no longer.
-    Pin {
-        /// Which.
-        message: LocalId,
-        /// Whether it is pinned from now on.
-        pinned: bool,
-    },
-    /// Sends what a message says somewhere, without whose it was. [`Answer::Queued`].
-    Forward {
-        /// What.
-        message: LocalId,
-        /// Where.
-        to: ConversationId,
-    },
-    /// A message is really gone, here only; what of it has not left is not sent. [`Answer::Done`], as all that follow
-    /// about conversations.
-    DeleteHere(LocalId),
-    /// What is said from now on, by anybody, disappears so many seconds after it was sent or read.
-    SetTimer {
-        /// Where.
-        conversation: ConversationId,
-        /// 1 to [`crate::TIMER_S_MAX`]; `None`: nothing disappears any more.
-        seconds: Option<u32>,
-    },
-    /// It makes no noise until then; an app keeps to it.
-    Mute {
-        /// Which.
-        conversation: ConversationId,
-        /// `None`: it does again.
-        until: Option<UnixMillis>,
-    },
-    /// Puts a conversation away, or back.
-    Archive {
-        /// Which.
-        conversation: ConversationId,
-        /// Whether it is away from now on.
-        archived: bool,
-    },
-    /// What was begun and not sent, at most [`hushwire_proto::limits::TEXT_BYTES_MAX`] bytes. Sending clears it.
-    SetDraft {
-        /// Where.
-        conversation: ConversationId,
-        /// `None` or empty: nothing.
-        draft: Option<String>,
-    },
-    /// Whether the others are told what was read here. That it came is told all the same: without it nothing could be
-    /// sent anew.
-    SetReceipts {
-        /// Where.
-        conversation: ConversationId,
-        /// Whether.
-        told: bool,
-    },
-    /// A stranger becomes a contact. [`Answer::Done`].
-    Accept(ContactId),
-    /// Messages from this contact are dropped from now on, and their token is revoked. [`Answer::Done`].
-    Block(ContactId),
-    /// A person compared the safety number. [`Answer::Done`].
-    SetVerified(ContactId, bool),
-    /// A person types to this contact, or has stopped: say so as often as a key is pressed. [`Answer::Done`], as of the next
-    /// three; what comes of it may be nothing.
-    Typing(ContactId, bool),
-    /// A person looks at the conversation with this contact: are they there? [`Event::Presence`], if both share it.
-    AskPresence(ContactId),
-    /// Whether this contact may know when we are there; off unless this says otherwise. Who does not share is not answered.
-    SharePresence(ContactId, bool),
-    /// Whether this contact may know when we type; on unless this says otherwise. Who does not share is not shown it.
-    ShareTyping(ContactId, bool),
-    /// A new name for a contact. [`Answer::Done`].
-    Rename(ContactId, String),
-    /// Another handle, or none, for an account that is not registered yet: the first choice was taken.
-    /// [`Answer::Done`].
-    SetHandleName(Option<String>),
-    /// A new device of this account, as it asks for it. Answered at once; the outcome comes as
-    /// [`Event::OwnDevicesChanged`] or [`Event::OwnDevicesNotChanged`], also of the next three.
-    AddDevice(Box<DeviceRequest>),
-    /// A device is one no longer.
-    RevokeDevice(DeviceId),
-    /// A device of ours is called otherwise.
-    RenameDevice(DeviceId, String),
-    /// Other 24 words from now on. The new ones must be on paper before this is asked for.
-    RenewRecovery {
-        /// The words of today.
-        old: RecoveryKey,
-        /// The words from then on.
-        new: RecoveryKey,
-    },
-    /// What does the log say of this handle? [`Event::LogChecked`] or [`Event::LogNotChecked`].
-    CheckLog {
-        /// Of whom.
-        handle: Handle,
-        /// Whose log. With a fingerprint.
-        keyserver: ServerAddress,
-    },
-    /// Compares what keyservers say with what this auditor has seen, from now on. Its address carries its fingerprint.
-    /// [`Answer::Done`].
-    AddAuditor(ServerAddress),
-    /// No longer. [`Answer::Done`].
-    RemoveAuditor(ServerAddress),
-}
-
-/// A message that a person writes.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct NewText {
-    /// 1 to [`hushwire_proto::limits::TEXT_BYTES_MAX`] bytes.
-    pub text: String,
-    /// A message of the same conversation that it answers.
-    pub reply_to: Option<LocalId>,
-    /// Contacts that it names, at most [`crate::MENTIONS_MAX`].
-    pub mentions: Vec<ContactId>,
-    /// Whether it was somebody else's before; who, is not told.
-    pub forwarded: bool,
-}
-
-impl<T: Into<String>> From<T> for NewText {
-    fn from(text: T) -> Self {
-        Self { text: text.into(), ..Self::default() }
-    }
-}
-
-/// Whom to add.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum NewContact {
-    /// By handle at this keyserver (its address carries the fingerprint to expect).
-    Handle(Handle, ServerAddress),
-    /// By contact link: verified from the start.
-    Link(ContactLink),
-}
-
 /// One thing that comes out. By then it is kept.
 #[derive(Debug)]
 #[allow(clippy::large_enum_variant, reason = "a few at a time, each moved once")]
@@ -260,6 +59,7 @@ pub enum Output {
 
 /// The answer to a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant, reason = "one at a time, moved once")]
 pub enum Answer {
     /// Kept.
     Done,
@@ -271,100 +71,6 @@ pub enum Answer {
     GroupLink(Box<GroupLink>),
     /// Not done. Nothing changed.
     Refused(CommandError),
-}
-
-/// Why a command was not carried out.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum CommandError {
-    /// No contact of that id or name.
-    #[error("there is no such contact")]
-    NoSuchContact,
-    /// No conversation of that id.
-    #[error("there is no such conversation")]
-    NoSuchConversation,
-    /// No message of that id, or not in this conversation.
-    #[error("there is no such message in this conversation")]
-    NoSuchMessage,
-    /// Somebody else said it.
-    #[error("this message is not yours")]
-    NotYours,
-    /// There is nothing left of it.
-    #[error("this message was taken back")]
-    TakenBack,
-    /// A reaction that cannot be one.
-    #[error("a reaction has 1 to {0} bytes, none of them a control character")]
-    BadReaction(usize),
-    /// More seconds than messages may take to disappear, or none.
-    #[error("messages disappear after 1 to {0} seconds, or do not")]
-    BadTimer(u32),
-    /// Who may pin is the group's business.
-    #[error("only admins pin messages here")]
-    MayNotPin,
-    /// None of ours, or we are in it no longer.
-    #[error("you are not a member of this group")]
-    NotInGroup,
-    /// Only admins write, or we only read.
-    #[error("you may only read in this group")]
-    MayOnlyRead,
-    /// The group does not change so.
-    #[error("{0}")]
-    Group(#[from] CannotChange),
-    /// More than a message may name.
-    #[error("a message names at most {0} people")]
-    TooManyMentions(usize),
-    /// Two contacts cannot have one name.
-    #[error("another contact is already called `{0}`; choose another name")]
-    NameTaken(String),
-    /// The text is empty or too long.
-    #[error("a message has 1 to {limit} bytes; this one has {found}")]
-    TextLength {
-        /// Bytes it has.
-        found: usize,
-        /// Bytes it may have.
-        limit: usize,
-    },
-    /// The contact is blocked.
-    #[error("this contact is blocked; unblock them first")]
-    Blocked,
-    /// That is this account.
-    #[error("this is your own account")]
-    Myself,
-    /// The account has its handle already.
-    #[error("this account is registered; its handle cannot be changed")]
-    AlreadyRegistered,
-    /// An auditor without a fingerprint proves nothing.
-    #[error("the address of the auditor has no fingerprint: hush://FINGERPRINT@HOST[:PORT]")]
-    NoFingerprint,
-    /// More auditors than are asked.
-    #[error("there are {0} auditors already; remove one first")]
-    TooManyAuditors(usize),
-    /// Not in the list.
-    #[error("there is no such auditor")]
-    NoSuchAuditor,
-    /// A name that cannot be one.
-    #[error("a name has 1 to 64 characters, none of them a control character")]
-    BadName,
-    /// This device does not stand in the account's list.
-    #[error("this device is not one of its account: it was revoked, or is not added yet")]
-    NotADevice,
-    /// One change after the other.
-    #[error("an earlier change of the devices is still on its way to the keyserver")]
-    ChangeUnderWay,
-    /// There is no such list.
-    #[error(transparent)]
-    Devices(#[from] CannotChangeDevices),
-    /// A device does not take itself out.
-    #[error("a device does not revoke itself; do it on another one")]
-    ThisDevice,
-    /// A device asks for another account.
-    #[error("this request is for another account than the one here")]
-    OtherAccount,
-    /// What a new device says of itself does not hold.
-    #[error("the request is not signed by the device that it names; make a new one there")]
-    BadRequest,
-    /// Not the recovery key of today.
-    #[error("these are not the recovery words of this account")]
-    WrongRecoveryWords,
 }
 
 /// Names a call while it is under way. Not kept across restarts: what was under way is called again.

@@ -70,7 +70,7 @@ pub(crate) fn said<R: CryptoRng>(
         What::Timer { seconds } => about::timer(cx, &told, seconds)?,
     }
     if gets_receipts(cx, &conversation, contact)? {
-        let due = due_receipts::hold_back(cx.now, cx.rng);
+        let due = due_receipts::hold_back(cx, conversation.with)?;
         receipts::add(cx.db, contact, id, receipts::Kind::Delivered, (device, counter), due)?;
     }
     Ok(true)

@@ -6,7 +6,7 @@
 //!
 //! | I want to know | look at |
 //! |---|---|
-//! | what goes in and out | [`input`](Input), [`types`](Event) |
+//! | what goes in and out | [`input`](Input), [`command`](Command), [`event`](Event), `types` |
 //! | how a text gets out | `send`, `outbox` |
 //! | what happens to an envelope that comes | `receive`, `seal`, `content`, `keep` |
 //! | what happens when one does not open | `repair` |
@@ -22,6 +22,7 @@ mod about;
 mod account;
 mod act;
 mod auditors;
+mod command;
 mod contact_link;
 mod contacts;
 mod content;
@@ -29,6 +30,7 @@ mod conversations;
 mod device_request;
 mod devices;
 mod engine;
+mod event;
 mod expiry;
 mod explain;
 pub mod group;

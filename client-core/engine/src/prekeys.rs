@@ -71,8 +71,9 @@ pub(crate) fn outstanding<R: CryptoRng>(cx: &mut Cx<'_, R>) -> Result<Option<Uni
         return Ok(None); // nobody takes prekeys from, or for, a device that is not in the list
     }
     let mut wake = Some(renew(cx)?);
-    let (publish, made_of) = unpublished(cx.db)?;
+    let (publish, made_of) = if cx.flight.all_published { Default::default() } else { unpublished(cx.db)? };
     let publishing = !made_of.is_empty();
+    cx.flight.all_published = !publishing;
     if publishing && due(cx, Chore::Publish, &mut wake, |pending| matches!(pending, Pending::Publish(_))) {
         cx.call(Call::Publish { keyserver, publish }, Pending::Publish(made_of));
     } else if !publishing
@@ -157,6 +158,7 @@ pub(crate) fn stock<R: CryptoRng>(cx: &mut Cx<'_, R>, reply: Result<Reply, CallF
                 && prekeys::count(cx.db, Kind::OneTimeKyber)? < ONE_TIME_HELD_MAX
             {
                 make_batch(cx.db, cx.keys, cx.now, cx.rng)?;
+                cx.flight.all_published = false;
             }
             Ok(())
         }
@@ -312,6 +314,7 @@ fn renew<R: CryptoRng>(cx: &mut Cx<'_, R>) -> Result<UnixMillis, StoreError> {
     }
     prekeys::forget_replaced(cx.db, UnixMillis(cx.now.0.saturating_sub(KEPT_MS)), PREKEYS_PER_DEVICE_MAX)?;
     make_signed(cx.db, cx.keys, cx.now, cx.rng)?;
+    cx.flight.all_published = false;
     Ok(cx.now.plus(SIGNED_LIFETIME_MS + 1))
 }
 

@@ -16,9 +16,18 @@ const HELD_BACK_MIN_MS: u64 = 200;
 /// What is added at random, in milliseconds. Together a person hardly notices.
 const HELD_BACK_JITTER_MS: u64 = 1_300;
 
+/// What is added to that for each member of a group, in milliseconds: the author of a message hears from some sixty in a
+/// second, however many there are.
+const HELD_BACK_EACH_MS: u64 = 16;
+
 /// When a receipt that is due to be sent from now on leaves.
-pub(crate) fn hold_back(now: UnixMillis, rng: &mut impl CryptoRng) -> UnixMillis {
-    now.plus(HELD_BACK_MIN_MS + rng.next_u64() % (HELD_BACK_JITTER_MS + 1))
+pub(crate) fn hold_back<R: CryptoRng>(cx: &mut Cx<'_, R>, with: Talk) -> Result<UnixMillis, StoreError> {
+    let others = match with {
+        Talk::Contact(_) => 0,
+        Talk::Group(group) => crate::groups::with_log(cx, group, |_, log| Ok(log.state().members.len()))?,
+    };
+    let jitter = HELD_BACK_JITTER_MS.saturating_add((others as u64).saturating_mul(HELD_BACK_EACH_MS));
+    Ok(cx.now.plus(HELD_BACK_MIN_MS + cx.rng.next_u64() % (jitter + 1)))
 }
 
 /// Composes receipts that are due. When to look again.

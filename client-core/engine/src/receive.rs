@@ -22,7 +22,7 @@ use crate::repair::{self, Reason};
 use crate::seal::{BadSeal, GroupInside, Inside};
 use crate::store::prekeys::Kind;
 use crate::store::{StoreError, contacts, damaged, me, prekeys, sessions};
-use crate::types::{Contact, Event, GroupStanding, Standing};
+use crate::types::{Contact, Event, GroupStanding, LocalGroup, Standing};
 use crate::{keep, lookup, prekeys as own_prekeys};
 
 /// Strangers whose requests are kept. Further ones are dropped until a person has looked at those.
@@ -41,6 +41,8 @@ pub(crate) enum Dropped {
     Bad(Reason, String),
     /// A contact's device sealed it, and no session with that device opens it.
     Lost(Box<Contact>, DeviceId, DecryptError),
+    /// A member's device said it to a group, and it does not open: its key is missing here, or is an old one.
+    LostInGroup(Box<Contact>, DeviceId, LocalGroup, String),
     /// The database failed: everything is undone.
     Store(StoreError),
 }
@@ -71,6 +73,10 @@ pub(crate) fn run<R: CryptoRng>(cx: &mut Cx<'_, R>, deliveries: Deliveries) -> R
                 let code = if error == DecryptError::NoSession { Reason::NoSession } else { Reason::Forged };
                 let asked_again = repair::ask(cx, &contact, device)?;
                 cx.event(Event::Undecryptable { code, reason: error.to_string(), asked_again });
+            }
+            Err(Dropped::LostInGroup(contact, device, group, reason)) => {
+                let asked_again = groups::repair::ask(cx, group, &contact, device)?;
+                cx.event(Event::Undecryptable { code: Reason::NoSession, reason, asked_again });
             }
             Err(Dropped::Store(error)) => return Err(error),
         }
@@ -121,14 +127,20 @@ fn envelope<R: CryptoRng>(cx: &mut Cx<'_, R>, delivery: &Delivery) -> Result<(),
                 false => Err(bad(Reason::NumberUsed, "a second text under a number that its author has used")),
             }
         }
-        Content::Receipt(receipt) => Ok(match receipt.group {
-            None => keep::receipt(cx, &contact, &receipt)?,
-            Some(_) => groups::receive::receipt(cx, &contact, inside.device, &receipt)?,
-        }),
-        Content::Again(again) => Ok(match again.group {
-            None => repair::asked(cx, &contact, inside.device, &again)?,
-            Some(_) => {}
-        }),
+        Content::Receipt(receipt) => {
+            match receipt.group {
+                None => keep::receipt(cx, &contact, &receipt)?,
+                Some(_) => groups::receive::receipt(cx, &contact, inside.device, &receipt)?,
+            }
+            Ok(())
+        }
+        Content::Again(again) => {
+            match again.group {
+                None => repair::asked(cx, &contact, inside.device, &again)?,
+                Some(_) => groups::repair::asked(cx, &contact, inside.device, &again)?,
+            }
+            Ok(())
+        }
         Content::GroupKey(key) => groups::receive::key(cx, &contact, inside.device, &key),
         Content::GroupChanges(told) => {
             let is_accepted = contact.standing == Standing::Accepted;
@@ -148,13 +160,16 @@ fn is_wanted<R: CryptoRng>(cx: &Cx<'_, R>, known: Option<&Contact>) -> Result<bo
     })
 }
 
+/// What was said, or why it is not taken in.
+type Believed = Result<(Plain, Content), (Reason, &'static str)>;
+
 /// What an authentic plaintext says, if it is known and accepted from there.
 fn said<R: CryptoRng>(
     cx: &mut Cx<'_, R>,
     plaintext: &[u8],
     account: AccountId,
     contact: Option<&Contact>,
-) -> Result<Result<(Plain, Content), (Reason, &'static str)>, Dropped> {
+) -> Result<Believed, Dropped> {
     const UNKNOWN: (Reason, &str) = (Reason::Unknown, "authentic, but not a content that this version knows");
     let Ok(plain) = Plain::parse(plaintext) else { return Ok(Err(UNKNOWN)) };
     let Ok(content) = Content::parse(&plain.content) else { return Ok(Err(UNKNOWN)) };
@@ -168,6 +183,8 @@ fn said<R: CryptoRng>(
     }
     let origin = match contact.map(|contact| contact.standing) {
         _ if is_member => Origin::Member,
+        // A fellow member, whose keys go through this session.
+        Some(Standing::Known) if matches!(content, Content::Again(_)) => Origin::Member,
         // Whom we asked to be let in.
         Some(Standing::Known) if standing == Some(GroupStanding::Asked) => Origin::Contact,
         Some(Standing::Accepted) => Origin::Contact,

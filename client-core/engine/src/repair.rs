@@ -2,7 +2,7 @@
 //! that was restored from a copy. Whoever notices puts the session aside, begins a new one and asks in it for what was
 //! not confirmed, and both say it anew under the same ids. So it is shown once.
 //!
-//! Spec: envelope §8.
+//! Spec: envelope §9.
 
 use hushwire_proto::ids::DeviceId;
 use rand_core::CryptoRng;
@@ -55,7 +55,7 @@ pub enum Reason {
 
 /// A message from this device did not open. Whether it was asked to say it anew.
 pub(crate) fn ask<R: CryptoRng>(cx: &mut Cx<'_, R>, contact: &Contact, device: DeviceId) -> Result<bool, StoreError> {
-    if contact.standing != Standing::Accepted || !cx.keys.is_listed() {
+    if !matches!(contact.standing, Standing::Accepted | Standing::Known) || !cx.keys.is_listed() {
         return Ok(false);
     }
     // A clock that went back begins a new window.

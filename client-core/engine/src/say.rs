@@ -123,10 +123,7 @@ pub(crate) fn queue<R: CryptoRng>(
     conversations::set_out_position(cx.db, to.id, counter, &content::hash(&content))?;
     conversations::note_activity(cx.db, to.id, cx.now)?;
     unsealed::add(cx.db, to.with, message, &content)?;
-    match to.with {
-        Talk::Contact(_) => repair::keep(cx.db, to.id, &Unconfirmed { counter, message, content, again: 0 }),
-        Talk::Group(_) => Ok(()),
-    }
+    repair::keep(cx.db, to.id, &Unconfirmed { counter, message, content, again: 0 })
 }
 
 /// How both sides name a message.

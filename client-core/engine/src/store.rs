@@ -29,6 +29,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use data_encoding::HEXLOWER;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction};
 use zeroize::Zeroizing;
 
@@ -132,6 +133,17 @@ impl Store {
         Self::prepare(Connection::open_in_memory()?)
     }
 
+    /// A copy in memory under a name that no other copy of this process has, for tests that begin often from one state.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn copy_in_memory(&self, name: &str) -> Result<Self, StoreError> {
+        let place = format!("file:/{name}?vfs=memdb");
+        let copy = Connection::open(&place)?; // keeps the place while it is filled
+        self.connection.execute("VACUUM INTO ?1", [&place])?;
+        Self::prepare(copy)
+    }
+
     /// Whether every page is as it was written.
     ///
     /// # Errors
@@ -152,8 +164,11 @@ impl Store {
     /// Brings what was written into the database file and empties the log beside it, which still has what was removed.
     /// `false`: somebody reads an earlier state; try again later.
     pub(crate) fn scrub(&self) -> Result<bool, StoreError> {
-        let busy: bool = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
-        Ok(!busy)
+        // Nobody waits for whoever reads.
+        self.connection.busy_timeout(Duration::ZERO)?;
+        let busy = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0));
+        self.connection.busy_timeout(BUSY_TIMEOUT)?;
+        Ok(!busy?)
     }
 
     pub(crate) fn read(&self) -> &Connection {
@@ -163,6 +178,8 @@ impl Store {
     fn prepare(connection: Connection) -> Result<Self, StoreError> {
         connection.busy_timeout(BUSY_TIMEOUT)?;
         connection.set_prepared_statement_cache_capacity(128);
+        // Else SQLite parses a cached statement anew whenever another value is bound to it that might change its plan.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         // FULL: a commit is on the disk when it returns, which is what an acknowledgement to the relay rests on.
         connection.execute_batch(
             "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON; PRAGMA temp_store = MEMORY;",

@@ -201,3 +201,75 @@ fn two_admins_who_change_a_group_at_once_see_the_same_group_in_the_end() {
     assert_eq!((heard(&people[2]).len(), heard(&people[3]).len()), (0, 0));
     nothing_went_wrong(&people);
 }
+
+#[test]
+fn who_comes_later_misses_nothing_and_is_told_of_no_gap() {
+    let mut world = World::seeded(64);
+    let (mut people, group) = group(&mut world, &["alice", "bob"]);
+    for number in 0..3 {
+        say(&mut world, &mut people[0], &format!("old {number}"));
+    }
+    settle(&mut world, &mut people);
+    let mut carol = world.person("carol");
+    let contact = meet(&mut world, &mut people[0], &mut carol);
+    people.push(carol);
+    let ops = vec![Op::Add(people[0].engine().new_members(&[contact]).unwrap())];
+    assert_eq!(world.command(&mut people[0], Command::ChangeGroup { group, ops }), Answer::Done);
+    settle(&mut world, &mut people);
+    for number in 0..3 {
+        say(&mut world, &mut people[0], &format!("new {number}"));
+    }
+    settle(&mut world, &mut people);
+    assert_eq!(heard(&people[2]), ["new 0", "new 1", "new 2"]);
+    nothing_went_wrong(&people);
+}
+
+#[test]
+fn what_a_relay_withholds_from_one_member_is_missed_asked_for_and_shown_once() {
+    let mut world = World::seeded(65);
+    let (mut people, _) = group(&mut world, &["alice", "bob", "carol"]);
+    say(&mut world, &mut people[0], "one");
+    settle(&mut world, &mut people);
+    say(&mut world, &mut people[0], "two");
+    world.settle(&mut [&mut people[0]]);
+    let bob = people[1].mailbox();
+    world.mailboxes.get_mut(&bob).unwrap().envelopes.clear();
+    settle(&mut world, &mut people);
+    assert_eq!(heard(&people[1]), ["one"]);
+    say(&mut world, &mut people[0], "three");
+    settle(&mut world, &mut people);
+    assert!(people[1].events.iter().any(|event| matches!(event, Event::Gap { missing: 1, .. })));
+    for person in &people {
+        assert_eq!(heard(person), ["one", "two", "three"], "{}", person.name);
+    }
+    let shown = people[1].shown();
+    assert_eq!(shown.iter().filter(|text| *text == "three").count(), 1, "{shown:?}");
+    assert!(states(&people[0]).iter().all(|state| *state >= State::Delivered), "{:?}", states(&people[0]));
+}
+
+#[test]
+fn whoever_is_not_in_a_group_changes_nothing_in_it() {
+    let mut world = World::seeded(66);
+    let (mut people, group) = group(&mut world, &["alice", "bob", "carol"]);
+    let carol = people[2].engine().profile().unwrap().account;
+    let remove = Command::ChangeGroup { group, ops: vec![Op::Remove(carol)] };
+    // Carol has not heard of it when she brings somebody in.
+    let mallory = {
+        let mut mallory = world.person("mallory");
+        let contact = meet(&mut world, &mut people[2], &mut mallory);
+        let ops = vec![Op::Rename("mallory's".into())];
+        let at_carol = the_group(&people[2]);
+        let answer = world.command(&mut people[2], Command::ChangeGroup { group: at_carol, ops });
+        assert!(matches!(answer, Answer::Refused(_)), "a member is no admin: {answer:?}");
+        let ops = vec![Op::Add(people[2].engine().new_members(&[contact]).unwrap())];
+        let answer = world.command(&mut people[2], Command::ChangeGroup { group: at_carol, ops });
+        assert!(matches!(answer, Answer::Refused(_)), "{answer:?}");
+        mallory
+    };
+    assert_eq!(world.command(&mut people[0], remove), Answer::Done);
+    people.push(mallory);
+    settle(&mut world, &mut people);
+    assert_eq!((members(&people[0]), members(&people[1])), (2, 2));
+    let leave = Command::ChangeGroup { group: the_group(&people[2]), ops: vec![Op::Leave] };
+    assert!(matches!(world.command(&mut people[2], leave), Answer::Refused(_)));
+}

@@ -225,6 +225,27 @@ fn a_withheld_message_shows_as_a_gap_and_late_ones_still_come() {
 }
 
 #[test]
+fn reading_the_last_reads_what_came_late_and_stands_before_it() {
+    let mut world = World::seeded(13);
+    let (mut alice, mut bob) = world.friends();
+    world.send(&mut alice, "bob", "one");
+    world.settle(&mut [&mut alice, &mut bob]);
+    world.send(&mut alice, "bob", "two");
+    world.settle(&mut [&mut alice]);
+    let late = world.mailboxes.get_mut(&bob.mailbox()).unwrap().envelopes.pop().unwrap();
+    world.send(&mut alice, "bob", "three");
+    world.settle(&mut [&mut alice, &mut bob]);
+    world.inject(bob.mailbox(), late.envelope);
+    world.settle(&mut [&mut alice, &mut bob]);
+    assert_eq!(bob.shown(), ["one", "three", "two"]);
+    let read = bob.mark_all_read(bob.contact("alice").id).unwrap();
+    world.command(&mut bob, read);
+    assert_eq!(bob.contact("alice").unread, 0);
+    world.settle(&mut [&mut alice, &mut bob]);
+    assert_eq!(alice.states(), [State::Read; 3]);
+}
+
+#[test]
 fn prekeys_that_do_not_verify_carry_no_message() {
     let twists: [fn(&mut hushwire_proto::keyserver::Bundle); 6] = [
         |bundle| bundle.signed_prekey.signature[5] ^= 1,

@@ -21,6 +21,7 @@ use tokio::time::{Instant, timeout};
 
 use super::speak::{self, Tongue, unreachable};
 use super::turns::{Turn, Turns};
+use crate::connectivity::Connectivity;
 use crate::newcomer::Newcomer;
 
 /// Calls that wait to go out over one line. The engine keeps what is refused for more.
@@ -74,6 +75,8 @@ pub(crate) struct Around {
     pub(crate) closing: watch::Receiver<bool>,
     /// What our account shows while it is new.
     pub(crate) newcomer: Arc<Newcomer>,
+    /// Where it is counted what goes out.
+    pub(crate) shown: Arc<watch::Sender<Connectivity>>,
     /// What keeps deposits in their order.
     pub(crate) turns: Turns,
 }
@@ -212,6 +215,7 @@ impl Line {
         pass: Pass,
     ) -> Result<(Connection, PendingCall, Tongue), CallFailed> {
         let (bytes, tongue) = speak::request(call, &connection, &self.around.credentials, pass)?;
+        Connectivity::count(&self.around.shown, bytes.len());
         let pending = connection.start(bytes).map_err(unreachable)?;
         Ok((connection, pending, tongue))
     }

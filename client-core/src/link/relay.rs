@@ -230,8 +230,11 @@ impl Session {
     }
 
     async fn call(&mut self, Outgoing { id, call, .. }: Outgoing, own: &OwnRelay) {
-        let started = speak::request(call, &self.connection, &own.around.credentials, Pass::default())
-            .and_then(|(bytes, _)| self.connection.start(bytes).map_err(speak::unreachable));
+        let started =
+            speak::request(call, &self.connection, &own.around.credentials, Pass::default()).and_then(|(bytes, _)| {
+                Connectivity::count(&own.shown, bytes.len());
+                self.connection.start(bytes).map_err(speak::unreachable)
+            });
         match started {
             Ok(pending) => {
                 self.under_way.spawn(async move { (id, pending.answer(CALL_DEADLINE).await) });

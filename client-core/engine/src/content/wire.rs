@@ -6,6 +6,11 @@ use hushwire_proto::limits::TEXT_BYTES_MAX;
 use prost::Message as _;
 use zeroize::{Zeroize as _, Zeroizing};
 
+use super::fields::{
+    AgainWire, BodyWire, ContentWire, EditWire, GroupAskWire, GroupChangesWire, GroupKeyWire, IntroductionWire,
+    PinWire, PlainWire, ProvenWire, ReactWire, ReceiptWire, ReferenceWire, SaidWire, TakeBackWire, TextWire, TimerWire,
+    WhatWire,
+};
 use super::{
     Again, BadContent, CHANGES_BYTES_MAX, CHANGES_MAX, Content, EMOJI_BYTES_MAX, GroupAsk, GroupChanges, GroupKey,
     HEADS_MAX, Introduction, MENTIONS_MAX, Plain, RECEIPTS_MAX, Receipt, Reference, Said, TIMER_S_MAX, Text, What,
@@ -19,201 +24,6 @@ const CLAIMED_HANDLE_BYTES_MAX: usize = 300;
 
 /// The longest sender key distribution message, in bytes. Spec: signal-wire §5.
 const SENDER_KEY_BYTES_MAX: usize = 256;
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct PlainWire {
-    #[prost(bytes = "vec", tag = "1")]
-    content: Vec<u8>,
-    #[prost(message, optional, tag = "2")]
-    introduction: Option<IntroductionWire>,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct IntroductionWire {
-    #[prost(bytes = "vec", tag = "1")]
-    token: Vec<u8>,
-    #[prost(string, tag = "2")]
-    handle: String,
-    #[prost(bytes = "vec", tag = "3")]
-    whisper_key: Vec<u8>,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct ContentWire {
-    #[prost(oneof = "BodyWire", tags = "1, 2, 3, 4, 5, 6")]
-    body: Option<BodyWire>,
-}
-
-#[derive(Clone, PartialEq, prost::Oneof)]
-enum BodyWire {
-    #[prost(message, tag = "1")]
-    Said(SaidWire),
-    #[prost(message, tag = "2")]
-    Receipt(ReceiptWire),
-    #[prost(message, tag = "3")]
-    Again(AgainWire),
-    #[prost(message, tag = "4")]
-    GroupKey(GroupKeyWire),
-    #[prost(message, tag = "5")]
-    GroupChanges(GroupChangesWire),
-    #[prost(message, tag = "6")]
-    GroupAsk(GroupAskWire),
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct SaidWire {
-    #[prost(bytes = "vec", tag = "1")]
-    message_id: Vec<u8>,
-    #[prost(uint64, tag = "2")]
-    counter: u64,
-    #[prost(bytes = "vec", tag = "3")]
-    previous: Vec<u8>,
-    #[prost(uint64, tag = "4")]
-    lamport: u64,
-    #[prost(uint64, tag = "5")]
-    sent_at_ms: u64,
-    #[prost(oneof = "WhatWire", tags = "6, 7, 8, 9, 10, 11")]
-    what: Option<WhatWire>,
-}
-
-#[derive(Clone, PartialEq, prost::Oneof)]
-enum WhatWire {
-    #[prost(message, tag = "6")]
-    Text(TextWire),
-    #[prost(message, tag = "7")]
-    Edit(EditWire),
-    #[prost(message, tag = "8")]
-    TakeBack(TakeBackWire),
-    #[prost(message, tag = "9")]
-    React(ReactWire),
-    #[prost(message, tag = "10")]
-    Pin(PinWire),
-    #[prost(message, tag = "11")]
-    Timer(TimerWire),
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct TextWire {
-    #[prost(string, tag = "1")]
-    text: String,
-    #[prost(message, optional, tag = "2")]
-    reply_to: Option<ReferenceWire>,
-    #[prost(bytes = "vec", repeated, tag = "3")]
-    mentions: Vec<Vec<u8>>,
-    #[prost(bool, tag = "4")]
-    forwarded: bool,
-    #[prost(uint32, tag = "5")]
-    timer_s: u32,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct ReferenceWire {
-    #[prost(bytes = "vec", tag = "1")]
-    author: Vec<u8>,
-    #[prost(bytes = "vec", tag = "2")]
-    message_id: Vec<u8>,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct EditWire {
-    #[prost(bytes = "vec", tag = "1")]
-    of: Vec<u8>,
-    #[prost(string, tag = "2")]
-    text: String,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct TakeBackWire {
-    #[prost(bytes = "vec", tag = "1")]
-    of: Vec<u8>,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct ReactWire {
-    #[prost(message, optional, tag = "1")]
-    to: Option<ReferenceWire>,
-    #[prost(string, tag = "2")]
-    emoji: String,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct PinWire {
-    #[prost(message, optional, tag = "1")]
-    what: Option<ReferenceWire>,
-    #[prost(bool, tag = "2")]
-    pinned: bool,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct TimerWire {
-    /// 0: nothing disappears.
-    #[prost(uint32, tag = "1")]
-    seconds: u32,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct ReceiptWire {
-    #[prost(uint32, tag = "1")]
-    author: u32,
-    #[prost(uint64, repeated, tag = "2")]
-    delivered: Vec<u64>,
-    #[prost(uint64, tag = "3")]
-    read_through: u64,
-    #[prost(bytes = "vec", tag = "4")]
-    group: Vec<u8>,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct AgainWire {
-    #[prost(bytes = "vec", tag = "1")]
-    group: Vec<u8>,
-    #[prost(uint32, tag = "2")]
-    device: u32,
-    #[prost(bool, tag = "3")]
-    asks: bool,
-    #[prost(uint64, tag = "4")]
-    heard: u64,
-    #[prost(bytes = "vec", tag = "5")]
-    hash: Vec<u8>,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct GroupKeyWire {
-    #[prost(bytes = "vec", tag = "1")]
-    group: Vec<u8>,
-    #[prost(bytes = "vec", tag = "2")]
-    key: Vec<u8>,
-    #[prost(bytes = "vec", tag = "3")]
-    secret: Vec<u8>,
-    #[prost(bytes = "vec", repeated, tag = "4")]
-    heads: Vec<Vec<u8>>,
-    #[prost(uint64, tag = "5")]
-    lamport: u64,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct GroupChangesWire {
-    #[prost(bytes = "vec", tag = "1")]
-    group: Vec<u8>,
-    #[prost(message, repeated, tag = "2")]
-    changes: Vec<ProvenWire>,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct ProvenWire {
-    #[prost(bytes = "vec", tag = "1")]
-    change: Vec<u8>,
-    #[prost(bytes = "vec", tag = "2")]
-    chain: Vec<u8>,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct GroupAskWire {
-    #[prost(bytes = "vec", tag = "1")]
-    group: Vec<u8>,
-    #[prost(bytes = "vec", repeated, tag = "2")]
-    heads: Vec<Vec<u8>>,
-}
 
 impl Plain {
     pub(crate) fn encode(&self) -> Zeroizing<Vec<u8>> {
@@ -282,6 +92,8 @@ impl Content {
                     secret: key.secret.to_vec(),
                     heads: key.heads.iter().map(|head| head.as_bytes().to_vec()).collect(),
                     lamport: key.lamport,
+                    said_counter: key.said.map_or(0, |(counter, _)| counter),
+                    said_hash: key.said.map(|(_, hash)| hash.to_vec()).unwrap_or_default(),
                 }),
                 Self::GroupChanges(changes) => BodyWire::GroupChanges(GroupChangesWire {
                     group: changes.group.as_bytes().to_vec(),
@@ -323,13 +135,7 @@ impl Content {
                 group: perhaps_group(&again.group)?,
                 device: DeviceId::new(again.device).ok_or(BadContent)?,
                 asks: again.asks,
-                heard: match again.heard {
-                    0 if again.hash.is_empty() => None,
-                    counter @ 1..=NUMBER_MAX => {
-                        Some((counter, again.hash.as_slice().try_into().map_err(|_| BadContent)?))
-                    }
-                    _ => return Err(BadContent),
-                },
+                heard: place(again.heard, &again.hash)?,
             }),
             BodyWire::GroupKey(wire) => {
                 let (key, secret) = (Zeroizing::new(wire.key), Zeroizing::new(wire.secret));
@@ -343,6 +149,7 @@ impl Content {
                     secret,
                     heads: heads(&wire.heads)?,
                     lamport: wire.lamport,
+                    said: place(wire.said_counter, &wire.said_hash)?,
                 })
             }
             BodyWire::GroupChanges(wire) => {
@@ -454,6 +261,15 @@ impl Reference {
 
 fn text(text: String) -> Result<String, BadContent> {
     if (1..=TEXT_BYTES_MAX).contains(&text.len()) { Ok(text) } else { Err(BadContent) }
+}
+
+/// Counter and hash of something that was said; 0: of nothing.
+fn place(counter: u64, hash: &[u8]) -> Result<Option<(u64, [u8; 32])>, BadContent> {
+    match counter {
+        0 if hash.is_empty() => Ok(None),
+        1..=NUMBER_MAX => Ok(Some((counter, hash.try_into().map_err(|_| BadContent)?))),
+        _ => Err(BadContent),
+    }
 }
 
 fn timer(seconds: u32) -> Result<Option<u32>, BadContent> {

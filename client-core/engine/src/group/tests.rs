@@ -15,6 +15,8 @@ use super::log::{GroupLog, Inserted};
 use super::{NewMember, Op, Role};
 use crate::account::{NewDevice, verify_links};
 
+mod apart;
+mod bytes;
 mod converge;
 mod forged;
 mod late;
@@ -85,9 +87,9 @@ impl Person {
         self.sign_with(0, log, parents, ops)
     }
 
-    /// A change after everything, taken in.
+    /// A change after the highest heads, taken in.
     fn does(&self, log: &mut GroupLog, ops: Vec<Op>) -> ChangeHash {
-        let heads = log.heads();
+        let (heads, _) = log.graph.tips();
         let change = self.sign(log, &heads, ops);
         let hash = change.hash();
         assert!(matches!(log.insert(change, &self.chain), Ok(Inserted::New { .. })));

@@ -184,6 +184,10 @@ fn take<R: CryptoRng>(
     let (mut new, mut refused) = (Vec::new(), None);
     for change in changes {
         let author = change.author();
+        if was_member && !log.state().members.contains_key(&from.account) && !is_let_in(cx, log, from, &change) {
+            refused = Some("a change of a group, brought by somebody who is not in it");
+            continue;
+        }
         let chain = match chains.get(&author) {
             Some(chain) => chain.clone(),
             None => match contacts::by_account(cx.db, author)? {
@@ -233,6 +237,15 @@ fn take<R: CryptoRng>(
     Ok(refused.map_or(Ok(()), Err))
 }
 
+/// Whether this is somebody who comes in by a link that is open, by our clock.
+fn is_let_in<R: CryptoRng>(cx: &Cx<'_, R>, log: &GroupLog, from: &Contact, change: &SignedChange) -> bool {
+    let [Op::Join { invite, .. }] = change.ops() else { return false };
+    let expires_at = log.state().invites.get(invite).and_then(|invite| invite.expires_at);
+    change.author() == from.account
+        && expires_at.is_none_or(|expires_at| cx.now <= expires_at)
+        && log.lets_in(change).is_ok()
+}
+
 /// What follows from changes for those who write and read there.
 fn follow<R: CryptoRng>(
     cx: &mut Cx<'_, R>,
@@ -253,9 +266,14 @@ fn follow<R: CryptoRng>(
     if before.timer != state.timer || was != standing {
         conversations::set_timer(cx.db, conversation, state.timer)?;
     }
-    if before.members.keys().any(|account| !state.members.contains_key(account)) {
+    for account in state.members.keys().filter(|account| !before.members.contains_key(account)) {
+        groups::note_joined(cx.db, group, *account)?;
+    }
+    let mut left = before.members.keys().filter(|account| !state.members.contains_key(account)).peekable();
+    if left.peek().is_some() {
         groups::note_left(cx.db, group, cx.now)?;
     }
+    left.try_for_each(|account| groups::forget_joined(cx.db, group, *account))?;
     match (was, standing) {
         (GroupStanding::Member, GroupStanding::Gone) => {
             keys::leave(cx, group)?;
@@ -263,6 +281,10 @@ fn follow<R: CryptoRng>(
         }
         (GroupStanding::HeardOf | GroupStanding::Asked | GroupStanding::Gone, GroupStanding::Member) => {
             conversations::note_activity(cx.db, conversation, cx.now)?;
+            if was == GroupStanding::Gone {
+                // What was said while we were out is not missing.
+                conversations::forget_authors(cx.db, conversation)?;
+            }
             cx.event(Event::GroupJoined { conversation });
         }
         _ => {}

@@ -1,12 +1,12 @@
 //! What happens to an envelope of a group: opened with the group's secret, decrypted with its sender's key, kept if the
 //! sender is a member. What fails changes nothing.
 
-use hushwire_crypto::SenderKeyMessage;
+use hushwire_crypto::{GroupDecryptError, SenderKeyMessage};
 use hushwire_proto::envelope::Envelope;
 use hushwire_proto::ids::DeviceId;
 use rand_core::CryptoRng;
 
-use super::{changes, is_member, keys, with_log};
+use super::{changes, is_member, keys, repair, with_log};
 use crate::content::{self, Content, GroupKey, Origin, Receipt};
 use crate::engine::Cx;
 use crate::group::GroupState;
@@ -35,23 +35,31 @@ pub(crate) fn envelope<R: CryptoRng>(cx: &mut Cx<'_, R>, envelope: &Envelope) ->
     let Some(contact) = contacts::by_account(cx.db, inside.account)? else {
         return Err(bad(Reason::NotListed, "to a group, by somebody who is not known here"));
     };
+    let links = contacts::links(cx.db, contact.id)?;
+    if links.last().and_then(|link| link.link().device(inside.device)).is_none() {
+        return Err(bad(Reason::NotListed, "to a group, by a device that its sender's list does not have"));
+    }
     let message = SenderKeyMessage::parse(&inside.message).map_err(|error| bad(Reason::Malformed, error))?;
     let from = (contact.id, inside.device);
     let known = groups::sender_keys(cx.db, group, from.0, from.1, message.distribution())?;
     let opened = match known.decrypt(&message) {
         Ok(opened) => opened,
-        Err(hushwire_crypto::GroupDecryptError::Repeated) => return Err(Dropped::Repeated),
-        Err(error @ hushwire_crypto::GroupDecryptError::NoSenderKey) => return Err(bad(Reason::NoSession, error)),
+        Err(GroupDecryptError::Repeated) => return Err(Dropped::Repeated),
+        Err(error @ (GroupDecryptError::NoSenderKey | GroupDecryptError::TooFarAhead { .. })) => {
+            return Err(Dropped::LostInGroup(Box::new(contact), inside.device, group, error.to_string()));
+        }
         Err(error) => return Err(bad(Reason::Forged, error)),
     };
     keys::save(cx, group, from, &opened.keys)?;
     // The key has moved, whatever was said.
-    let plain = GroupPlain::parse(&opened.plaintext).ok_or_else(|| bad(Reason::Unknown, "to a group, and nothing that is known"))?;
+    let plain = GroupPlain::parse(&opened.plaintext)
+        .ok_or_else(|| bad(Reason::Unknown, "to a group, and nothing that is known"))?;
     if plain.group != groups::id_of(cx.db, group)? {
         return Err(bad(Reason::Malformed, "said to another group"));
     }
     groups::note_has_it(cx.db, group, contact.id, inside.device)?;
-    let content = Content::parse(&plain.content).map_err(|_| bad(Reason::Unknown, "to a group, and nothing that is known"))?;
+    let content =
+        Content::parse(&plain.content).map_err(|_| bad(Reason::Unknown, "to a group, and nothing that is known"))?;
     if !content::allowed(&content, Origin::Group) {
         return Err(bad(Reason::NotAllowed, "a content that is not accepted from a group"));
     }
@@ -97,11 +105,17 @@ fn said<R: CryptoRng>(
     content: Content,
     bytes: &[u8],
 ) -> Result<(), Dropped> {
-    let Content::Said(said) = content else { return Err(bad(Reason::NotAllowed, "a content that is not accepted from a group")) };
+    let Content::Said(said) = content else {
+        return Err(bad(Reason::NotAllowed, "a content that is not accepted from a group"));
+    };
     if !with_log(cx, group, |_, log| Ok(log.state().may_write(&contact.account)))? {
         return Err(bad(Reason::NotAllowed, "said to a group by a member who may only read"));
     }
     let conversation = conversations::of(cx.db, group)?;
+    let last = conversations::author(cx.db, conversation, contact.id, device)?.map_or(0, |(last, _)| last);
+    if said.counter > last.saturating_add(1) {
+        repair::ask(cx, group, contact, device)?;
+    }
     match keep::said(cx, conversation, (contact.id, device), said, bytes)? {
         true => Ok(()),
         false => Err(bad(Reason::NumberUsed, "a second text under a number that its author has used")),
@@ -142,6 +156,12 @@ pub(crate) fn key<R: CryptoRng>(
         true => {
             let conversation = conversations::of(cx.db, group)?;
             conversations::note_lamport(cx.db, conversation, told.lamport)?;
+            // What was said before that is not for us.
+            if let Some((counter, hash)) = &told.said
+                && conversations::author(cx.db, conversation, contact.id, device)?.is_none()
+            {
+                conversations::set_author(cx.db, conversation, contact.id, device, *counter, hash)?;
+            }
             groups::note_has_it(cx.db, group, contact.id, device)?;
             Ok(())
         }

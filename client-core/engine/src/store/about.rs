@@ -51,7 +51,9 @@ pub(crate) fn edit(
     )?
     .execute([row.0])?;
     let kept = db
-        .prepare_cached("INSERT OR IGNORE INTO edits (message, lamport, edit_id, at, text) VALUES (?1, ?2, ?3, ?4, ?5)")?
+        .prepare_cached(
+            "INSERT OR IGNORE INTO edits (message, lamport, edit_id, at, text) VALUES (?1, ?2, ?3, ?4, ?5)",
+        )?
         // What was said first stands at 0.
         .execute(params![row.0, to_sql(lamport.max(1)), id.as_bytes(), to_sql(at.0), text])?;
     db.prepare_cached(
@@ -71,8 +73,7 @@ pub(crate) fn edit(
 
 /// The texts that a message had, the first one first.
 pub(crate) fn edits(db: &Connection, row: LocalId) -> Result<Vec<(UnixMillis, String)>, StoreError> {
-    let mut statement =
-        db.prepare_cached("SELECT at, text FROM edits WHERE message = ?1 ORDER BY lamport, edit_id")?;
+    let mut statement = db.prepare_cached("SELECT at, text FROM edits WHERE message = ?1 ORDER BY lamport, edit_id")?;
     let rows = statement.query_map([row.0], |row| Ok((UnixMillis(from_sql(row.get(0)?)), row.get(1)?)))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }

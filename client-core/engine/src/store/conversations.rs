@@ -161,6 +161,12 @@ pub(crate) fn author(
     Ok(row.map(|(counter, hash)| (from_sql(counter), hash)))
 }
 
+/// Each device begins anew.
+pub(crate) fn forget_authors(db: &Connection, id: ConversationId) -> Result<(), StoreError> {
+    db.execute("DELETE FROM authors WHERE conversation = ?1", [id.0])?;
+    Ok(())
+}
+
 pub(crate) fn set_author(
     db: &Connection,
     id: ConversationId,

@@ -1,7 +1,7 @@
 //! Groups: their changes, the keys that write to them, and what seals that.
 
 use hushwire_crypto::{DistributionId, OurSenderKey, SenderKeys};
-use hushwire_proto::ids::{ChangeHash, DeviceId, GroupId, UnixMillis};
+use hushwire_proto::ids::{AccountId, ChangeHash, DeviceId, GroupId, UnixMillis};
 use rusqlite::{Connection, OptionalExtension, params};
 use zeroize::Zeroizing;
 
@@ -90,6 +90,35 @@ pub(crate) fn changes_count(db: &Connection, group: LocalGroup) -> Result<u64, S
 pub(crate) fn remove_change(db: &Connection, group: LocalGroup, hash: ChangeHash) -> Result<(), StoreError> {
     db.prepare_cached("DELETE FROM group_changes WHERE grp = ?1 AND hash = ?2")?
         .execute(params![group.0, hash.as_bytes()])?;
+    Ok(())
+}
+
+/// Somebody is a member now.
+pub(crate) fn note_joined(db: &Connection, group: LocalGroup, account: AccountId) -> Result<(), StoreError> {
+    db.prepare_cached(
+        "INSERT OR IGNORE INTO joined (grp, account, counter)
+         SELECT ?1, ?2, out_counter FROM conversations WHERE grp = ?1",
+    )?
+    .execute(params![group.0, account.as_bytes()])?;
+    Ok(())
+}
+
+/// The counter of what we had said last when this member came; `None`: they are none.
+pub(crate) fn said_when_joined(
+    db: &Connection,
+    group: LocalGroup,
+    account: AccountId,
+) -> Result<Option<u64>, StoreError> {
+    let counter: Option<i64> = db
+        .prepare_cached("SELECT counter FROM joined WHERE grp = ?1 AND account = ?2")?
+        .query_row(params![group.0, account.as_bytes()], |row| row.get(0))
+        .optional()?;
+    Ok(counter.map(from_sql))
+}
+
+pub(crate) fn forget_joined(db: &Connection, group: LocalGroup, account: AccountId) -> Result<(), StoreError> {
+    db.prepare_cached("DELETE FROM joined WHERE grp = ?1 AND account = ?2")?
+        .execute(params![group.0, account.as_bytes()])?;
     Ok(())
 }
 

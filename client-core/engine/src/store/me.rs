@@ -118,7 +118,7 @@ pub(crate) fn set_links(db: &Connection, links: &[SignedLink]) -> Result<(), Sto
 
 /// The device list that is signed and not at the keyserver yet.
 pub(crate) fn next_link(db: &Connection) -> Result<Option<SignedLink>, StoreError> {
-    let bytes: Option<Vec<u8>> = db.query_row("SELECT next_link FROM me", [], |row| row.get(0))?;
+    let bytes: Option<Vec<u8>> = db.prepare_cached("SELECT next_link FROM me")?.query_row([], |row| row.get(0))?;
     let links = bytes.map(|bytes| parse_links(&bytes)).transpose().map_err(|_| damaged("next_link"))?;
     Ok(links.and_then(|links| links.into_iter().next()))
 }
@@ -135,15 +135,15 @@ pub(crate) fn set_handle_name(db: &Connection, name: Option<&str>) -> Result<(),
 }
 
 pub(crate) fn handle_name(db: &Connection) -> Result<Option<String>, StoreError> {
-    Ok(db.query_row("SELECT handle_name FROM me", [], |row| row.get(0))?)
+    Ok(db.prepare_cached("SELECT handle_name FROM me")?.query_row([], |row| row.get(0))?)
 }
 
 pub(crate) fn stock(db: &Connection) -> Result<Option<u32>, StoreError> {
-    Ok(db.query_row("SELECT stock FROM me", [], |row| row.get(0))?)
+    Ok(db.prepare_cached("SELECT stock FROM me")?.query_row([], |row| row.get(0))?)
 }
 
 pub(crate) fn set_stock(db: &Connection, stock: u32) -> Result<(), StoreError> {
-    db.execute("UPDATE me SET stock = ?1", [stock])?;
+    db.prepare_cached("UPDATE me SET stock = ?1")?.execute([stock])?;
     Ok(())
 }
 
@@ -156,12 +156,12 @@ pub(crate) fn take_prekey_ids(db: &Connection, count: u32) -> Result<u32, StoreE
 }
 
 pub(crate) fn drained_to(db: &Connection) -> Result<Seq, StoreError> {
-    Ok(Seq(from_sql(db.query_row("SELECT drained_to FROM me", [], |row| row.get(0))?)))
+    Ok(Seq(from_sql(db.prepare_cached("SELECT drained_to FROM me")?.query_row([], |row| row.get(0))?)))
 }
 
 /// May go back: a relay whose disk was set back begins with lower numbers.
 pub(crate) fn set_drained_to(db: &Connection, seq: Seq) -> Result<(), StoreError> {
-    db.execute("UPDATE me SET drained_to = ?1", [to_sql(seq.0)])?;
+    db.prepare_cached("UPDATE me SET drained_to = ?1")?.execute([to_sql(seq.0)])?;
     Ok(())
 }
 

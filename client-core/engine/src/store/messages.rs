@@ -17,7 +17,8 @@ pub(super) const COLUMNS: &str = "m.id, m.conversation, v.contact, v.grp, coales
     (SELECT group_concat(emoji || char(31) || number, char(30)) FROM (
         SELECT emoji, count(*) AS number FROM reactions r WHERE r.message = m.id AND emoji <> ''
         GROUP BY emoji ORDER BY number DESC, emoji))";
-pub(super) const TABLES: &str = "messages m JOIN conversations v ON v.id = m.conversation LEFT JOIN contacts k ON k.id = v.contact
+pub(super) const TABLES: &str =
+    "messages m JOIN conversations v ON v.id = m.conversation LEFT JOIN contacts k ON k.id = v.contact
     LEFT JOIN groups g ON g.id = v.grp LEFT JOIN contacts a ON a.id = m.author";
 
 /// Who wrote a message, as its row has it.
@@ -247,18 +248,19 @@ pub(crate) fn newest_from(
     .collect()
 }
 
-/// Marks everything of others up to `through` as read, and lets what disappears begin to count. Per author and device:
-/// the highest counter that is new.
+/// Marks everything of others up to `through` as read, in the order of the conversation: that is what a person has seen,
+/// also of what came late. What disappears begins to count. Per author and device: the highest counter that is new.
 pub(crate) fn mark_read(
     db: &Connection,
     conversation: ConversationId,
     through: LocalId,
     now: UnixMillis,
 ) -> Result<Vec<(ContactId, DeviceId, u64)>, StoreError> {
-    let mut statement = db.prepare_cached(
-        "SELECT author, device, max(counter) FROM messages
-         WHERE conversation = ?1 AND author > 0 AND state < 4 AND id <= ?2 GROUP BY author, device",
-    )?;
+    const SEEN: &str = "conversation = ?1 AND author > 0 AND state < 4
+         AND (lamport, message_id) <= (SELECT lamport, message_id FROM messages WHERE id = ?2 AND conversation = ?1)";
+    let mut statement = db.prepare_cached(&format!(
+        "SELECT author, device, max(counter) FROM messages WHERE {SEEN} GROUP BY author, device"
+    ))?;
     let rows = statement.query_map(params![conversation.0, through.0], |row| {
         Ok((row.get::<_, i64>(0)?, row.get::<_, u32>(1)?, row.get::<_, i64>(2)?))
     })?;
@@ -269,10 +271,9 @@ pub(crate) fn mark_read(
             Ok((ContactId(author), device, from_sql(counter)))
         })
         .collect::<Result<Vec<_>, StoreError>>()?;
-    db.prepare_cached(
-        "UPDATE messages SET state = 4, expires_at = coalesce(expires_at, ?3 + 1000 * timer_s)
-         WHERE conversation = ?1 AND author > 0 AND state < 4 AND id <= ?2",
-    )?
+    db.prepare_cached(&format!(
+        "UPDATE messages SET state = 4, expires_at = coalesce(expires_at, ?3 + 1000 * timer_s) WHERE {SEEN}"
+    ))?
     .execute(params![conversation.0, through.0, to_sql(now.0)])?;
     Ok(read)
 }

@@ -222,9 +222,9 @@ pub(crate) fn hurry(db: &Connection) -> Result<(), StoreError> {
 }
 
 pub(crate) fn is_empty(db: &Connection) -> Result<bool, StoreError> {
-    Ok(db.query_row("SELECT NOT EXISTS (SELECT 1 FROM outbox) AND NOT EXISTS (SELECT 1 FROM unsealed)", [], |row| {
-        row.get(0)
-    })?)
+    Ok(db
+        .prepare_cached("SELECT NOT EXISTS (SELECT 1 FROM outbox) AND NOT EXISTS (SELECT 1 FROM unsealed)")?
+        .query_row([], |row| row.get(0))?)
 }
 
 /// Messages of ours that are not sent, oldest first.

@@ -54,8 +54,9 @@ pub(crate) fn mark_published(db: &Connection, kind: Kind, id: u32) -> Result<(),
 
 /// When the newest key of this kind was made.
 pub(crate) fn newest(db: &Connection, kind: Kind) -> Result<Option<UnixMillis>, StoreError> {
-    let at: Option<i64> =
-        db.query_row("SELECT max(created_at) FROM prekeys WHERE kind = ?1", [kind as i64], |row| row.get(0))?;
+    let at: Option<i64> = db
+        .prepare_cached("SELECT max(created_at) FROM prekeys WHERE kind = ?1")?
+        .query_row([kind as i64], |row| row.get(0))?;
     Ok(at.map(|at| UnixMillis(super::from_sql(at))))
 }
 

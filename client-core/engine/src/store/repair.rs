@@ -72,12 +72,24 @@ pub(crate) fn take_again(
 
 /// All, in order, taken out.
 pub(crate) fn take_all(db: &Connection, conversation: ConversationId) -> Result<Vec<Unconfirmed>, StoreError> {
-    let mut statement =
-        db.prepare_cached("DELETE FROM unconfirmed WHERE conversation = ?1 RETURNING counter, message, content, again")?;
+    let mut statement = db
+        .prepare_cached("DELETE FROM unconfirmed WHERE conversation = ?1 RETURNING counter, message, content, again")?;
     let rows = statement.query_map([conversation.0], unconfirmed)?;
     let mut taken: Vec<Unconfirmed> = rows.collect::<Result<_, _>>()?;
     taken.sort_unstable_by_key(|one| one.counter);
     Ok(taken)
+}
+
+/// What was said behind this number, in order.
+pub(crate) fn contents_after(
+    db: &Connection,
+    conversation: ConversationId,
+    counter: u64,
+) -> Result<Vec<Zeroizing<Vec<u8>>>, StoreError> {
+    let mut statement =
+        db.prepare_cached("SELECT content FROM unconfirmed WHERE conversation = ?1 AND counter > ?2 ORDER BY counter")?;
+    let rows = statement.query_map([conversation.0, to_sql(counter)], |row| row.get(0).map(Zeroizing::new))?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 /// What was said under this number.

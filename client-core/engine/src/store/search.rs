@@ -20,7 +20,7 @@ pub(crate) fn find(
              AND (?3 IS NULL OR words.rowid < ?3)
          ORDER BY words.rowid DESC LIMIT ?4"
     ))?;
-    let rows = statement
-        .query_map(params![expression, conversation.map(|id| id.0), before.map(|id| id.0), limit], message)?;
+    let rows =
+        statement.query_map(params![expression, conversation.map(|id| id.0), before.map(|id| id.0), limit], message)?;
     Ok(rows.collect::<Result<_, _>>()?)
 }

@@ -1,6 +1,7 @@
 //! Evil relays, keyservers and peers against one honest engine: each rule is a fact about what they do not achieve.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, unreachable_pub)]
 
+mod about;
 mod auditor;
 mod keyserver;
 mod log;

@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 
 use hushwire_crypto::PublicKey;
-use hushwire_engine::{Call, CallFailed, Reply};
+use hushwire_engine::{Call, CallFailed, Engine, Reply};
 use hushwire_proto::account::{Chain, DoesNotFollow, SignedLink};
 use hushwire_proto::auth::SignatureBytes;
-use hushwire_proto::ids::{AccountId, DepositId, DeviceId, TokenHash};
+use hushwire_proto::ids::{AccountId, DepositId, DeviceId, MailboxId, TokenHash};
 use hushwire_proto::keyserver::{self, Bundle, CURVE_KEY_LEN, Found, Publish, Stock, Who};
 use hushwire_proto::relay::{self, Delivery, Deposit, Door, Outcome, StoredMany};
 
 use super::{Person, World};
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Mailbox {
     pub tokens: Vec<TokenHash>,
     pub envelopes: Vec<Delivery>,
@@ -20,7 +20,7 @@ pub struct Mailbox {
     pub last: u64,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Keys {
     pub links: Vec<SignedLink>,
     pub handle: Option<String>,
@@ -35,32 +35,56 @@ impl Keys {
         if device == DeviceId::FIRST { &mut self.publish } else { self.others.entry(device).or_default() }
     }
 
-    fn lists(&self, person: &Person) -> bool {
-        let credentials = person.engine().credentials();
-        let listed = self.links.last().and_then(|link| link.link().device(credentials.device));
-        listed.is_some_and(|device| device.signing_key == credentials.signing_key.verifying_key().to_bytes())
+    fn lists(&self, caller: &Caller) -> bool {
+        let listed = self.links.last().and_then(|link| link.link().device(caller.device));
+        listed.is_some_and(|device| device.signing_key == caller.signing_key)
+    }
+}
+
+/// Who asks, as servers know them that have signed in.
+#[derive(Clone)]
+pub struct Caller {
+    pub account: AccountId,
+    pub device: DeviceId,
+    pub mailbox: MailboxId,
+    signing_key: [u8; 32],
+}
+
+impl Caller {
+    pub fn of(engine: &Engine) -> Self {
+        let credentials = engine.credentials();
+        Self {
+            account: credentials.account,
+            device: credentials.device,
+            mailbox: MailboxId(credentials.mailbox_key.verifying_key().to_bytes()),
+            signing_key: credentials.signing_key.verifying_key().to_bytes(),
+        }
     }
 }
 
 impl World {
     pub fn answer(&mut self, person: &Person, call: Call) -> Result<Reply, CallFailed> {
+        self.reply(&Caller::of(person.engine()), call)
+    }
+
+    pub fn reply(&mut self, caller: &Caller, call: Call) -> Result<Reply, CallFailed> {
         self.log.now = self.now;
         let down = |down: bool| if down { Err(CallFailed::Unreachable("no answer".into())) } else { Ok(()) };
         match call {
             Call::Grant { tokens } => {
                 down(self.relay_down)?;
-                let held = self.mailboxes.entry(person.mailbox()).or_default();
+                let held = self.mailboxes.entry(caller.mailbox).or_default();
                 held.tokens.extend(tokens.iter().map(|(hash, _)| *hash));
                 Ok(Reply::TokensKept)
             }
             Call::Revoke { hashes } => {
                 down(self.relay_down)?;
-                self.mailboxes.entry(person.mailbox()).or_default().tokens.retain(|hash| !hashes.contains(hash));
+                self.mailboxes.entry(caller.mailbox).or_default().tokens.retain(|hash| !hashes.contains(hash));
                 Ok(Reply::TokensKept)
             }
             Call::Acknowledge { through } => {
                 down(self.relay_down)?;
-                let held = self.mailboxes.entry(person.mailbox()).or_default();
+                let held = self.mailboxes.entry(caller.mailbox).or_default();
                 held.envelopes.retain(|delivery| delivery.seq > through);
                 Ok(Reply::Acknowledged)
             }
@@ -107,11 +131,11 @@ impl World {
             }
             Call::Publish { publish, .. } => {
                 down(self.keyserver_down)?;
-                let keys = self.accounts.get_mut(&person.account()).unwrap();
-                if !keys.lists(person) {
+                let keys = self.accounts.get_mut(&caller.account).unwrap();
+                if !keys.lists(caller) {
                     return Err(refused(keyserver::RefusedReason::BadProof));
                 }
-                let held = keys.of(person.device());
+                let held = keys.of(caller.device);
                 held.signed_prekey = publish.signed_prekey.or(held.signed_prekey.take());
                 held.last_resort_kyber = publish.last_resort_kyber.or(held.last_resort_kyber.take());
                 held.one_time.extend(publish.one_time);
@@ -120,11 +144,11 @@ impl World {
             }
             Call::GetStock { .. } => {
                 down(self.keyserver_down)?;
-                let keys = self.accounts.get_mut(&person.account()).unwrap();
-                if !keys.lists(person) {
+                let keys = self.accounts.get_mut(&caller.account).unwrap();
+                if !keys.lists(caller) {
                     return Err(refused(keyserver::RefusedReason::BadProof));
                 }
-                Ok(Reply::Stock(stock(keys.of(person.device()))))
+                Ok(Reply::Stock(stock(keys.of(caller.device))))
             }
             Call::Lookup { who, .. } => {
                 down(self.keyserver_down)?;

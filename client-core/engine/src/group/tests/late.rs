@@ -131,22 +131,25 @@ fn a_removed_admin_lets_nobody_in_by_a_link_made_before() {
 
 #[test]
 fn a_device_that_was_dropped_changes_nothing_more_and_the_other_one_does() {
-    let mut log = owner_two_admins_and_a_member();
-    let before = log.heads();
-    let kept = person(1).sign_with(1, &log, &before, vec![Op::Rename("before".to_owned())]);
-    assert!(insert(&mut log, &kept).is_ok());
-    let seen = log.heads();
-    person(1).does(&mut log, vec![person(1).drop_second()]);
-    for parents in [before, seen, log.heads()] {
-        let late = person(1).sign_with(1, &log, &parents, vec![Op::Rename("stolen".to_owned())]);
-        assert!(insert(&mut log, &late).is_ok());
-        let gone = person(1).sign_with(1, &log, &parents, vec![Op::Leave]);
-        assert!(insert(&mut log, &gone).is_ok());
-        assert_eq!(log.state().name, "before");
-        assert_eq!(log.state().role(&person(1).account), Some(Role::Admin));
+    for (author, role) in [(person(0), Role::Owner), (person(1), Role::Admin)] {
+        let mut log = owner_two_admins_and_a_member();
+        let before = log.heads();
+        let kept = author.sign_with(1, &log, &before, vec![Op::Rename("before".to_owned())]);
+        assert!(insert(&mut log, &kept).is_ok());
+        let seen = log.heads();
+        author.does(&mut log, vec![author.drop_second()]);
+        for parents in [before, seen, log.heads()] {
+            for op in [Op::Rename("stolen".to_owned()), Op::Remove(person(3).account), Op::Leave] {
+                let late = author.sign_with(1, &log, &parents, vec![op]);
+                assert!(insert(&mut log, &late).is_ok());
+            }
+            assert_eq!(log.state().name, "before");
+            assert_eq!(log.state().members.len(), 4);
+            assert_eq!(log.state().role(&author.account), Some(role));
+        }
+        author.does(&mut log, vec![Op::Rename("after".to_owned())]);
+        assert_eq!(log.state().name, "after");
     }
-    person(1).does(&mut log, vec![Op::Rename("after".to_owned())]);
-    assert_eq!(log.state().name, "after");
 }
 
 #[test]

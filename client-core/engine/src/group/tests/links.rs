@@ -129,3 +129,20 @@ fn who_left_comes_back_by_a_link_without_knowing_anything_more() {
     assert!(insert(&mut log, &back).is_ok());
     assert_eq!(log.state().role(&person(3).account), Some(Role::Member));
 }
+
+#[test]
+fn a_second_invite_of_the_same_id_lets_in_nobody_by_its_own_key() {
+    let (mut log, way) = open(|_, _, _| {});
+    let mut second = invite(1).0;
+    let another = SigningKey::from_bytes(&[2; 32]);
+    if let Op::Invite { key, .. } = &mut second {
+        *key = another.verifying_key().to_bytes();
+    }
+    let again = person(1).does(&mut log, vec![second]);
+    let again = GroupLink { opened: again, height: way.height + 1, key: another, ..way.clone() };
+    for link in [&again, &GroupLink { key: way.key.clone(), ..again.clone() }] {
+        assert_eq!(insert(&mut log, &join(person(5), link, None)), Err(BadChange::NoSuchInvite));
+    }
+    assert!(insert(&mut log, &join(person(5), &way, None)).is_ok());
+    assert_eq!(log.state().role(&person(5).account), Some(Role::Member));
+}

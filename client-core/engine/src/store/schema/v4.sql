@@ -258,6 +258,14 @@ CREATE TABLE group_changes (
     PRIMARY KEY (grp, hash)
 ) WITHOUT ROWID;
 
+-- How much we had said to a group when each member came.
+CREATE TABLE joined (
+    grp INTEGER NOT NULL REFERENCES groups (id),
+    account BLOB NOT NULL,
+    counter INTEGER NOT NULL,
+    PRIMARY KEY (grp, account)
+) WITHOUT ROWID;
+
 -- The key with which this device writes to a group, and what seals that.
 CREATE TABLE our_sender_keys (
     grp INTEGER PRIMARY KEY REFERENCES groups (id),

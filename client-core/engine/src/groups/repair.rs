@@ -1,0 +1,90 @@
+//! What a member missed of what another said to the group: asked for in the session between the two, and said once more,
+//! to that member alone. So it is shown once, and nobody gets what was said before they came.
+//!
+//! Spec: envelope §8.
+
+use std::collections::BTreeMap;
+
+use hushwire_proto::ids::{DeviceId, UnixMillis};
+use rand_core::CryptoRng;
+
+use crate::content::{Again, Content};
+use crate::engine::Cx;
+use crate::store::{StoreError, conversations, groups, repair, unsealed};
+use crate::types::{Contact, ContactId, LocalGroup, Talk};
+
+/// How often a device is asked, or answered, within [`WINDOW_MS`].
+const TIMES_MAX: u32 = 3;
+
+/// A day, in milliseconds.
+const WINDOW_MS: u64 = 24 * 3600 * 1000;
+
+/// What is asked for may have to come from far: nothing is asked twice within it, in milliseconds.
+const PATIENCE_MS: u64 = 60 * 1000;
+
+/// Which devices were asked and answered, since the program began.
+#[derive(Debug, Default)]
+pub(crate) struct Times(BTreeMap<(LocalGroup, ContactId, DeviceId, Way), (UnixMillis, UnixMillis, u32)>);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Way {
+    Asked,
+    Answered,
+}
+
+impl Times {
+    /// Counts one more, if it is not too many.
+    fn once_more(&mut self, group: LocalGroup, from: (ContactId, DeviceId), way: Way, now: UnixMillis) -> bool {
+        let entry = self.0.entry((group, from.0, from.1, way)).or_insert((now, UnixMillis(0), 0));
+        if now.since(entry.0) > WINDOW_MS {
+            *entry = (now, UnixMillis(0), 0);
+        }
+        if entry.2 >= TIMES_MAX || (entry.2 > 0 && now.since(entry.1) < PATIENCE_MS) {
+            return false;
+        }
+        (entry.1, entry.2) = (now, entry.2 + 1);
+        true
+    }
+}
+
+/// Something that this member's device said to the group is missing here, or did not open. Whether it was asked for.
+pub(crate) fn ask<R: CryptoRng>(
+    cx: &mut Cx<'_, R>,
+    group: LocalGroup,
+    contact: &Contact,
+    device: DeviceId,
+) -> Result<bool, StoreError> {
+    if !super::is_member(cx, group, contact.account)?
+        || !cx.flight.missed.once_more(group, (contact.id, device), Way::Asked, cx.now)
+    {
+        return Ok(false);
+    }
+    let conversation = conversations::of(cx.db, group)?;
+    let heard = conversations::author(cx.db, conversation, contact.id, device)?;
+    let again = Again { group: Some(groups::id_of(cx.db, group)?), device, asks: true, heard };
+    unsealed::add(cx.db, Talk::Contact(contact.id), None, &Content::Again(again).encode())?;
+    Ok(true)
+}
+
+/// A member's device misses something that we said to the group.
+pub(crate) fn asked<R: CryptoRng>(
+    cx: &mut Cx<'_, R>,
+    contact: &Contact,
+    device: DeviceId,
+    again: &Again,
+) -> Result<(), StoreError> {
+    let group = again.group.map(|group| groups::by_id(cx.db, group)).transpose()?.flatten();
+    let Some(group) = group.filter(|_| again.device == cx.keys.device && again.asks) else { return Ok(()) };
+    if !cx.flight.missed.once_more(group, (contact.id, device), Way::Answered, cx.now) {
+        return Ok(());
+    }
+    // What was said before they came is not for them, whatever they say that they have heard.
+    let Some(came) = groups::said_when_joined(cx.db, group, contact.account)? else { return Ok(()) };
+    let heard = again.heard.map_or(0, |(counter, _)| counter);
+    groups::forget_given_to(cx.db, group, contact.id)?;
+    let conversation = conversations::of(cx.db, group)?;
+    for content in repair::contents_after(cx.db, conversation, came.max(heard))? {
+        unsealed::add_to_group(cx.db, group, Some(&[contact.account]), &content)?;
+    }
+    Ok(())
+}

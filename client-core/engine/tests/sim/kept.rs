@@ -1,0 +1,7 @@
+//! Seeds that once showed that something did not hold. They draw other schedules as the simulation grows, and cost nothing.
+
+/// With honest relays.
+pub(crate) const HONEST: &[u64] = &[85];
+
+/// With one that lies.
+pub(crate) const EVIL: &[u64] = &[63];

@@ -1,0 +1,289 @@
+//! What must hold, whatever happened: judged from what people said and what their apps told, never from what the engine
+//! thinks of itself.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::app::{App, Line, LocalId, State, Told, Who};
+
+/// What does not hold, in words.
+pub(crate) type Broken = String;
+
+#[derive(Default)]
+pub(crate) struct Oracle {
+    /// Whether some relay lies: then things may go missing, and what is altered may be told of.
+    is_evil: bool,
+    /// Texts by author and reader.
+    said: BTreeMap<(Who, Who), Vec<String>>,
+    /// Which of them came, by reader and author, in the order in which they were shown.
+    shown: BTreeMap<(Who, Who), Vec<usize>>,
+    gaps: BTreeMap<(Who, Who), Vec<u64>>,
+    /// Texts of an author: to whom, and which.
+    own: BTreeMap<(Who, LocalId), (Who, usize)>,
+    states: BTreeMap<(Who, LocalId), State>,
+    /// What came, by reader and author: its message there.
+    incoming: BTreeMap<(Who, Who), Vec<LocalId>>,
+    /// A reader saw everything of an author up to this one, as a contact.
+    read: BTreeMap<(Who, Who), LocalId>,
+    /// A reader would not hear an author for a while, or lost their mailbox.
+    deaf: BTreeSet<(Who, Who)>,
+    /// Their relays were set back, and give out what they gave out long ago: too old to be known again.
+    set_back: BTreeSet<Who>,
+    pub(crate) undecryptable: u64,
+}
+
+impl Oracle {
+    pub(crate) fn new(is_evil: bool) -> Self {
+        Self { is_evil, ..Self::default() }
+    }
+
+    /// A text that nobody else says, with so many bytes behind it.
+    pub(crate) fn text(&self, from: Who, to: Who, bytes: usize) -> String {
+        format!("{from} to {to}: {}{}", self.said_to(from, to), ".".repeat(bytes))
+    }
+
+    pub(crate) fn said_to(&self, from: Who, to: Who) -> usize {
+        self.said.get(&(from, to)).map_or(0, Vec::len)
+    }
+
+    /// It is kept as this message.
+    pub(crate) fn said(&mut self, from: Who, to: Who, text: String, id: LocalId) {
+        let texts = self.said.entry((from, to)).or_default();
+        self.own.insert((from, id), (to, texts.len()));
+        texts.push(text);
+    }
+
+    /// The newest message of theirs that this person has, but for the last so many.
+    pub(crate) fn newest(&self, reader: Who, author: Who, but: usize) -> Option<LocalId> {
+        let incoming = self.incoming.get(&(reader, author))?;
+        incoming.iter().rev().nth(but).copied()
+    }
+
+    /// A contact saw everything up to there.
+    pub(crate) fn read(&mut self, reader: Who, author: Who, through: LocalId) {
+        let last = self.read.entry((reader, author)).or_insert(through);
+        *last = through.max(*last);
+    }
+
+    /// From here on texts of this author may miss this reader.
+    pub(crate) fn is_deaf(&mut self, reader: Who, author: Who) {
+        self.deaf.insert((reader, author));
+    }
+
+    /// A relay has what it had at some time before of this person's mailbox.
+    pub(crate) fn is_set_back(&mut self, who: Who, people: usize) {
+        self.set_back.insert(who);
+        self.deaf.extend((0..people).filter(|author| *author != who).map(|author| (who, author)));
+    }
+
+    /// What an app was told, as it is told.
+    pub(crate) fn heard(&mut self, who: Who, told: &[Told]) -> Result<(), Broken> {
+        for one in told {
+            match one {
+                Told::Received { from, id, text } => self.received(who, *from, *id, text)?,
+                Told::State { id, state } => self.came_to(who, *id, *state)?,
+                Told::Gap { from, missing } => self.gaps.entry((who, *from)).or_default().push(*missing),
+                Told::Undecryptable(reason) => {
+                    self.undecryptable += 1;
+                    if !self.is_evil && !self.set_back.contains(&who) {
+                        return Err(format!("{who} was told that something does not open: {reason}"));
+                    }
+                }
+                Told::Alarm(what) => return Err(format!("{who} was told: {what}")),
+            }
+        }
+        Ok(())
+    }
+
+    fn received(&mut self, who: Who, from: Who, id: LocalId, text: &str) -> Result<(), Broken> {
+        let said = self.said.get(&(from, who)).map_or(&[][..], Vec::as_slice);
+        let Some(which) = said.iter().position(|said| said == text) else {
+            return Err(format!("{from} never said to {who}: {text:.60}"));
+        };
+        let shown = self.shown.entry((who, from)).or_default();
+        if shown.contains(&which) {
+            return Err(format!("{who} was shown twice: {text:.60}"));
+        }
+        shown.push(which);
+        self.incoming.entry((who, from)).or_default().push(id);
+        Ok(())
+    }
+
+    fn came_to(&mut self, who: Who, id: LocalId, state: State) -> Result<(), Broken> {
+        let Some((to, which)) = self.own.get(&(who, id)).copied() else {
+            return Err(format!("{who} was told of a message that they never wrote: {id:?}"));
+        };
+        let before = self.states.insert((who, id), state).unwrap_or(State::Queued);
+        if state <= before {
+            return Err(format!("{who} was told that {which} to {to} went from {before:?} to {state:?}"));
+        }
+        let has_it = self.shown.get(&(to, who)).is_some_and(|shown| shown.contains(&which));
+        if state >= State::Delivered && !has_it {
+            return Err(format!("{who} was told that {which} to {to} is {state:?}, and {to} does not have it"));
+        }
+        Ok(())
+    }
+
+    /// Once everything has come to rest.
+    pub(crate) fn judge(&self, apps: &mut [App]) -> Result<(), Broken> {
+        for reader in 0..apps.len() {
+            for author in (0..apps.len()).filter(|author| *author != reader) {
+                let (theirs, ours) = (apps[reader].history(author), apps[author].history(reader));
+                let about = |what: String| format!("{author} to {reader}: {what}");
+                self.came_once(reader, author, &theirs).map_err(about)?;
+                self.gaps_are_told(reader, author).map_err(about)?;
+                self.states_are_true(reader, author, &theirs, &ours).map_err(about)?;
+                one_order(&theirs, &ours).map_err(about)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The history has what was shown and nothing else, in the author's order; and all that was said, if nobody was deaf.
+    fn came_once(&self, reader: Who, author: Who, history: &[Line]) -> Result<(), Broken> {
+        let said = self.said.get(&(author, reader)).map_or(&[][..], Vec::as_slice);
+        let shown = self.shown.get(&(reader, author)).map_or(&[][..], Vec::as_slice);
+        let kept: Vec<&str> = history.iter().filter(|line| !line.mine).map(|line| line.text.as_str()).collect();
+        let mut sorted = shown.to_vec();
+        sorted.sort_unstable();
+        let expected: Vec<&str> = sorted.iter().map(|which| said[*which].as_str()).collect();
+        if kept != expected {
+            return Err(format!("the history has {} texts, and shown were {shown:?}", kept.len()));
+        }
+        if self.is_evil || self.deaf.contains(&(reader, author)) {
+            return Ok(());
+        }
+        match shown.iter().copied().eq(0..said.len()) {
+            true => Ok(()),
+            false => Err(format!("{} were said, and shown were {shown:?}", said.len())),
+        }
+    }
+
+    /// A gap is told when, and only when, a text comes that does not follow the one before.
+    fn gaps_are_told(&self, reader: Who, author: Who) -> Result<(), Broken> {
+        let mut next = 0;
+        let mut expected = Vec::new();
+        for which in self.shown.get(&(reader, author)).into_iter().flatten() {
+            if *which > next {
+                expected.push((which - next) as u64);
+            }
+            next = next.max(which + 1);
+        }
+        let told = self.gaps.get(&(reader, author)).cloned().unwrap_or_default();
+        match told == expected {
+            true => Ok(()),
+            false => Err(format!("gaps of {expected:?} were to be told, and told were {told:?}")),
+        }
+    }
+
+    /// What an author is shown of a text is no more than what became of it; and all of it, if nobody was deaf.
+    fn states_are_true(&self, reader: Who, author: Who, theirs: &[Line], ours: &[Line]) -> Result<(), Broken> {
+        let is_sure = !self.is_evil && !self.deaf.contains(&(reader, author)) && !self.deaf.contains(&(author, reader));
+        let read = self.read.get(&(reader, author));
+        for line in ours.iter().filter(|line| line.mine) {
+            let there = theirs.iter().find(|other| !other.mine && other.text == line.text);
+            let most = there.map_or(State::Sent, |there| there.state);
+            // "Everything up to here was seen" says it of one, too, that came late and was not.
+            let is_late = || self.came_late(reader, author, &line.text);
+            if line.state > most && !(line.state == State::Read && most == State::Delivered && is_late()) {
+                return Err(format!("{} is {:?} here and {most:?} there", line.text, line.state));
+            }
+            let told = self.states.get(&(author, line.id)).copied().unwrap_or(State::Queued);
+            if line.state != told {
+                return Err(format!("{} is {:?}, and {told:?} was told last", line.text, line.state));
+            }
+            let is_read = there.is_some_and(|there| read.is_some_and(|read| there.id <= *read));
+            let least = if is_read { State::Read } else { State::Delivered };
+            if is_sure && line.state < least {
+                return Err(format!("{} is {:?}, and should be {least:?}", line.text, line.state));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a text of the author's that stands behind it came before it.
+    fn came_late(&self, reader: Who, author: Who, text: &str) -> bool {
+        let which = self.said[&(author, reader)].iter().position(|said| said == text);
+        let before = self.shown.get(&(reader, author)).into_iter().flatten();
+        before.take_while(|shown| Some(**shown) != which).any(|shown| Some(*shown) > which)
+    }
+
+    /// After the last word of everybody: whatever was lost before it is known to be.
+    pub(crate) fn goes_on(&self, from: Who, to: Who) -> Result<(), Broken> {
+        let last = self.said_to(from, to).checked_sub(1);
+        let Some(last) = last else { return Err(format!("{from} never said anything to {to}")) };
+        let has_it = self.shown.get(&(to, from)).is_some_and(|shown| shown.contains(&last));
+        let (id, _) = self.own.iter().find(|((who, _), at)| *who == from && **at == (to, last)).expect("it was said");
+        match (has_it, self.states.get(id)) {
+            (true, Some(State::Delivered | State::Read)) => Ok(()),
+            (_, state) => Err(format!("{from} cannot talk to {to} any more: their last text is {state:?}, {has_it}")),
+        }
+    }
+}
+
+/// Both have what both have in one order.
+fn one_order(theirs: &[Line], ours: &[Line]) -> Result<(), Broken> {
+    let common = |of: &[Line], with: &[Line]| -> Vec<String> {
+        let others: BTreeSet<&str> = with.iter().map(|line| line.text.as_str()).collect();
+        of.iter().map(|line| line.text.clone()).filter(|text| others.contains(text.as_str())).collect()
+    };
+    match common(theirs, ours) == common(ours, theirs) {
+        true => Ok(()),
+        false => Err("both have the conversation in different orders".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn received(text: &str) -> [Told; 1] {
+        [Told::Received { from: 0, id: LocalId(1), text: text.to_owned() }]
+    }
+
+    fn state(state: State) -> [Told; 1] {
+        [Told::State { id: LocalId(1), state }]
+    }
+
+    /// 0 has said one thing to 1.
+    fn oracle() -> (Oracle, String) {
+        let mut oracle = Oracle::new(false);
+        let text = oracle.text(0, 1, 0);
+        oracle.said(0, 1, text.clone(), LocalId(1));
+        (oracle, text)
+    }
+
+    #[test]
+    fn what_is_shown_twice_or_was_never_said_is_found() {
+        let (mut oracle, text) = oracle();
+        assert!(oracle.heard(1, &received("something else")).is_err());
+        assert!(oracle.heard(2, &received(&text)).is_err(), "it was not said to them");
+        assert_eq!(oracle.heard(1, &received(&text)), Ok(()));
+        assert!(oracle.heard(1, &received(&text)).is_err());
+    }
+
+    #[test]
+    fn a_state_that_falls_or_is_too_good_is_found() {
+        let (mut oracle, text) = oracle();
+        assert_eq!(oracle.heard(0, &state(State::Sent)), Ok(()));
+        assert!(oracle.heard(0, &state(State::Delivered)).is_err(), "nobody has it");
+        let (mut oracle, _) = self::oracle();
+        assert_eq!(oracle.heard(1, &received(&text)), Ok(()));
+        assert_eq!(oracle.heard(0, &state(State::Read)), Ok(()));
+        assert!(oracle.heard(0, &state(State::Delivered)).is_err());
+    }
+
+    #[test]
+    fn a_gap_that_is_not_told_and_one_that_is_none_are_found() {
+        let (mut oracle, first) = oracle();
+        let second = oracle.text(0, 1, 0);
+        oracle.said(0, 1, second.clone(), LocalId(2));
+        assert_eq!(oracle.heard(1, &received(&second)), Ok(()));
+        assert!(oracle.gaps_are_told(1, 0).is_err());
+        assert_eq!(oracle.heard(1, &[Told::Gap { from: 0, missing: 1 }]), Ok(()));
+        assert_eq!(oracle.gaps_are_told(1, 0), Ok(()));
+        assert_eq!(oracle.heard(1, &received(&first)), Ok(()));
+        assert_eq!(oracle.gaps_are_told(1, 0), Ok(()), "one that comes late closes no gap");
+        assert_eq!(oracle.heard(1, &[Told::Gap { from: 0, missing: 1 }]), Ok(()));
+        assert!(oracle.gaps_are_told(1, 0).is_err());
+    }
+}
