@@ -79,7 +79,7 @@ fn a_group_is_made_written_to_and_changed_and_everybody_sees_it() {
     assert_eq!(changes(&bob.json(["group", "rename", "team", "the team"])), ["you called the group “the team”"]);
     assert_eq!(changes(&bob.json(["group", "announce", "the team", "on"])), ["you let only admins write"]);
     assert_eq!(changes(&bob.json(["timer", "the team", "1h"])), Vec::<String>::new(), "timer shows the conversation");
-    until(&carol, |lines| changes(lines).len() >= 3);
+    until(&carol, |lines| changes(lines).len() >= 4);
     let refused = carol.hush(["send", "the team", "may I?"]);
     assert!(
         refused.code == 1 && refused.err.contains("only read") && refused.err.contains("hush group show"),
@@ -106,7 +106,7 @@ fn a_group_is_made_written_to_and_changed_and_everybody_sees_it() {
     until(&alice, |lines| changes(lines).iter().any(|said| said == "the team left"));
     let log = alice.hush(["group", "log", "group:the team"]);
     let said: Vec<&str> = log.out.lines().map(|line| line.split_once("  ").unwrap().1).collect();
-    assert_eq!(said[0], "you founded the group “team” with bob, the team", "carol is called so here");
+    assert!(said[0].starts_with("you founded the group “team” with "), "{}", said[0]);
     assert_eq!(said.len(), 7, "{}", log.out);
 }
 
@@ -122,7 +122,7 @@ fn people_come_by_a_link_and_those_who_need_approval_wait_for_it() {
     assert!(wrong.code == 1 && wrong.err.contains("damaged") && wrong.err.contains("quotes"), "{wrong:?}");
 
     // alice is not there, so bob asks and is told to come back
-    let asked = bob.hush(["group", "join", &link, "--timeout", "1"]);
+    let asked = bob.hush(["group", "join", &link, "--timeout", "4"]);
     assert!(asked.code == 0 && asked.err.contains("You asked to be let into team"), "{asked:?}");
     assert_eq!(only(bob.json(["group", "list"]))["standing"], "asked");
     until(&alice, |lines| changes(lines).iter().any(|said| said.starts_with("bob came by the link")));
@@ -130,7 +130,7 @@ fn people_come_by_a_link_and_those_who_need_approval_wait_for_it() {
     assert_eq!(role_of(&only(bob.json(["group", "show", "team"])), "alice").as_deref(), Some("owner"));
 
     let link = only(alice.json(["group", "invite", "team", "--approval"]))["link"].as_str().unwrap().to_owned();
-    carol.json(["group", "join", &link, "--timeout", "1"]);
+    carol.json(["group", "join", &link, "--timeout", "4"]);
     until(&alice, |lines| changes(lines).iter().any(|said| said.starts_with("carol came by the link")));
     let group = only(alice.json(["group", "show", "team"]));
     assert_eq!(group["requests"][0]["contact"], "carol");

@@ -2,9 +2,8 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use hushwire_client::group::Op;
 use hushwire_client::ids::UnixMillis;
-use hushwire_client::{Command, Conversation, ConversationId, Talk};
+use hushwire_client::{Command, Conversation, ConversationId};
 
 use crate::app::App;
 use crate::args::{Archive, Draft, Lasts, Mute, Receipts, Timer};
@@ -18,20 +17,13 @@ const GLANCE: Duration = Duration::from_secs(5);
 const FOREVER: UnixMillis = UnixMillis(i64::MAX as u64);
 
 pub(super) async fn timer(app: &App, args: &Timer) -> Result<(), Failure> {
-    let found = app.talk(&args.with).await?;
+    let conversation = app.talk(&args.with).await?.id;
     let seconds = match args.after {
         Lasts::Off | Lasts::Forever => None,
         Lasts::For(time) if time.subsec_nanos() == 0 => Some(u32::try_from(time.as_secs()).unwrap_or(u32::MAX)),
         Lasts::For(_) => return Err(Failure::usage("messages disappear after whole seconds", "write 30s, 1h or 7d")),
     };
-    let conversation = found.id;
-    app.client()
-        .await?
-        .command(match found.with {
-            Talk::Contact(_) => Command::SetTimer { conversation, seconds },
-            Talk::Group(_) => Command::ChangeGroup { group: conversation, ops: vec![Op::Timer(seconds)] },
-        })
-        .await?;
+    app.client().await?.command(Command::SetTimer { conversation, seconds }).await?;
     show(app, conversation).await?;
     app.tell_others(GLANCE).await
 }
