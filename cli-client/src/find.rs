@@ -1,6 +1,6 @@
 //! Who or what was meant by a name that was typed: a contact, a conversation, a group, one of the people of a group.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hushwire_client::ids::AccountId;
 use hushwire_client::{Contact, Conversation, ConversationId, Group, Talk};
@@ -136,13 +136,14 @@ impl App {
         &self,
         accounts: impl IntoIterator<Item = AccountId>,
     ) -> Result<BTreeMap<AccountId, String>, Failure> {
+        let accounts: BTreeSet<AccountId> = accounts.into_iter().collect();
+        let mut names = BTreeMap::new();
+        if accounts.is_empty() {
+            return Ok(names);
+        }
         let client = self.client().await?;
         let us = self.profile().await?.account;
-        let mut names = BTreeMap::new();
         for account in accounts {
-            if names.contains_key(&account) {
-                continue;
-            }
             let id = account.to_string();
             let name = if account == us {
                 "you".to_owned()

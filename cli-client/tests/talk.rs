@@ -38,7 +38,7 @@ fn a_message_is_answered_edited_felt_about_pinned_forwarded_and_taken_back() {
     let received = one(&alice.json(["receive"]), "message");
     assert_eq!((&received["reply_to"], &received["mentions"][0]), (&sent["id"], &"you".into()));
     let shown = alice.hush(["history", "bob"]);
-    for words in ["bob: to you #", "dinner at eight?", "(names you)", "at nine"] {
+    for words in ["bob: > you #", "dinner at eight?", "(names you)", "at nine"] {
         assert!(shown.out.contains(words), "{words}: {}", shown.out);
     }
 

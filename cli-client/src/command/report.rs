@@ -24,11 +24,27 @@ pub(super) async fn event(app: &App, event: &Event) -> Result<bool, Failure> {
             out.item(&Item::GroupChange { change: &change, dated: false })?;
         }
         Event::LogChecked(_) | Event::LogNotChecked { .. } => return Ok(false),
+        // Programs may want to know; people who look at a list of messages do not.
+        Event::Typing { contact, on } if out.is_json() => {
+            out.item(&Item::Typing { contact: &app.named(*contact).await?, on: *on })?;
+        }
         Event::Typing { .. } | Event::Presence { .. } => return Ok(false),
         Event::DevicesChanged { contact, change } => {
             out.item(&Item::Devices { contact: Some(&app.named(*contact).await?), change })?;
         }
-        Event::MessageChanged(_) | Event::TimerChanged { .. } | Event::Disappeared { .. } => return Ok(false),
+        Event::MessageChanged(message) => out.item(&Item::MessageChanged(&app.shown(message.clone()).await?))?,
+        Event::TimerChanged { conversation, by, seconds } => {
+            let conversation = app.conversation(*conversation).await?;
+            let by = match by {
+                Some(by) => Some(app.named(*by).await?),
+                None => None,
+            };
+            out.item(&Item::Timer { conversation: &conversation, by: by.as_ref(), seconds: *seconds })?;
+        }
+        Event::Disappeared { conversation, message } => {
+            let conversation = app.conversation(*conversation).await?;
+            out.item(&Item::Disappeared { id: *message, conversation: &conversation })?;
+        }
         Event::OwnDevicesChanged { change: None } => return Ok(false),
         Event::OwnDevicesChanged { change: Some(change) } => out.item(&Item::Devices { contact: None, change })?,
         Event::OwnDevicesNotChanged { reason } => out.item(&Item::DevicesNotChanged { reason })?,

@@ -189,3 +189,80 @@ fn change_lines(change: &GroupChange, dated: bool, paint: Paint, columns: Option
     };
     change.what.iter().flat_map(one).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use hushwire_client::group::{GroupState, Role};
+    use hushwire_client::ids::{ChangeHash, GroupId, UnixMillis};
+    use hushwire_client::{ConversationId, GroupStanding, LocalGroup};
+
+    use super::*;
+    use crate::text::is_unsafe;
+
+    /// A name that somebody chose to take over a terminal.
+    const NAME: &str = "te\u{1b}[2J\u{202e}am\nalice";
+
+    fn clean_words(item: &Item<'_>) -> String {
+        let lines = lines(item, Paint::new(false), None);
+        assert!(lines.iter().all(|line| !line.chars().any(|c| is_unsafe(c) || c == '\n')), "{lines:?}");
+        lines.join("\n")
+    }
+
+    #[test]
+    fn no_name_of_a_group_or_a_member_reaches_a_terminal_as_it_was_written() {
+        let (us, other) = (AccountId([1; 32]), AccountId([2; 32]));
+        let keyserver = hushwire_client::address::ServerAddress::parse("hush://keys.example.org", 1).unwrap();
+        let member = |role| Member { role, keyserver: keyserver.clone(), since: ChangeHash([0; 32]) };
+        let state = GroupState {
+            id: GroupId([0; 32]),
+            name: NAME.to_owned(),
+            announce: true,
+            timer: Some(7200),
+            members: [(us, member(Role::Member)), (other, member(Role::Owner))].into(),
+            banned: [].into(),
+            requests: [].into(),
+            invites: [].into(),
+            founded_at: UnixMillis(0),
+        };
+        let names = [(other, NAME.to_owned())].into();
+        let id = ConversationId(1);
+        let group = Group { conversation: id, standing: GroupStanding::Member, state, names };
+        let place = Where { id, name: NAME.to_owned(), with: Talk::Group(LocalGroup(1)) };
+        let whole = clean_words(&Item::Group { place: &place, group: Some(&group), us, whole: true });
+        let rows: Vec<&str> = whole.lines().map(str::trim_start).collect();
+        assert!(rows[6].starts_with("te[2Jam alice") && rows[6].contains("owner"), "owners come first: {whole}");
+        assert!(rows[7].starts_with("you"), "{whole}");
+        assert!(whole.contains("disappear after 2h") && whole.contains("owners and admins"), "{whole}");
+        let row = clean_words(&Item::Group { place: &place, group: Some(&group), us, whole: false });
+        assert!(row.contains("2 members, only admins write"), "{row}");
+        for item in [
+            Item::GroupJoined(&place),
+            Item::GroupLeft(&place),
+            Item::GroupNotJoined { name: NAME, reason: NAME },
+            Item::Timer { conversation: &place, by: None, seconds: None },
+            Item::Group { place: &place, group: None, us, whole: true },
+        ] {
+            assert!(clean_words(&item).contains("te[2Jam alice"));
+        }
+    }
+
+    #[test]
+    fn a_row_of_the_list_says_all_that_is_particular_about_a_conversation() {
+        let conversation = Conversation {
+            id: ConversationId(1),
+            with: Talk::Group(LocalGroup(1)),
+            name: NAME.to_owned(),
+            active_at: UnixMillis(0),
+            muted_until: Some(UnixMillis(i64::MAX as u64)),
+            archived: true,
+            draft: Some(NAME.to_owned()),
+            receipts: false,
+            timer_s: Some(604_800),
+            unread: 3,
+            first_unread: None,
+        };
+        let row = clean_words(&Item::Conversation(&conversation));
+        let particular = "3 unread   muted, archived, no read receipts, disappears after 1w, draft: te[2Jam alice";
+        assert!(row.ends_with(particular), "{row}");
+    }
+}

@@ -118,7 +118,7 @@ fn body(shown: &Shown, paint: Paint, columns: Option<usize>) -> Vec<String> {
 /// One line of what is answered.
 fn quote(answered: &Message) -> String {
     let text = if answered.deleted { "(taken back)".to_owned() } else { cut(&answered.text) };
-    format!("to {} #{}: {text}", author(answered), answered.id.0)
+    format!("> {} #{}: {text}", author(answered), answered.id.0)
 }
 
 /// The beginning of a text, on one line.

@@ -69,7 +69,7 @@ fn what_people_did_with_a_message_stands_below_it() {
     let about =
         Shown { answers: Some(answered), mentions: vec!["you".to_owned(), "ca\u{200b}rol".to_owned()], ..shown(about) };
     let lines: Vec<String> = plain(&about, None).iter().map(|line| line.trim().to_owned()).collect();
-    assert!(lines.first().is_some_and(|line| line.ends_with("bob: to you #12: at[31m noon? or later")), "{lines:?}");
+    assert!(lines.first().is_some_and(|line| line.ends_with("bob: > you #12: at[31m noon? or later")), "{lines:?}");
     assert_eq!(
         lines.get(1..),
         Some(&["(forwarded) yes".to_owned(), "(names you, carol, edited, pinned, 👍 2)".to_owned()][..])
