@@ -128,7 +128,8 @@ impl App {
         }
     }
 
-    /// What accounts are called here, `you` for our own. Whoever is not known is called by the beginning of the account id.
+    /// What accounts are called here, `you` for our own. Whoever is known from a group only is called
+    /// as there, by the beginning of the account id.
     ///
     /// # Errors
     /// When the database cannot be read.
@@ -150,7 +151,7 @@ impl App {
             } else {
                 match client.query(move |engine| engine.find_contact(&id)).await? {
                     Some(contact) => contact.name,
-                    None => format!("{:.12}…", account.to_string()),
+                    None => format!("unknown-{:.8}", account.to_string()),
                 }
             };
             names.insert(account, name);

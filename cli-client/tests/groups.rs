@@ -125,13 +125,13 @@ fn people_come_by_a_link_and_those_who_need_approval_wait_for_it() {
     let asked = bob.hush(["group", "join", &link, "--timeout", "4"]);
     assert!(asked.code == 0 && asked.err.contains("You asked to be let into team"), "{asked:?}");
     assert_eq!(only(bob.json(["group", "list"]))["standing"], "asked");
-    until(&alice, |lines| changes(lines).iter().any(|said| said.starts_with("bob came by the link")));
+    until(&alice, |lines| changes(lines).iter().any(|said| said.starts_with("bob came in by the link")));
     until(&bob, |lines| !of_type(lines, "group_joined").is_empty());
     assert_eq!(role_of(&only(bob.json(["group", "show", "team"])), "alice").as_deref(), Some("owner"));
 
     let link = only(alice.json(["group", "invite", "team", "--approval"]))["link"].as_str().unwrap().to_owned();
     carol.json(["group", "join", &link, "--timeout", "4"]);
-    until(&alice, |lines| changes(lines).iter().any(|said| said.starts_with("carol came by the link")));
+    until(&alice, |lines| changes(lines).iter().any(|said| said.starts_with("carol asked to be let in by the link")));
     let group = only(alice.json(["group", "show", "team"]));
     assert_eq!(group["requests"][0]["contact"], "carol");
     let nobody = alice.hush(["group", "admit", "team", "bob"]);

@@ -81,7 +81,11 @@ pub(super) fn time_or_off(text: &str) -> Result<Lasts, String> {
 
 /// A time, `forever`, or `off`.
 pub(super) fn lasts(text: &str) -> Result<Lasts, String> {
-    if text == "forever" { Ok(Lasts::Forever) } else { time_or_off(text) }
+    if text == "forever" {
+        Ok(Lasts::Forever)
+    } else {
+        time_or_off(text).map_err(|wrong| format!("{wrong}, or forever"))
+    }
 }
 
 /// A message's number, as it is shown: `12` or `#12`.

@@ -232,8 +232,13 @@ impl Talk<'_> {
             }
             Event::GroupChanged { conversation, entry } if conversation == self.conversation => {
                 let named = self.app.conversation(conversation).await?;
-                let change = super::report::group_change(self.app, named, &entry).await?;
-                self.screen.item(&Item::GroupChange { change: &change, dated: false })
+                let open = super::report::open_links(self.app, conversation).await?;
+                let change = super::report::group_change(self.app, named, &entry, &open).await?;
+                self.screen.item(&Item::GroupChange { change: &change, dated: false })?;
+                match super::report::asks(self.app, conversation, &entry).await? {
+                    Some(advice) => self.screen.notice(&advice),
+                    None => Ok(()),
+                }
             }
             Event::GroupLeft { conversation } if conversation == self.conversation => {
                 let named = self.app.conversation(conversation).await?;

@@ -94,9 +94,9 @@ async fn show(app: &App, place: &Where, whole: bool) -> Result<(), Failure> {
 
 async fn log(app: &App, name: &str) -> Result<(), Failure> {
     let place = Where::from(&app.group_talk(name).await?);
-    let id = place.id;
+    let (id, open) = (place.id, report::open_links(app, place.id).await?);
     for entry in app.client().await?.query(move |engine| engine.group_entries(id)).await? {
-        let change = report::group_change(app, place.clone(), &entry).await?;
+        let change = report::group_change(app, place.clone(), &entry, &open).await?;
         app.out().item(&Item::GroupChange { change: &change, dated: true })?;
     }
     Ok(())
@@ -113,9 +113,10 @@ async fn change_at(app: &App, place: &Where, op: Op) -> Result<(), Failure> {
     let entries = client.query(move |engine| engine.group_entries(id)).await?;
     let before: BTreeSet<ChangeHash> = entries.iter().map(|entry| entry.hash).collect();
     client.command(Command::ChangeGroup { group: id, ops: vec![op] }).await?;
-    let entries = client.query(move |engine| engine.group_entries(id)).await?;
+    let (entries, open) =
+        (client.query(move |engine| engine.group_entries(id)).await?, report::open_links(app, id).await?);
     for entry in entries.iter().filter(|entry| !before.contains(&entry.hash)) {
-        let change = report::group_change(app, place.clone(), entry).await?;
+        let change = report::group_change(app, place.clone(), entry, &open).await?;
         app.out().item(&Item::GroupChange { change: &change, dated: false })?;
     }
     app.tell_others(GLANCE).await

@@ -1,10 +1,15 @@
 //! What happens beside messages, shown the same way by every command that stays.
 
-use hushwire_client::{Event, GroupEntry};
+use std::collections::BTreeMap;
+
+use hushwire_client::group::{Invite, Role};
+use hushwire_client::ids::InviteId;
+use hushwire_client::{ConversationId, Event, GroupEntry};
 
 use crate::app::App;
 use crate::exit::Failure;
 use crate::show::{self, GroupChange, Item, Where};
+use crate::text;
 
 /// Shows the event unless it is about a message that came, which is the caller's. Whether there was something to show.
 ///
@@ -20,8 +25,12 @@ pub(super) async fn event(app: &App, event: &Event) -> Result<bool, Failure> {
         Event::GroupLeft { conversation } => out.item(&Item::GroupLeft(&app.conversation(*conversation).await?))?,
         Event::GroupNotJoined { name, reason } => out.item(&Item::GroupNotJoined { name, reason })?,
         Event::GroupChanged { conversation, entry } => {
-            let change = group_change(app, app.conversation(*conversation).await?, entry).await?;
+            let open = open_links(app, *conversation).await?;
+            let change = group_change(app, app.conversation(*conversation).await?, entry, &open).await?;
             out.item(&Item::GroupChange { change: &change, dated: false })?;
+            if let Some(advice) = asks(app, *conversation, entry).await? {
+                out.note(&advice);
+            }
         }
         Event::LogChecked(_) | Event::LogNotChecked { .. } => return Ok(false),
         // Programs may want to know; people who look at a list of messages do not.
@@ -51,7 +60,7 @@ pub(super) async fn event(app: &App, event: &Event) -> Result<bool, Failure> {
         Event::OwnDevicesForked => out.item(&Item::DevicesForked)?,
         Event::Revoked => out.item(&Item::Revoked)?,
         Event::RegistrationFailed(why) => {
-            out.warn(&format!("the keyserver refused the account: {}", crate::text::clean_line(&why.to_string())));
+            out.warn(&format!("the keyserver refused the account: {}", text::clean_line(&why.to_string())));
             return Ok(false);
         }
         Event::ContactRequest(contact) => out.item(&Item::Request(&app.as_now(contact).await?))?,
@@ -79,15 +88,51 @@ pub(super) async fn event(app: &App, event: &Event) -> Result<bool, Failure> {
     Ok(true)
 }
 
-/// A change of a group in words, with what those are called here whom it is about.
+/// The links of a group that are open now.
 ///
 /// # Errors
 /// When the database cannot be read.
-pub(super) async fn group_change(app: &App, place: Where, entry: &GroupEntry) -> Result<GroupChange, Failure> {
+pub(super) async fn open_links(app: &App, id: ConversationId) -> Result<BTreeMap<InviteId, Invite>, Failure> {
+    let group = app.client().await?.query(move |engine| engine.group(id)).await?;
+    Ok(group.map(|group| group.state.invites).unwrap_or_default())
+}
+
+/// A change of a group in words, with what those are called here whom it is about. `open`: see [`open_links`].
+///
+/// # Errors
+/// When the database cannot be read.
+pub(super) async fn group_change(
+    app: &App,
+    place: Where,
+    entry: &GroupEntry,
+    open: &BTreeMap<InviteId, Invite>,
+) -> Result<GroupChange, Failure> {
     let about = entry.what.iter().flat_map(|(op, _)| show::accounts_of(op));
     let names = app.names(about.chain([entry.author])).await?;
-    let what = entry.what.iter().map(|(op, void)| show::done(op, entry.author, *void, &names)).collect();
+    let what = entry.what.iter().map(|(op, void)| show::done(op, entry.author, *void, &names, open)).collect();
     let author = names.get(&entry.author).cloned().unwrap_or_default();
     let (change, height, account, at) = (entry.hash.to_string(), entry.height, entry.author, entry.at);
     Ok(GroupChange { place, change, height, author, account, at, what })
+}
+
+/// What an admin may type when this change asks to be let in, and nobody has answered it.
+///
+/// # Errors
+/// When the database cannot be read.
+pub(super) async fn asks(
+    app: &App,
+    conversation: ConversationId,
+    entry: &GroupEntry,
+) -> Result<Option<String>, Failure> {
+    let Some(group) = app.client().await?.query(move |engine| engine.group(conversation)).await? else {
+        return Ok(None);
+    };
+    let us = app.profile().await?.account;
+    let waits = group.state.requests.get(&entry.author).is_some_and(|request| request.join == entry.hash);
+    if !waits || group.state.role(&us) < Some(Role::Admin) {
+        return Ok(None);
+    }
+    let name = app.names([entry.author]).await?.remove(&entry.author).unwrap_or_default();
+    let (name, group) = (text::shell_word(&name), text::shell_word(&group.state.name));
+    Ok(Some(format!("   `hush group admit {group} {name}` or `hush group refuse {group} {name}`")))
 }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use hushwire_client::group::{NewMember, Op, Role, Void};
-use hushwire_client::ids::AccountId;
+use hushwire_client::group::{Invite, NewMember, Op, Role, Void};
+use hushwire_client::ids::{AccountId, InviteId};
 
 use super::human::moment;
 use super::item::Done;
@@ -34,8 +34,14 @@ pub(crate) fn accounts_of(op: &Op) -> Vec<AccountId> {
     }
 }
 
-/// One thing that a change does. `names`: what accounts are called.
-pub(crate) fn done(op: &Op, author: AccountId, void: Option<Void>, names: &BTreeMap<AccountId, String>) -> Done {
+/// One thing that a change does. `names`: what accounts are called; `open`: the links that are open now.
+pub(crate) fn done(
+    op: &Op,
+    author: AccountId,
+    void: Option<Void>,
+    names: &BTreeMap<AccountId, String>,
+    open: &BTreeMap<InviteId, Invite>,
+) -> Done {
     let name = |account: &AccountId| names.get(account).map_or_else(|| account.to_string(), Clone::clone);
     let to: Vec<String> = accounts_of(op).iter().filter(|account| **account != author).map(name).collect();
     let whom = to.iter().map(|name| clean_line(name)).collect::<Vec<_>>().join(", ");
@@ -68,7 +74,14 @@ pub(crate) fn done(op: &Op, author: AccountId, void: Option<Void>, names: &BTree
             ("invite", words)
         }
         Op::CloseInvite(id) => ("close", format!("closed the link {:.INVITE_CHARS$}", id.to_string())),
-        Op::Join { invite, .. } => ("join", format!("came by the link {:.INVITE_CHARS$}", invite.to_string())),
+        Op::Join { invite, .. } => {
+            let did = match open.get(invite) {
+                Some(link) if link.approval => "asked to be let in by",
+                Some(_) => "came in by",
+                None => "used",
+            };
+            ("join", format!("{did} the link {:.INVITE_CHARS$}", invite.to_string()))
+        }
         Op::Admit(_) => ("admit", format!("let {whom} in")),
         Op::Refuse(_) => ("refuse", format!("did not let {whom} in")),
         Op::DropDevice { device, .. } => ("drop_device", format!("revoked their device {device}")),
@@ -99,7 +112,7 @@ fn as_what(members: &[NewMember]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use hushwire_client::ids::InviteId;
+    use hushwire_client::ids::ChangeHash;
 
     use super::*;
 
@@ -128,14 +141,21 @@ mod tests {
             (Op::Timer(Some(3600)), "let messages disappear after 1h"),
             (opened, "opened the link abababab, for 3, with approval"),
             (Op::CloseInvite(id), "closed the link abababab"),
-            (join, "came by the link abababab"),
+            (join.clone(), "used the link abababab"),
             (Op::Admit(bob), "let bob in"),
             (Op::Refuse(bob), "did not let bob in"),
         ];
         for (op, words) in cases {
-            assert_eq!(done(&op, alice, None, &names).words, words);
+            assert_eq!(done(&op, alice, None, &names, &BTreeMap::new()).words, words);
         }
-        let overtaken = done(&Op::Leave, alice, Some(Void::PutOut), &names);
+        for (approval, words) in
+            [(true, "asked to be let in by the link abababab"), (false, "came in by the link abababab")]
+        {
+            let link =
+                Invite { by: alice, opened: ChangeHash([0; 32]), approval, expires_at: None, uses: None, used: 0 };
+            assert_eq!(done(&join, bob, None, &names, &BTreeMap::from([(invite, link)])).words, words);
+        }
+        let overtaken = done(&Op::Leave, alice, Some(Void::PutOut), &names, &BTreeMap::new());
         assert_eq!(overtaken.void.as_deref(), Some("the account left or was put out at the same time"));
     }
 
