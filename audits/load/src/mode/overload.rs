@@ -48,6 +48,9 @@ const HOT_FACTOR: f64 = 2.0;
 /// How long the last of a flood is waited for.
 const SETTLE: Duration = Duration::from_secs(15);
 
+/// What was stored in a flood is delivered by then, however late.
+const LAST: Duration = Duration::from_secs(60);
+
 const SECOND: Duration = Duration::from_secs(1);
 
 /// What is asked for.
@@ -105,7 +108,7 @@ pub async fn run(target: &Target, plan: Plan) -> Result<(Vec<Case>, Vec<Judgemen
     judged.push(Judgement::new("seconds until all is normal again", normal, Bound::AtMost(NORMAL_WITHIN)));
     let lost = crowd.usual.lost.load(Relaxed);
     judged.push(Judgement::new("connections lost", lost as f64, Bound::AtMost(0.0)));
-    let missing = crowd.leave(SETTLE).await;
+    let missing = crowd.leave(LAST).await;
     judged.push(Judgement::new("stored and never delivered", missing as f64, Bound::AtMost(0.0)));
     let (more, hot) = one_hot_mailbox(target, capacity * HOT_RATE, bytes, measured).await?;
     cases.extend(more);

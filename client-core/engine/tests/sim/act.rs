@@ -19,8 +19,8 @@ impl Sim<'_> {
             Step::Read { who, of, but } => {
                 if let Some(through) = self.oracle.newest(who, of, but) {
                     let is_contact = self.standing(who, of) == Some(Standing::Accepted);
-                    if self.wish(who, Wish::MarkRead(of, through))? && is_contact {
-                        self.oracle.read(who, of, through);
+                    if self.wish(who, Wish::MarkRead(of, through))? {
+                        self.oracle.read(who, of, through, is_contact);
                     }
                 }
             }

@@ -22,8 +22,10 @@ pub(crate) struct Oracle {
     states: BTreeMap<(Who, LocalId), State>,
     /// What came, by reader and author: its message there.
     incoming: BTreeMap<(Who, Who), Vec<LocalId>>,
-    /// A reader saw everything of an author up to this one, as a contact.
+    /// A reader saw everything of an author up to this one, as a contact's.
     read: BTreeMap<(Who, Who), LocalId>,
+    /// And as a stranger's.
+    read_of_stranger: BTreeMap<(Who, Who), LocalId>,
     /// A reader would not hear an author for a while, or lost their mailbox.
     deaf: BTreeSet<(Who, Who)>,
     /// Their relays were set back, and give out what they gave out long ago: too old to be known again.
@@ -58,9 +60,10 @@ impl Oracle {
         incoming.iter().rev().nth(but).copied()
     }
 
-    /// A contact saw everything up to there.
-    pub(crate) fn read(&mut self, reader: Who, author: Who, through: LocalId) {
-        let last = self.read.entry((reader, author)).or_insert(through);
+    /// Everything up to there was seen. Of what was seen while its author was a stranger, nobody is told.
+    pub(crate) fn read(&mut self, reader: Who, author: Who, through: LocalId, is_contact: bool) {
+        let of = if is_contact { &mut self.read } else { &mut self.read_of_stranger };
+        let last = of.entry((reader, author)).or_insert(through);
         *last = through.max(*last);
     }
 
@@ -179,22 +182,25 @@ impl Oracle {
     fn states_are_true(&self, reader: Who, author: Who, theirs: &[Line], ours: &[Line]) -> Result<(), Broken> {
         let is_sure = !self.is_evil && !self.deaf.contains(&(reader, author)) && !self.deaf.contains(&(author, reader));
         let read = self.read.get(&(reader, author));
+        let untold = self.read_of_stranger.get(&(reader, author));
         for line in ours.iter().filter(|line| line.mine) {
             let there = theirs.iter().find(|other| !other.mine && other.text == line.text);
             let most = there.map_or(State::Sent, |there| there.state);
             // "Everything up to here was seen" says it of one, too, that came late and was not.
             let is_late = || self.came_late(reader, author, &line.text);
             if line.state > most && !(line.state == State::Read && most == State::Delivered && is_late()) {
-                return Err(format!("{} is {:?} here and {most:?} there", line.text, line.state));
+                return Err(format!("{:.20} is {:?} here and {most:?} there", line.text, line.state));
             }
             let told = self.states.get(&(author, line.id)).copied().unwrap_or(State::Queued);
             if line.state != told {
-                return Err(format!("{} is {:?}, and {told:?} was told last", line.text, line.state));
+                return Err(format!("{:.20} is {:?}, and {told:?} was told last", line.text, line.state));
             }
-            let is_read = there.is_some_and(|there| read.is_some_and(|read| there.id <= *read));
+            let is_told =
+                |id: LocalId| read.is_some_and(|read| id <= *read) && untold.is_none_or(|untold| id > *untold);
+            let is_read = there.is_some_and(|there| is_told(there.id));
             let least = if is_read { State::Read } else { State::Delivered };
             if is_sure && line.state < least {
-                return Err(format!("{} is {:?}, and should be {least:?}", line.text, line.state));
+                return Err(format!("{:.20} is {:?}, and should be {least:?}", line.text, line.state));
             }
         }
         Ok(())
