@@ -65,10 +65,11 @@ fn a_group_is_made_written_to_and_changed_and_everybody_sees_it() {
     let received = until(&bob, |lines| !of_type(lines, "message").is_empty());
     let message = of_type(&received, "message")[0];
     assert_eq!((&message["text"], &message["contact"]), (&"hello all".into(), &"alice".into()));
-    until(&alice, |lines| of_type(lines, "state").iter().any(|state| state["delivered_to"] == 1));
+    let number = sent["id"].as_i64().unwrap().to_string();
+    let has_come = |_: &[Value]| alice.json(["message", "status", &number])[0]["delivered_to"] == 1;
+    until(&alice, has_come);
     let shown = alice.hush(["history", "team"]);
     assert!(shown.out.contains("you: hello all  ✓✓ 1/2"), "{}", shown.out);
-    let number = sent["id"].as_i64().unwrap().to_string();
     let about = alice.json(["message", "show", &number]);
     assert_eq!((about[0]["delivered_to"].as_i64(), about[0]["of"].as_i64()), (Some(1), Some(2)));
     assert_eq!(of_type(&about, "heard_by")[0]["contact"], "bob");
