@@ -1,6 +1,6 @@
 //! Evil peers: what they say, how much of it, and how large its numbers are.
 
-use hushwire_engine::{Call, Command, LocalId, Standing, State};
+use hushwire_engine::{Call, Command, Standing, State};
 use prost::Message as _;
 
 use crate::world::peer::{ContentWire, IntroductionWire, Peer, PlainWire, receipt, text};
@@ -108,7 +108,7 @@ fn a_withheld_text_is_not_shown_as_read_because_a_later_one_was() {
     // Once it has come and was seen, it is.
     world.inject(bob.mailbox(), withheld.envelope);
     world.settle(&mut [&mut alice, &mut bob]);
-    let read = Command::MarkRead { conversation: bob.contact("alice").conversation, through: LocalId(i64::MAX) };
+    let read = bob.mark_all_read(bob.contact("alice").id).unwrap();
     world.command(&mut bob, read);
     world.settle(&mut [&mut alice, &mut bob]);
     assert_eq!(alice.states(), [State::Read; 3]);

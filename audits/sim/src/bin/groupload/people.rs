@@ -76,16 +76,25 @@ impl Crowd {
             });
             for made in some.collect::<Vec<_>>() {
                 people.push(made.await.map_err(said)??);
+                eprint!("\r{} accounts", people.len());
             }
         }
         let mut others = people.split_off(1);
         let Some(founder) = people.first_mut() else { return Err("nobody came".to_owned()) };
         let founders_link = link(&founder.client).await?;
-        for other in &mut others {
-            add(other, founders_link.clone()).await?;
-            let link = link(&other.client).await?;
-            (other.contact, other.talk) = add(founder, link).await.map(|(id, talk)| (Some(id), Some(talk)))?;
+        let mut known = Vec::with_capacity(others.len());
+        while !others.is_empty() {
+            let some = others.drain(..AT_ONCE.min(others.len()));
+            let added = some.map(|other| tokio::spawn(knows(other, founders_link.clone())));
+            for other in added.collect::<Vec<_>>() {
+                let mut other = other.await.map_err(said)??;
+                let link = link(&other.client).await?;
+                (other.contact, other.talk) = add(founder, link).await.map(|(id, talk)| (Some(id), Some(talk)))?;
+                known.push(other);
+                eprint!("\r{} know each other", known.len());
+            }
         }
+        let mut others = known;
         people.append(&mut others);
         Ok(Self { people })
     }
@@ -204,6 +213,12 @@ async fn person(dir: DataDir, setup: Setup) -> Result<Person, Failure> {
     client.connect().await.map_err(said)?;
     let mut person = Person { client, events, contact: None, talk: None, dir };
     until(&mut person, |event| *event == Event::Registered).await?;
+    Ok(person)
+}
+
+/// They know the founder.
+async fn knows(mut person: Person, founder: NewContact) -> Result<Person, Failure> {
+    add(&mut person, founder).await?;
     Ok(person)
 }
 
