@@ -59,7 +59,7 @@ pub(super) const fn group_standing_word(standing: Option<GroupStanding>) -> &'st
 /// A time as it may be typed: the largest unit that it is a whole number of.
 pub(crate) fn span(seconds: u32) -> String {
     for (unit, letter) in [(7 * 86_400, 'w'), (86_400, 'd'), (3600, 'h'), (60, 'm')] {
-        if seconds >= unit && seconds % unit == 0 {
+        if seconds >= unit && seconds.is_multiple_of(unit) {
             return format!("{}{letter}", seconds / unit);
         }
     }
