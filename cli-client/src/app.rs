@@ -5,15 +5,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use etcetera::BaseStrategy as _;
-use hushwire_client::{
-    Client, Contact, ContactId, ConversationId, DataDir, Error, Profile, ProtectionKind, Talk, Unlock, Zeroizing,
-};
+use hushwire_client::{Client, Contact, DataDir, Error, Profile, ProtectionKind, Unlock, Zeroizing};
 use tokio::sync::OnceCell;
 
 use crate::args::Global;
 use crate::exit::{Exit, Failure};
 use crate::passphrase;
-use crate::show::{Named, Out, Where};
+use crate::show::Out;
 use crate::text;
 
 /// A person who mistypes a passphrase three times has forgotten it.
@@ -137,42 +135,6 @@ impl App {
         Ok(self.client().await?.query(|engine| engine.profile()).await?)
     }
 
-    /// The contact of that name, handle or account id.
-    ///
-    /// # Errors
-    /// When there is none; says what comes close.
-    pub(crate) async fn contact(&self, asked: &str) -> Result<Contact, Failure> {
-        let client = self.client().await?;
-        let wanted = asked.to_owned();
-        if let Some(found) = client.query(move |engine| engine.find_contact(&wanted)).await? {
-            return Ok(found);
-        }
-        let contacts = client.query(|engine| engine.contacts()).await?;
-        Err(no_contact(asked, &contacts))
-    }
-
-    /// What a conversation is called now; events name only the row.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
-    pub(crate) async fn conversation(&self, id: ConversationId) -> Result<Where, Failure> {
-        let found = self.client().await?.query(move |engine| engine.conversation(id)).await?;
-        let (name, with) = found.map_or_else(
-            || (format!("conversation {}", id.0), Talk::Contact(ContactId(0))),
-            |found| (found.name, found.with),
-        );
-        Ok(Where { id, name, with })
-    }
-
-    /// What a contact is called now; events name only the row.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
-    pub(crate) async fn named(&self, id: ContactId) -> Result<Named, Failure> {
-        let found = self.client().await?.query(move |engine| engine.contact(id)).await?;
-        Ok(found.as_ref().map_or_else(|| Named { id, name: format!("contact {}", id.0) }, Named::from))
-    }
-
     /// The contact with what was learnt since: a stranger's first message says who they claim to be.
     ///
     /// # Errors
@@ -193,6 +155,34 @@ impl App {
         if client.drained(deadline).await?.done { Ok(()) } else { Err(self.offline(deadline).await) }
     }
 
+    /// Goes online for a moment, so that what was done here gets out. `false`: it did not, and goes out later.
+    ///
+    /// # Errors
+    /// The error that stopped the client.
+    pub(crate) async fn get_out(&self, usual: Duration) -> Result<bool, Failure> {
+        let (client, deadline) = (self.client().await?, self.timeout(usual));
+        client.connect().await?;
+        Ok(client.drained(deadline).await?.done && client.settle(deadline).await?.done)
+    }
+
+    /// The same after a change that others are told of, with a word if they are not told yet.
+    ///
+    /// # Errors
+    /// As [`App::get_out`].
+    pub(crate) async fn tell_others(&self, usual: Duration) -> Result<(), Failure> {
+        let told = self.get_out(usual).await?;
+        self.note_unless(told);
+        Ok(())
+    }
+
+    /// A word if what was done has not got out yet.
+    pub(crate) fn note_unless(&self, told: bool) {
+        if !told {
+            self.out
+                .note("Kept here. The others hear of it with the next command that connects, such as `hush receive`.");
+        }
+    }
+
     /// Why the relay is not reached.
     pub(crate) async fn offline(&self, waited: Duration) -> Failure {
         let why = match self.client.get() {
@@ -203,23 +193,6 @@ impl App {
         Failure::new(Exit::Network, format!("the relay cannot be reached: {why}"))
             .hint("what you wrote is kept and goes out later; `hush doctor` looks at each part of the connection")
     }
-}
-
-fn no_contact(asked: &str, contacts: &[Contact]) -> Failure {
-    let shown = text::clean_line(asked);
-    let wanted = asked.to_lowercase();
-    let close = contacts.iter().find(|contact| {
-        let name = contact.name.to_lowercase();
-        !wanted.is_empty() && (name.starts_with(&wanted) || wanted.starts_with(&name))
-    });
-    let hint = match close {
-        Some(contact) => format!("did you mean {}? `hush contact list` shows all", text::shell_word(&contact.name)),
-        None if contacts.is_empty() => {
-            "you have no contacts yet: `hush contact add LINK`, or a handle such as bob@keys.example.org".to_owned()
-        }
-        None => "`hush contact list` shows your contacts; `hush contact add` makes a new one".to_owned(),
-    };
-    Failure::usage(format!("there is no contact `{shown}`"), hint)
 }
 
 fn data_home() -> Result<PathBuf, Failure> {

@@ -1,17 +1,27 @@
 //! What was typed, as types. Help texts are written for somebody who has never seen the program: each command ends with
 //! an example. What it all means is for `app` and `command`.
 
+mod account;
 mod devices;
+mod groups;
+mod help;
+mod people;
+mod settings;
+mod talk;
 mod value;
 
 use std::{path::PathBuf, time::Duration};
 
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, builder::FalseyValueParser};
-use hushwire_client::Invite;
-use hushwire_client::address::ServerAddress;
+use clap::{ArgAction, Args, Parser, Subcommand, builder::FalseyValueParser};
 
+pub(crate) use account::{Passphrase, Protect, Register};
 pub(crate) use devices::{Device, JoinArgs, Recover, Recovery, WordsFrom};
-use value::{account_name, auditor, duration, keyserver, relay};
+pub(crate) use groups::Group;
+pub(crate) use help::{parsed, program};
+pub(crate) use people::{Auditor, Contact, Link, Verify};
+pub(crate) use settings::{Archive, Draft, Lasts, Mute, Presence, Receipts, Timer, Typing};
+pub(crate) use talk::{Chat, History, List, Message, Receive, Search, Send, Wait};
+use value::{account_name, duration};
 
 const FIRST_STEPS: &str = "\
 First steps:
@@ -87,23 +97,77 @@ pub(crate) enum Command {
     /// Add, list, accept, block and rename contacts
     #[command(subcommand, after_help = "Example:\n  hush contact add bob@keys.example.org --name bob")]
     Contact(Contact),
+    /// Make groups, and everything about them
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  hush group create team bob carol\n  hush send team \"Hello, all!\"\n  hush group invite team --expires 7d"
+    )]
+    Group(Group),
     /// Send a message
     #[command(
-        after_help = "Examples:\n  hush send bob Hello, are you there?\n  git log -1 | hush send bob -\n  hush send bob --wait delivered --timeout 60 \"Call me\""
+        after_help = "Examples:\n  hush send bob Hello, are you there?\n  hush send team --reply-to 12 --mention bob \"Yes, he will\"\n  git log -1 | hush send bob -\n  hush send bob --wait delivered --timeout 60 \"Call me\""
     )]
     Send(Send),
     /// Fetch and print what came
     #[command(after_help = "Examples:\n  hush receive\n  hush receive --follow --json | my-bot\n\n\
         Senders are told that their messages arrived; that you have read them only with --read, `hush history` and `hush chat`.")]
     Receive(Receive),
-    /// Show the conversation with a contact
-    #[command(after_help = "Example:\n  hush history bob --limit 20")]
+    /// List conversations, those first where something was said last
+    #[command(after_help = "Example:\n  hush list --all")]
+    List(List),
+    /// Show the conversation with a contact or in a group
+    #[command(
+        after_help = "Examples:\n  hush history bob --limit 20\n  hush history team --unread\n  hush history group:bob      a group that is called as a contact is"
+    )]
     History(History),
-    /// Talk with a contact, line by line
+    /// Talk with a contact or in a group, line by line
     #[command(
         after_help = "Example:\n  hush chat bob\n\nMarks at your messages: · queued here, ✓ the relay has it, ✓✓ arrived, ✓✓ read (in colour, or the word).\n/quit or Ctrl-D ends the chat."
     )]
     Chat(Chat),
+    /// Search in everything that was written
+    #[command(
+        after_help = "Examples:\n  hush search dinner\n  hush search --in team friday sev   also finds Friday and seven: neither case nor accents count"
+    )]
+    Search(Search),
+    /// Edit, take back, react to, pin, forward and follow messages
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  hush message edit 12 \"at nine\"\n  hush message react 12 👍\n  hush message status 12 --explain\n\n\
+        A message is named by its number here, which `hush history` shows after #."
+    )]
+    Message(Message),
+    /// Let what is written from now on disappear after a time
+    #[command(after_help = "Examples:\n  hush timer bob 7d\n  hush timer team off\n\n\
+        It holds for all sides, and counts from when a message was sent, or read. Nobody can be kept from copying it before.")]
+    Timer(Timer),
+    /// Keep a conversation from making noise
+    #[command(
+        after_help = "Examples:\n  hush mute team 8h\n  hush mute team off\n\nIt is kept here, for programs that make noise; what is archived and muted stays away."
+    )]
+    Mute(Mute),
+    /// Put a conversation away; it comes back when something is said
+    #[command(after_help = "Examples:\n  hush archive bob\n  hush archive bob --undo")]
+    Archive(Archive),
+    /// Keep what you began to write, or show it
+    #[command(
+        after_help = "Examples:\n  hush draft bob \"Dear Bob,\"\n  hush draft bob\n  hush draft bob \"\"\n\nSending to them clears it."
+    )]
+    Draft(Draft),
+    /// Choose whether the others are told what you have read
+    #[command(
+        after_help = "Example:\n  hush receipts bob off\n\nThat a message arrived is told all the same: without it nothing could be sent anew."
+    )]
+    Receipts(Receipts),
+    /// Choose whether a contact may see when you type
+    #[command(
+        after_help = "Example:\n  hush typing bob off\n\nWho does not show it is not shown it. `hush` reads whole lines and never says it of itself; other programs with this account do."
+    )]
+    Typing(Typing),
+    /// Choose whether a contact may see that you are there
+    #[command(after_help = "Example:\n  hush presence bob on\n\n\
+        Off unless you switch it on. Both have to share it; then `hush chat` asks when something is written, and shows the answer. No server learns of it.")]
+    Presence(Presence),
     /// Compare safety numbers with a contact, or ask the keyserver's log about one
     #[command(
         after_help = "Examples:\n  hush verify bob\n  hush verify bob --confirm\n  hush verify --log bob@keys.example.org\n\n\
@@ -158,202 +222,4 @@ pub(crate) enum Command {
     /// Print the version
     #[command(after_help = "Example:\n  hush version --json")]
     Version,
-}
-
-/// `hush register`
-#[derive(Args, Debug)]
-pub(crate) struct Register {
-    /// The relay that keeps messages for you: `hush://FINGERPRINT@HOST[:PORT]`
-    #[arg(long, env = "HUSHWIRE_RELAY", value_name = "ADDRESS", value_parser = relay, hide_env = true)]
-    pub(crate) relay: ServerAddress,
-    /// The keyserver where others find your keys: `hush://FINGERPRINT@HOST[:PORT]`
-    #[arg(long, env = "HUSHWIRE_KEYSERVER", value_name = "ADDRESS", value_parser = keyserver, hide_env = true)]
-    pub(crate) keyserver: ServerAddress,
-    /// A name at the keyserver, so that others can add you as NAME@keyserver
-    #[arg(long, env = "HUSHWIRE_HANDLE", value_name = "NAME", hide_env = true)]
-    pub(crate) handle: Option<String>,
-    /// A code for a keyserver that takes new accounts by invitation; with it no work has to be done
-    #[arg(long, env = "HUSHWIRE_INVITE", value_name = "CODE", hide_env = true)]
-    pub(crate) invite: Option<Invite>,
-    /// What locks the database [default: the keyring if there is one, else a passphrase]
-    #[arg(long, env = "HUSHWIRE_PROTECT", value_name = "HOW", hide_env = true)]
-    pub(crate) protect: Option<Protect>,
-}
-
-/// What locks the database.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Protect {
-    /// The keyring of your desktop session: nothing to type
-    Keyring,
-    /// A passphrase, asked for by every command
-    Passphrase,
-    /// A file beside the database: for servers; as safe as the machine's disk
-    KeyFile,
-}
-
-/// `hush link`
-#[derive(Args, Debug)]
-pub(crate) struct Link {
-    /// Print only the link
-    #[arg(long)]
-    pub(crate) no_qr: bool,
-}
-
-/// `hush contact …`
-#[derive(Debug, Subcommand)]
-pub(crate) enum Contact {
-    /// Add somebody by contact link or handle
-    #[command(
-        after_help = "Examples:\n  hush contact add 'hushwire:c#…' --name bob\n  hush contact add bob@keys.example.org\n  hush contact add bob     (at your own keyserver)\n\nQuote a link: your shell may take what follows # for a comment."
-    )]
-    Add {
-        /// Contact link, or handle: name@keyserver, or just the name at your own keyserver
-        #[arg(value_name = "LINK|HANDLE")]
-        who: String,
-        /// What to call them here
-        #[arg(long)]
-        name: Option<String>,
-        /// Their keyserver, if it is not yours: `hush://FINGERPRINT@HOST[:PORT]`
-        #[arg(long, value_name = "ADDRESS", value_parser = keyserver)]
-        keyserver: Option<ServerAddress>,
-    },
-    /// List contacts and requests
-    #[command(after_help = "Example:\n  hush contact list")]
-    List,
-    /// Let a stranger who wrote become a contact
-    #[command(after_help = "Example:\n  hush contact accept bob")]
-    Accept {
-        /// Name, handle or account id
-        contact: String,
-    },
-    /// Drop messages from somebody from now on
-    #[command(after_help = "Example:\n  hush contact block mallory")]
-    Block {
-        /// Name, handle or account id
-        contact: String,
-    },
-    /// Call a contact something else here
-    #[command(after_help = "Example:\n  hush contact rename bob robert")]
-    Rename {
-        /// Name, handle or account id
-        contact: String,
-        /// The new name
-        name: String,
-    },
-}
-
-/// `hush send`
-#[derive(Args, Debug)]
-pub(crate) struct Send {
-    /// Name, handle or account id
-    pub(crate) contact: String,
-    /// The message; - reads it from stdin
-    pub(crate) text: Vec<String>,
-    /// Read the message from stdin
-    #[arg(long, conflicts_with = "text")]
-    pub(crate) message_from_stdin: bool,
-    /// Wait until it is that far, else end with code 7
-    #[arg(long, value_name = "STATE")]
-    pub(crate) wait: Option<Wait>,
-}
-
-/// How far a message shall be before `hush send` ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Wait {
-    /// The relay has it
-    Sent,
-    /// A device of theirs has it
-    Delivered,
-    /// They have seen it
-    Read,
-}
-
-/// `hush receive`
-#[derive(Args, Debug)]
-pub(crate) struct Receive {
-    /// Stay, and print what comes until Ctrl-C
-    #[arg(short, long)]
-    pub(crate) follow: bool,
-    /// Tell senders that you have read what is printed
-    #[arg(long)]
-    pub(crate) read: bool,
-}
-
-/// `hush history`
-#[derive(Args, Debug)]
-pub(crate) struct History {
-    /// Name, handle or account id
-    pub(crate) contact: String,
-    /// How many messages
-    #[arg(short = 'n', long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    pub(crate) limit: u32,
-    /// Only messages before the one with this id
-    #[arg(long, value_name = "ID")]
-    pub(crate) before: Option<i64>,
-    /// The whole conversation
-    #[arg(long, conflicts_with = "limit")]
-    pub(crate) all: bool,
-}
-
-/// `hush chat`
-#[derive(Args, Debug)]
-pub(crate) struct Chat {
-    /// Name, handle or account id
-    pub(crate) contact: String,
-}
-
-/// `hush verify`
-#[derive(Args, Debug)]
-pub(crate) struct Verify {
-    /// Name, handle or account id; with --log a handle, also of somebody who is no contact
-    pub(crate) contact: String,
-    /// What does the keyserver's log say of the handle?
-    #[arg(long, conflicts_with_all = ["confirm", "undo", "no_qr"])]
-    pub(crate) log: bool,
-    /// With --log: their keyserver, if it is not yours: `hush://FINGERPRINT@HOST[:PORT]`
-    #[arg(long, value_name = "ADDRESS", value_parser = keyserver, requires = "log")]
-    pub(crate) keyserver: Option<ServerAddress>,
-    /// The numbers were equal: mark the contact as verified
-    #[arg(long, conflicts_with = "undo")]
-    pub(crate) confirm: bool,
-    /// Take the mark away
-    #[arg(long)]
-    pub(crate) undo: bool,
-    /// No QR code
-    #[arg(long)]
-    pub(crate) no_qr: bool,
-}
-
-/// `hush auditor …`
-#[derive(Debug, Subcommand)]
-pub(crate) enum Auditor {
-    /// Compare with an auditor from now on
-    #[command(after_help = "Example:\n  hush auditor add hush://FINGERPRINT@audit.example.org\n\n\
-        Its operator gives you the address, which `hushwire-auditor address` prints.")]
-    Add {
-        /// `hush://FINGERPRINT@HOST[:PORT]`
-        #[arg(value_name = "ADDRESS", value_parser = auditor)]
-        auditor: ServerAddress,
-    },
-    /// List them, with what came of asking them
-    #[command(after_help = "Example:\n  hush auditor list")]
-    List,
-    /// Ask one no longer
-    #[command(after_help = "Example:\n  hush auditor remove hush://FINGERPRINT@audit.example.org")]
-    Remove {
-        /// As `hush auditor list` shows it
-        #[arg(value_name = "ADDRESS", value_parser = auditor)]
-        auditor: ServerAddress,
-    },
-}
-
-/// `hush passphrase`
-#[derive(Args, Debug)]
-pub(crate) struct Passphrase {
-    /// What locks the database from now on
-    #[arg(long, value_name = "HOW", default_value = "passphrase")]
-    pub(crate) protect: Protect,
-    /// File whose first line is the new passphrase, instead of asking for it
-    #[arg(long, value_name = "FILE")]
-    pub(crate) new_passphrase_file: Option<PathBuf>,
 }

@@ -5,18 +5,24 @@ mod chat;
 mod contact;
 mod device;
 mod doctor;
+mod group;
 mod history;
 mod join;
 mod link;
+mod list;
 mod log;
 mod manual;
+mod message;
 mod outbox;
 mod passphrase;
+mod presence;
 mod receive;
 mod recovery;
 mod register;
 mod report;
+mod search;
 mod send;
+mod settings;
 mod verify;
 mod whoami;
 mod whom;
@@ -38,6 +44,17 @@ pub(crate) async fn run(app: &App, command: Command) -> Result<(), Failure> {
         Command::Contact(args) => contact::run(app, args).await,
         Command::Send(args) => send::run(app, args).await,
         Command::Receive(args) => receive::run(app, &args).await,
+        Command::List(args) => list::run(app, &args).await,
+        Command::Search(args) => search::run(app, &args).await,
+        Command::Message(args) => message::run(app, args).await,
+        Command::Group(args) => group::run(app, args).await,
+        Command::Timer(args) => settings::timer(app, &args).await,
+        Command::Mute(args) => settings::mute(app, &args).await,
+        Command::Archive(args) => settings::archive(app, &args).await,
+        Command::Draft(args) => settings::draft(app, args).await,
+        Command::Receipts(args) => settings::receipts(app, &args).await,
+        Command::Typing(args) => presence::typing(app, &args).await,
+        Command::Presence(args) => presence::presence(app, &args).await,
         Command::History(args) => history::run(app, &args).await,
         Command::Chat(args) => chat::run(app, &args).await,
         Command::Verify(args) => verify::run(app, &args).await,

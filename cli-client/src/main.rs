@@ -4,6 +4,7 @@
 //! |---|---|
 //! | what can be typed | `args` |
 //! | how the account is opened and closed | `app`, `passphrase` |
+//! | who is meant by a name | `find` |
 //! | what a command does | `command/NAME` |
 //! | how something looks, for people and as JSON | `show` |
 //! | how the program ends | `exit` |
@@ -11,9 +12,11 @@
 
 mod app;
 mod args;
+mod around;
 mod command;
 mod cursor;
 mod exit;
+mod find;
 mod passphrase;
 mod show;
 mod text;
@@ -21,7 +24,6 @@ mod text;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Parser as _;
 use clap::error::ErrorKind;
 use tracing_subscriber::EnvFilter;
 
@@ -34,7 +36,7 @@ use show::Out;
 const THREADS_END: Duration = Duration::from_millis(100);
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match args::parsed() {
         Ok(cli) => cli,
         Err(error) => return not_understood(&error),
     };

@@ -3,19 +3,26 @@
 //!
 //! Owns the choice between the two, colours and line breaks. What is printed is an [`Item`]; `human` and `json` say how.
 
+mod changes;
 mod devices;
+mod groups;
 mod human;
 mod item;
+mod journey;
 mod json;
+mod messages;
 mod paint;
 mod qr;
+mod words;
 
 use std::io::{self, IsTerminal as _, Write as _};
 
 use serde_json::json;
 
-pub(crate) use human::{chat_lines, chat_mark, lines};
-pub(crate) use item::{Item, Named, Where};
+pub(crate) use changes::{accounts_of, done};
+pub(crate) use human::lines;
+pub(crate) use item::{GroupChange, Heard, Item, Named, Shown, Where};
+pub(crate) use messages::{chat_lines, chat_mark};
 pub(crate) use paint::{Paint, is_dumb};
 
 use crate::args::Global;

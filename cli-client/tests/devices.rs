@@ -8,17 +8,7 @@ use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use support::{Ended, Person, Servers, ended};
-
-#[track_caller]
-fn only(mut objects: Vec<Value>) -> Value {
-    assert_eq!(objects.len(), 1, "{objects:?}");
-    objects.pop().unwrap()
-}
-
-fn link_of(person: &Person) -> String {
-    only(person.json(["link"]))["link"].as_str().unwrap().to_owned()
-}
+use support::{Ended, Person, Servers, ended, link_of, only};
 
 fn numbers(devices: &[Value]) -> Vec<u64> {
     devices.iter().filter(|line| line["type"] == "device").map(|device| device["device"].as_u64().unwrap()).collect()
@@ -148,7 +138,9 @@ fn the_words_take_the_account_back_after_everything_is_lost() {
     for wrong in [&words[..words.len() / 2], &swapped.join(" "), &words.replace(' ', "x "), ""] {
         let refused = recover(&new, &servers, &handle, wrong);
         assert!(refused.code == 1 && !new.account().exists(), "{refused:?}");
-        assert!(!refused.err.contains(words.split(' ').next().unwrap()), "no word is repeated: {refused:?}");
+        // One or two of them may be words of the sentence itself, such as `order`.
+        let repeated = words.split(' ').filter(|word| refused.err.contains(*word)).count();
+        assert!(repeated < 6, "the words are not repeated: {refused:?}");
     }
     let back = recover(&new, &servers, &handle, &words);
     assert_eq!(back.code, 0, "{back:?}");

@@ -10,22 +10,7 @@ use std::time::{Duration, Instant};
 
 use hushwire_keyserver::Registration;
 use serde_json::Value;
-use support::{Person, Servers, ended};
-
-#[track_caller]
-fn only(mut objects: Vec<Value>) -> Value {
-    assert_eq!(objects.len(), 1, "{objects:?}");
-    objects.pop().unwrap()
-}
-
-#[track_caller]
-fn of_type<'a>(objects: &'a [Value], kind: &str) -> Vec<&'a Value> {
-    objects.iter().filter(|object| object["type"] == kind).collect()
-}
-
-fn link_of(person: &Person) -> String {
-    only(person.json(["link"]))["link"].as_str().unwrap().to_owned()
-}
+use support::{Person, Servers, ended, link_of, of_type, only};
 
 /// Alice and Bob, registered; Alice has added Bob by handle, Bob has added Alice by link.
 fn friends(servers: &Servers) -> (Person, Person) {
@@ -112,7 +97,7 @@ fn what_is_written_offline_waits_and_goes_out_later() {
     assert_eq!((waited.code, waited.out.as_str()), (7, ""), "{waited:?}");
     let waiting = alice.json(["outbox"]);
     assert_eq!(waiting.len(), 2, "{waiting:?}");
-    assert!(waiting.iter().all(|row| row["type"] == "waiting" && row["contact"] == "bob"));
+    assert!(waiting.iter().all(|row| row["type"] == "waiting" && row["conversation"] == "bob"));
     let offline = bob.hush(["receive", "--timeout", "1"]);
     assert_eq!((offline.code, offline.out.as_str()), (3, ""), "{offline:?}");
 }

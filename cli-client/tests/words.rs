@@ -43,9 +43,13 @@ fn help_begins_with_the_first_steps_and_every_command_has_an_example() {
         let line = lines.next().unwrap();
         assert!(line.starts_with(&format!("  {}. hush {words}", number + 1)), "{line}");
     }
-    let commands = help.out.split("Commands:\n").nth(1).unwrap().split("\n\n").next().unwrap();
-    let names: Vec<&str> = commands.lines().filter_map(|line| line.split_whitespace().next()).collect();
-    assert!(names.len() >= 15, "{names:?}");
+    for title in ["Talk:", "Groups:", "People:", "This account:", "Devices:", "The machine:"] {
+        assert!(help.out.lines().any(|line| line == title), "{title}: {}", help.out);
+    }
+    let commands = help.out.split("Talk:\n").nth(1).unwrap().split("Options for every command:").next().unwrap();
+    let listed = commands.lines().filter(|line| line.starts_with("  "));
+    let names: Vec<&str> = listed.filter_map(|line| line.split_whitespace().next()).collect();
+    assert!(names.len() >= 25, "{names:?}");
     for name in names.into_iter().filter(|name| *name != "help") {
         let help = person.hush(["help", name]);
         assert!(help.code == 0 && help.out.contains("Example"), "{name}: {}", help.out);
@@ -155,7 +159,7 @@ fn a_damaged_database_is_told_as_such() {
 fn an_unknown_contact_is_told_with_what_to_do() {
     let person = Person::new();
     begun(&person, &["--protect", "key-file"]);
-    refused(&person.hush(["send", "bob", "hi"]), 1, &["no contact `bob`", "hush contact add"]);
+    refused(&person.hush(["send", "bob", "hi"]), 1, &["no contact `bob` and no group `bob`", "hush contact add"]);
     refused(&person.hush(["history", "b\u{1b}[31mob"]), 1, &["no contact `b[31mob`"]);
     refused(&person.hush(["contact", "add", "hushwire:c#"]), 1, &["damaged", "quotes"]);
     refused(&person.hush(["contact", "add", "b ob"]), 1, &["neither a contact link nor a handle"]);

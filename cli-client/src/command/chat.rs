@@ -6,7 +6,9 @@ mod screen;
 use std::io::{self, IsTerminal as _};
 use std::time::Duration;
 
-use hushwire_client::{Answer, Client, Command, Contact, ContactId, ConversationId, Event, Message, State};
+use hushwire_client::{
+    Answer, Client, Command, Contact, ContactId, Conversation, ConversationId, Event, Message, Seen, State,
+};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 use crate::app::App;
@@ -24,17 +26,22 @@ const SETTLED_WITHIN: Duration = Duration::from_secs(5);
 
 pub(super) async fn run(app: &App, args: &Chat) -> Result<(), Failure> {
     let client = app.client().await?;
-    let contact = app.contact(&args.contact).await?;
+    let with = app.talk(&args.with).await?;
+    let contact = match with.with {
+        hushwire_client::Talk::Contact(id) => client.query(move |engine| engine.contact(id)).await?,
+        hushwire_client::Talk::Group(_) => None,
+    };
     let mut talk = Talk {
         app,
         client,
-        conversation: contact.conversation,
-        contact: Some(contact.id),
+        conversation: with.id,
+        contact: contact.as_ref().map(|contact| contact.id),
         screen: Screen::new(app.out()),
         interrupted: None,
+        seen: None,
     };
     let mut events = client.events();
-    talk.begin(&contact).await?;
+    talk.begin(&with, contact.as_ref()).await?;
     client.connect().await?;
     let mut lines = BufReader::new(tokio::io::stdin()).lines();
     loop {
@@ -102,20 +109,29 @@ struct Talk<'a> {
     screen: Screen<'a>,
     /// The contact of the last notice about somebody else, so that it is given once.
     interrupted: Option<ConversationId>,
+    /// When the contact was last said to be there, so that it is told once.
+    seen: Option<Seen>,
 }
 
 impl Talk<'_> {
     /// The end of the history, and who this is.
-    async fn begin(&mut self, contact: &Contact) -> Result<(), Failure> {
-        let messages = super::history::last(self.client, contact, None, HISTORY).await?;
-        for message in &messages {
-            self.screen.message(message)?;
-        }
+    async fn begin(&mut self, with: &Conversation, contact: Option<&Contact>) -> Result<(), Failure> {
+        let messages = super::history::last(self.client, self.conversation, None, HISTORY).await?;
         self.seen(&messages).await?;
-        let name = text::clean_line(&contact.name);
-        let verified = if contact.verified { "verified" } else { "not verified" };
+        for shown in self.app.all_shown(messages).await? {
+            self.screen.message(&shown)?;
+        }
         if io::stdin().is_terminal() {
-            self.screen.notice(&format!("-- talking with {name} ({verified}). Enter sends, /quit or Ctrl-D ends."))?;
+            let name = text::clean_line(&with.name);
+            let whom = match contact {
+                Some(contact) if contact.verified => format!("talking with {name} (verified)"),
+                Some(_) => format!("talking with {name} (not verified)"),
+                None => format!("talking in the group {name}"),
+            };
+            self.screen.notice(&format!("-- {whom}. Enter sends, /quit or Ctrl-D ends."))?;
+            if let Some(draft) = &with.draft {
+                self.screen.notice(&format!("-- your draft: {}", text::clean_line(draft)))?;
+            }
         }
         self.screen.prompt()
     }
@@ -148,7 +164,10 @@ impl Talk<'_> {
 
     async fn send(&mut self, line: &str, text: String) -> Result<(), Failure> {
         match self.client.command(Command::Send { to: self.conversation, text: text.into() }).await {
-            Ok(Answer::Queued(message)) => self.screen.sent(line, &message),
+            Ok(Answer::Queued(message)) => {
+                let shown = self.app.shown(message).await?;
+                self.screen.sent(line, &shown)
+            }
             Ok(_) => Ok(()),
             // Too long, or blocked: say so and go on.
             Err(hushwire_client::Error::Refused(why)) => {
@@ -162,8 +181,9 @@ impl Talk<'_> {
     async fn event(&mut self, event: Event) -> Result<(), Failure> {
         match event {
             Event::Received(message) if message.conversation == self.conversation => {
-                self.screen.message(&message)?;
-                self.seen(&[message]).await
+                self.seen(std::slice::from_ref(&message)).await?;
+                let shown = self.app.shown(message).await?;
+                self.screen.message(&shown)
             }
             Event::Received(message) => {
                 if self.interrupted.replace(message.conversation) == Some(message.conversation) {
@@ -174,11 +194,59 @@ impl Talk<'_> {
                     .notice(&format!("-- {name} wrote too: hush chat {}", text::shell_word(&message.conversation_name)))
             }
             Event::StateChanged { id, conversation, state } if conversation == self.conversation => {
-                if !self.screen.mark(id, state)? {
+                if let Some(contact) = self.contact {
+                    // There is a connection to their relay now, which the question needs.
+                    self.client.command(Command::AskPresence(contact)).await?;
+                }
+                let heard = self.app.heard(id).await?;
+                if !self.screen.mark(id, state, heard)? {
                     let named = self.app.conversation(conversation).await?;
-                    self.screen.item(&Item::State { id, conversation: &named, state })?;
+                    self.screen.item(&Item::State { id, conversation: &named, state, heard })?;
                 }
                 Ok(())
+            }
+            Event::MessageChanged(message) if message.conversation == self.conversation => {
+                let shown = self.app.shown(message).await?;
+                self.screen.item(&Item::MessageChanged(&shown))
+            }
+            Event::Disappeared { conversation, message } if conversation == self.conversation => {
+                let named = self.app.conversation(conversation).await?;
+                self.screen.item(&Item::Disappeared { id: message, conversation: &named })
+            }
+            Event::TimerChanged { conversation, by, seconds } if conversation == self.conversation => {
+                let named = self.app.conversation(conversation).await?;
+                let by = match by {
+                    Some(by) => Some(self.app.named(by).await?),
+                    None => None,
+                };
+                self.screen.item(&Item::Timer { conversation: &named, by: by.as_ref(), seconds })
+            }
+            Event::Typing { contact, on } if Some(contact) == self.contact => {
+                let named = self.app.named(contact).await?;
+                self.screen.item(&Item::Typing { contact: &named, on })
+            }
+            Event::Presence { contact, seen } if Some(contact) == self.contact && self.seen != Some(seen) => {
+                self.seen = Some(seen);
+                let named = self.app.named(contact).await?;
+                self.screen.item(&Item::Presence { contact: &named, seen })
+            }
+            Event::GroupChanged { conversation, entry } if conversation == self.conversation => {
+                let named = self.app.conversation(conversation).await?;
+                let open = super::report::open_links(self.app, conversation).await?;
+                let change = super::report::group_change(self.app, named, &entry, &open).await?;
+                self.screen.item(&Item::GroupChange { change: &change, dated: false })?;
+                match super::report::asks(self.app, conversation, &entry).await? {
+                    Some(advice) => self.screen.notice(&advice),
+                    None => Ok(()),
+                }
+            }
+            Event::GroupLeft { conversation } if conversation == self.conversation => {
+                let named = self.app.conversation(conversation).await?;
+                self.screen.item(&Item::GroupLeft(&named))
+            }
+            Event::GroupJoined { conversation } => {
+                let named = self.app.conversation(conversation).await?;
+                self.screen.item(&Item::GroupJoined(&named))
             }
             Event::Gap { conversation, contact, missing } if conversation == self.conversation => {
                 let (named, contact) = (self.app.conversation(conversation).await?, self.app.named(contact).await?);

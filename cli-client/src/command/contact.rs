@@ -140,12 +140,7 @@ async fn rename(app: &App, asked: &str, name: String) -> Result<(), Failure> {
 /// Shows the contact as it is now, and lets the relay know what it has to.
 async fn changed(app: &App, contact: &Row) -> Result<(), Failure> {
     show(app, contact).await?;
-    let client = app.client().await?;
-    client.connect().await?;
-    let deadline = app.timeout(TOLD_WITHIN);
-    if client.drained(deadline).await?.done {
-        let _ = client.settle(deadline).await?.done;
-    }
+    app.get_out(TOLD_WITHIN).await?;
     Ok(())
 }
 

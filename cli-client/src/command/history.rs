@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hushwire_client::{Client, Command, Contact, LocalId, Message, Page};
+use hushwire_client::{Client, Command, ConversationId, LocalId, Message, Page};
 
 use crate::app::App;
 use crate::args::History;
@@ -18,49 +18,74 @@ const TOLD_WITHIN: Duration = Duration::from_secs(3);
 
 pub(super) async fn run(app: &App, args: &History) -> Result<(), Failure> {
     let client = app.client().await?;
-    let contact = app.contact(&args.contact).await?;
+    let conversation = app.talk(&args.with).await?;
     let limit = if args.all { u32::MAX } else { args.limit };
-    let messages = last(client, &contact, args.before.map(LocalId), limit).await?;
-    for message in &messages {
-        app.out().item(&Item::Message(message))?;
-    }
+    let messages = match (args.unread, conversation.first_unread) {
+        (true, Some(first)) => from(client, conversation.id, first, limit).await?,
+        (true, None) => Vec::new(),
+        (false, _) => last(client, conversation.id, args.before.map(LocalId), limit).await?,
+    };
+    let newest = messages.iter().filter(|message| !message.outgoing).map(|message| message.id).max();
     if messages.is_empty() {
-        app.out().note(&format!("Nothing was written with {} yet.", text::clean_line(&contact.name)));
+        let name = text::clean_line(&conversation.name);
+        app.out().note(&match args.unread {
+            true => format!("Nothing of {name} is unread."),
+            false => format!("Nothing was written with {name} yet."),
+        });
     }
-    mark_read(app, client, &contact, &messages).await
+    for shown in app.all_shown(messages).await? {
+        app.out().item(&Item::Message(&shown))?;
+    }
+    match newest {
+        Some(through) if conversation.unread > 0 => mark_read(app, client, conversation.id, through).await,
+        _ => Ok(()),
+    }
 }
 
 /// The last messages, oldest first.
 pub(super) async fn last(
     client: &Client,
-    contact: &Contact,
+    id: ConversationId,
     before: Option<LocalId>,
     limit: u32,
 ) -> Result<Vec<Message>, Failure> {
-    let (id, mut before, mut left) = (contact.conversation, before, limit);
+    let (mut before, mut left) = (before, limit);
     let mut pages = Vec::new();
     while left > 0 {
-        let size = left.min(PAGE_LEN);
-        let page =
-            client.query(move |engine| engine.history(Some(id), Page { before, after: None, limit: size })).await?;
+        let limit = left.min(PAGE_LEN);
+        let page = client.query(move |engine| engine.history(Some(id), Page { before, after: None, limit })).await?;
         let Some(first) = page.first() else { break };
         before = Some(first.id);
-        left = left.saturating_sub(u32::try_from(page.len()).unwrap_or(u32::MAX));
+        left = left.saturating_sub(len(&page));
         pages.push(page);
     }
     pages.reverse();
     Ok(pages.concat())
 }
 
-/// What was shown is read. The sender hears of it now if the relay is near, and else with the next command.
-async fn mark_read(app: &App, client: &Client, contact: &Contact, shown: &[Message]) -> Result<(), Failure> {
-    let newest = shown.iter().filter(|message| !message.outgoing).map(|message| message.id).max();
-    let (Some(through), true) = (newest, contact.unread > 0) else { return Ok(()) };
-    client.command(Command::MarkRead { conversation: contact.conversation, through }).await?;
-    client.connect().await?;
-    let deadline = app.timeout(TOLD_WITHIN);
-    if client.drained(deadline).await?.done {
-        let _ = client.settle(deadline).await?.done;
+/// The messages from this one on, oldest first.
+async fn from(client: &Client, id: ConversationId, first: LocalId, limit: u32) -> Result<Vec<Message>, Failure> {
+    let Some(message) = client.query(move |engine| engine.message(first)).await? else { return Ok(Vec::new()) };
+    let (mut after, mut left) = (first, limit.saturating_sub(1));
+    let mut found = vec![message];
+    while left > 0 {
+        let page = Page { before: None, after: Some(after), limit: left.min(PAGE_LEN) };
+        let page = client.query(move |engine| engine.history(Some(id), page)).await?;
+        let Some(last) = page.last() else { break };
+        after = last.id;
+        left = left.saturating_sub(len(&page));
+        found.extend(page);
     }
+    Ok(found)
+}
+
+fn len(page: &[Message]) -> u32 {
+    u32::try_from(page.len()).unwrap_or(u32::MAX)
+}
+
+/// What was shown is read. The sender hears of it now if the relay is near, and else with the next command.
+async fn mark_read(app: &App, client: &Client, conversation: ConversationId, through: LocalId) -> Result<(), Failure> {
+    client.command(Command::MarkRead { conversation, through }).await?;
+    app.get_out(TOLD_WITHIN).await?;
     Ok(())
 }

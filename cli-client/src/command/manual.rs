@@ -1,20 +1,18 @@
 //! `hush completions` and `hush man`: made from the same definition as the help.
 
-use clap::CommandFactory as _;
-
 use crate::app::App;
-use crate::args::Cli;
+use crate::args;
 use crate::exit::Failure;
 
 pub(super) fn completions(app: &App, shell: clap_complete::Shell) -> Result<(), Failure> {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "hush", &mut script);
+    clap_complete::generate(shell, &mut args::program(), "hush", &mut script);
     app.out().raw(&String::from_utf8_lossy(&script))
 }
 
 pub(super) fn man(app: &App) -> Result<(), Failure> {
     let mut page = Vec::new();
-    let mut program = Cli::command();
+    let mut program = args::program();
     program.build();
     clap_mangen::Man::new(program.clone()).render(&mut page)?;
     for command in program.get_subcommands().filter(|command| command.get_name() != "help") {

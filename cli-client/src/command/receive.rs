@@ -132,7 +132,7 @@ impl Printer<'_> {
         if !self.cursor.is_new(message.id) {
             return Ok(());
         }
-        self.app.out().item(&Item::Message(message))?;
+        self.app.out().item(&Item::Found(&self.app.shown(message.clone()).await?))?;
         self.cursor.advance(message.id)?;
         self.printed += 1;
         if self.read {

@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal as _, Read as _};
 use std::time::Duration;
 
 use hushwire_client::limits::TEXT_BYTES_MAX;
-use hushwire_client::{Answer, Client, Command, Event, EventStream, Message, State};
+use hushwire_client::{Answer, Client, Command, Event, EventStream, LocalId, Message, NewText, State};
 
 use crate::app::App;
 use crate::args::{Send, Wait};
@@ -24,9 +24,14 @@ const ALONG: Duration = Duration::from_secs(2);
 pub(super) async fn run(app: &App, args: Send) -> Result<(), Failure> {
     let text = text_of(&args)?;
     let (client, out) = (app.client().await?, app.out());
-    let contact = app.contact(&args.contact).await?;
+    let to = app.talk(&args.to).await?.id;
+    let mut mentions = Vec::with_capacity(args.mention.len());
+    for who in &args.mention {
+        mentions.push(app.contact(who).await?.id);
+    }
+    let text = NewText { text, reply_to: args.reply_to.map(LocalId), mentions, forwarded: false };
     let mut events = client.events();
-    let mut message = match client.command(Command::Send { to: contact.conversation, text: text.into() }).await? {
+    let mut message = match client.command(Command::Send { to, text }).await? {
         Answer::Queued(message) => message,
         other => return Err(Failure::new(Exit::Unexpected, format!("the engine answered {other:?}"))),
     };
@@ -48,8 +53,9 @@ pub(super) async fn run(app: &App, args: Send) -> Result<(), Failure> {
         // Nothing on stdout: what was asked for did not happen, yet.
         return Err(not_yet(&message, until, deadline));
     }
-    out.item(&Item::Message(&message))?;
-    if message.state == State::Queued {
+    let queued = message.state == State::Queued;
+    out.item(&Item::Message(&app.shown(message).await?))?;
+    if queued {
         out.note(&format!(
             "Queued{}. It goes out with the next command that connects, or with `hush receive`.",
             why(client)
@@ -122,12 +128,12 @@ fn not_yet(message: &Message, until: State, waited: Duration) -> Failure {
     let (wanted, now) = (word(until), word(message.state));
     Failure::new(
         Exit::Queued,
-        format!("message {} is not {wanted} after {} s; it is {now}", message.id.0, waited.as_secs()),
+        format!("message #{} is not {wanted} after {} s; it is {now}", message.id.0, waited.as_secs()),
     )
     .hint(if message.state == State::Queued {
         "it is kept, and goes out with the next command that connects; `hush outbox` says why it waits"
     } else {
-        "the relay has it; `hush history` shows how far it has come"
+        "the relay has it; `hush message status ID --explain` says how far it has come"
     })
 }
 

@@ -1,19 +1,14 @@
 //! Each thing shown, as lines for people. Whatever others could have written goes through `text::clean`.
 
 use hushwire_client::ids::UnixMillis;
-use hushwire_client::{
-    Auditor, Contact, Finding, LocalId, Membership, Message, Profile, Standing, State, Verdict, Waiting,
-};
+use hushwire_client::{Auditor, Contact, Finding, Membership, Profile, Seen, Standing, Verdict, Waiting};
 use jiff::{Timestamp, tz::TimeZone};
 
-use super::devices;
-use super::item::Where;
-use super::json::state_word;
-use super::{Item, Paint};
-use crate::text::{clean, clean_line, shell_word, width, wrap};
+use super::{Item, Paint, devices, groups, journey, messages};
+use crate::text::{clean_line, shell_word, width, wrap};
 
 /// A column that is no wider than this keeps the next ones on the screen.
-const NAME_COLUMNS: usize = 20;
+pub(super) const NAME_COLUMNS: usize = 20;
 
 /// Verdict and name before a finding.
 const FINDING_COLUMNS: usize = 17;
@@ -31,10 +26,25 @@ pub(crate) fn lines(item: &Item<'_>, paint: Paint, columns: Option<usize>) -> Ve
         Item::Link { link } => vec![(*link).to_owned()],
         Item::Contact(contact) => vec![contact_line(contact, paint)],
         Item::Request(contact) => notice(&request(contact), columns, |line| paint.yellow(line)),
-        Item::Message(message) => message_lines(message, paint, columns),
-        Item::State { id, conversation, state } => {
-            notice(&further(*id, conversation, *state), columns, |line| paint.dim(line))
+        Item::Message(_)
+        | Item::Found(_)
+        | Item::MessageChanged(_)
+        | Item::Edit { .. }
+        | Item::HeardBy { .. }
+        | Item::State { .. }
+        | Item::Disappeared { .. } => messages::item_lines(item, paint, columns),
+        Item::Journey { journey, place, heard, people, whole } => {
+            journey::lines(journey, place, *heard, people, *whole, paint)
         }
+        Item::Conversation(_)
+        | Item::Timer { .. }
+        | Item::Draft { .. }
+        | Item::Group { .. }
+        | Item::GroupLink { .. }
+        | Item::GroupChange { .. }
+        | Item::GroupJoined(_)
+        | Item::GroupLeft(_)
+        | Item::GroupNotJoined { .. } => groups::lines(item, paint, columns),
         Item::Gap { conversation: _, contact, missing } => {
             let name = clean_line(&contact.name);
             let what = if *missing == 1 { "1 message" } else { &format!("{missing} messages") };
@@ -45,9 +55,22 @@ pub(crate) fn lines(item: &Item<'_>, paint: Paint, columns: Option<usize>) -> Ve
             let text = "some messages waited at the relay for too long and were deleted there: ask for them again";
             notice(text, columns, |line| paint.yellow(line))
         }
-        Item::Undecryptable { reason } => {
-            let text =
-                format!("something arrived that could not be opened ({}); it was thrown away", clean_line(reason));
+        Item::Typing { contact, on } => {
+            let what = if *on { "types" } else { "types no more" };
+            notice(&format!("{} {what}", clean_line(&contact.name)), columns, |line| paint.dim(line))
+        }
+        Item::Presence { contact, seen } => {
+            let seen = match seen {
+                Seen::Now => "is there now",
+                Seen::Today => "was there today",
+                Seen::ThisWeek => "was there this week",
+                Seen::Hidden => "has a device online, and does not say when somebody was there",
+            };
+            notice(&format!("{} {seen}", clean_line(&contact.name)), columns, |line| paint.dim(line))
+        }
+        Item::Undecryptable { code: _, reason, asked_again } => {
+            let then = if *asked_again { "its author was asked to say it anew" } else { "it was thrown away" };
+            let text = format!("something arrived that could not be opened ({}); {then}", clean_line(reason));
             notice(&text, columns, |line| paint.dim(line))
         }
         Item::KeyserverLies { keyserver, lie } => {
@@ -170,81 +193,6 @@ fn request(contact: &Contact) -> String {
     )
 }
 
-fn message_lines(message: &Message, paint: Paint, columns: Option<usize>) -> Vec<String> {
-    let at = moment(message.sent_at);
-    let name = if message.outgoing { "you".to_owned() } else { clean_line(&message.author_name) };
-    let painted = if message.outgoing { paint.dim(&name) } else { paint.cyan(&name) };
-    let head = width(&at) + 2 + width(&name) + 2;
-    let indent = head.min(columns.unwrap_or(usize::MAX) / 2);
-    let text = clean(&message.text);
-    let mut body = match columns {
-        Some(columns) => wrap(&text, columns.saturating_sub(indent)),
-        None => text.split('\n').map(str::to_owned).collect(),
-    };
-    if message.outgoing
-        && let Some(last) = body.last_mut()
-    {
-        last.push_str(&format!("  {}", mark(message.state, paint)));
-    }
-    let mut lines = Vec::new();
-    for (number, line) in body.into_iter().enumerate() {
-        let start = if number == 0 { format!("{}  {painted}: ", paint.dim(&at)) } else { " ".repeat(indent) };
-        lines.push(format!("{start}{line}").trim_end().to_owned());
-    }
-    lines
-}
-
-/// How far a message is, as a mark and a word: nobody needs to know the marks or see the colours.
-pub(super) fn mark(state: State, paint: Paint) -> String {
-    let word = state_word(state);
-    match state {
-        State::Queued => paint.yellow(&format!("·{word}")),
-        State::Sent => paint.dim(&format!("✓{word}")),
-        State::Delivered => format!("✓✓{word}"),
-        State::Read => paint.green(&format!("✓✓{word}")),
-    }
-}
-
-/// The widest mark, `✓✓delivered`.
-const MARK_COLUMNS: usize = 11;
-
-/// The mark as a column of fixed width, to be changed in place.
-pub(crate) fn chat_mark(state: State, paint: Paint) -> String {
-    let padding = MARK_COLUMNS.saturating_sub(width(&mark(state, Paint::new(false))));
-    format!("{}{:padding$}", mark(state, paint), "")
-}
-
-/// A message in a chat, broken so that each line is one row of the screen.
-pub(crate) fn chat_lines(message: &Message, paint: Paint, columns: usize) -> Vec<String> {
-    let at = local(message.sent_at, "%H:%M");
-    let (head, cells) = if message.outgoing {
-        (chat_mark(message.state, paint), MARK_COLUMNS)
-    } else {
-        let name = format!("{}:", clean_line(&message.author_name));
-        (paint.cyan(&name), width(&name))
-    };
-    let indent = (width(&at) + 1 + cells + 1).min(columns / 2);
-    let mut lines = Vec::new();
-    for (number, line) in wrap(&clean(&message.text), columns.saturating_sub(indent + 1)).iter().enumerate() {
-        lines.push(if number == 0 {
-            format!("{} {head} {line}", paint.dim(&at))
-        } else {
-            format!("{:indent$}{line}", "")
-        });
-    }
-    lines
-}
-
-fn further(id: LocalId, conversation: &Where, state: State) -> String {
-    let name = clean_line(&conversation.name);
-    match state {
-        State::Queued => format!("message {} to {name} is queued", id.0),
-        State::Sent => format!("message {} to {name} was sent", id.0),
-        State::Delivered => format!("message {} was delivered to {name}", id.0),
-        State::Read => format!("message {} was read by {name}", id.0),
-    }
-}
-
 fn waiting_lines(waiting: &Waiting, paint: Paint) -> Vec<String> {
     let name = clean_line(&waiting.conversation_name);
     let tries = match waiting.attempts {
@@ -254,7 +202,7 @@ fn waiting_lines(waiting: &Waiting, paint: Paint) -> Vec<String> {
     };
     let next = waiting.next_try.map_or_else(String::new, |at| format!(", next try at {}", clock(at)));
     let mut lines = vec![format!(
-        "message {} to {} since {}: {tries}{next}",
+        "message #{} to {} since {}: {tries}{next}",
         waiting.id.0,
         paint.bold(&name),
         moment(waiting.since)
@@ -302,7 +250,7 @@ pub(crate) fn clock(at: UnixMillis) -> String {
     local(at, "%H:%M:%S")
 }
 
-fn local(at: UnixMillis, format: &str) -> String {
+pub(super) fn local(at: UnixMillis, format: &str) -> String {
     let timestamp = i64::try_from(at.0).ok().and_then(|millis| Timestamp::from_millisecond(millis).ok());
     timestamp.map_or_else(
         || "at no known time".to_owned(),
@@ -312,49 +260,9 @@ fn local(at: UnixMillis, format: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use hushwire_client::ids::MessageId;
-    use hushwire_client::{Alarm, BadProof, BadRoot, ContactId, ConversationId, Lie, Talk};
+    use hushwire_client::{Alarm, BadProof, BadRoot, Lie};
 
     use super::*;
-
-    fn message(text: &str, outgoing: bool) -> Message {
-        Message {
-            id: LocalId(1),
-            conversation: ConversationId(1),
-            with: Talk::Contact(ContactId(1)),
-            conversation_name: "b\u{202e}ob".to_owned(),
-            author: (!outgoing).then_some(ContactId(1)),
-            author_name: "b\u{202e}ob".to_owned(),
-            message_id: MessageId([0; 16]),
-            outgoing,
-            sent_at: UnixMillis(1_800_000_000_000),
-            kept_at: UnixMillis(1_800_000_000_000),
-            text: text.to_owned(),
-            reply_to: None,
-            mentions: Vec::new(),
-            forwarded: false,
-            edits: 0,
-            deleted: false,
-            pinned: false,
-            reactions: Vec::new(),
-            expires_at: None,
-            state: State::Sent,
-        }
-    }
-
-    #[test]
-    fn further_lines_of_a_message_cannot_pass_for_messages() {
-        let lines = lines(&Item::Message(&message("one\n2026-11-22 14:02  eve: two", false)), Paint::new(false), None);
-        assert_eq!(lines.len(), 2);
-        assert!(lines.first().is_some_and(|line| line.ends_with("  bob: one")), "{lines:?}");
-        assert!(lines.last().is_some_and(|line| line.starts_with("      ")), "{lines:?}");
-    }
-
-    #[test]
-    fn a_message_of_ours_says_how_far_it_is() {
-        let lines = lines(&Item::Message(&message("hello", true)), Paint::new(false), Some(80));
-        assert!(lines.first().is_some_and(|line| line.ends_with("  you: hello  ✓sent")), "{lines:?}");
-    }
 
     #[test]
     fn each_thing_that_a_keyserver_may_not_do_has_its_sentence() {

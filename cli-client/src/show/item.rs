@@ -1,9 +1,9 @@
 //! The things that are shown.
 
-use hushwire_client::ids::UnixMillis;
+use hushwire_client::ids::{AccountId, UnixMillis};
 use hushwire_client::{
-    Auditor, Contact, ContactId, ConversationId, Finding, Lie, ListChange, ListedDevice, LocalId, LogReport, Message,
-    Profile, State, Talk, Waiting,
+    Auditor, Contact, ContactId, Conversation, ConversationId, Finding, Group, Journey, Lie, ListChange, ListedDevice,
+    LocalId, LogReport, Message, Profile, Reason, Seen, State, Talk, Waiting,
 };
 
 /// One thing for stdout.
@@ -20,15 +20,49 @@ pub(crate) enum Item<'a> {
     /// A stranger wrote.
     Request(&'a Contact),
     /// A message, of either side.
-    Message(&'a Message),
+    Message(&'a Shown),
+    /// A message among those of other conversations.
+    Found(&'a Shown),
+    /// A message is another now: changed, taken back, pinned, or felt about.
+    MessageChanged(&'a Shown),
+    /// What a message said before, or says now.
+    Edit { id: LocalId, text: &'a str, at: UnixMillis },
+    /// A member who has a message of ours.
+    HeardBy { id: LocalId, contact: &'a Named, state: State },
+    /// Where a message is on its way.
+    Journey { journey: &'a Journey, place: &'a Where, heard: Option<Heard>, people: &'a [Named], whole: bool },
+    /// A message is gone.
+    Disappeared { id: LocalId, conversation: &'a Where },
+    /// What is written from now on disappears after another time.
+    Timer { conversation: &'a Where, by: Option<&'a Named>, seconds: Option<u32> },
+    /// What was begun and not sent.
+    Draft { conversation: &'a Where, draft: Option<&'a str> },
+    /// A contact types, or has stopped.
+    Typing { contact: &'a Named, on: bool },
+    /// When a contact was there.
+    Presence { contact: &'a Named, seen: Seen },
     /// A message of ours has come further.
-    State { id: LocalId, conversation: &'a Where, state: State },
+    State { id: LocalId, conversation: &'a Where, state: State, heard: Option<Heard> },
+    /// A row of the list of conversations.
+    Conversation(&'a Conversation),
+    /// A group, on one line or whole. `us`: our account.
+    Group { place: &'a Where, group: Option<&'a Group>, us: AccountId, whole: bool },
+    /// A link by which others come in.
+    GroupLink { conversation: &'a Where, link: &'a str },
+    /// A group was changed. `dated`: with when, as in a list of changes.
+    GroupChange { change: &'a GroupChange, dated: bool },
+    /// We are in a group.
+    GroupJoined(&'a Where),
+    /// We are in it no longer.
+    GroupLeft(&'a Where),
+    /// We were not let in.
+    GroupNotJoined { name: &'a str, reason: &'a str },
     /// Messages are missing.
     Gap { conversation: &'a Where, contact: &'a Named, missing: u64 },
     /// Envelopes expired before they were fetched.
     Expired,
     /// An envelope was thrown away.
-    Undecryptable { reason: &'a str },
+    Undecryptable { code: Reason, reason: &'a str, asked_again: bool },
     /// A keyserver's log contradicts itself or us.
     KeyserverLies { keyserver: &'a str, lie: &'a Lie },
     /// A contact's device list is held back.
@@ -85,4 +119,66 @@ impl From<&Contact> for Named {
     fn from(contact: &Contact) -> Self {
         Self { id: contact.id, name: contact.name.clone() }
     }
+}
+
+impl From<&Conversation> for Where {
+    fn from(conversation: &Conversation) -> Self {
+        Self { id: conversation.id, name: conversation.name.clone(), with: conversation.with }
+    }
+}
+
+/// A message with what is known around it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Shown {
+    /// It.
+    pub(crate) message: Message,
+    /// If it is ours, to a group.
+    pub(crate) heard: Option<Heard>,
+    /// What it answers, if that is here.
+    pub(crate) answers: Option<Message>,
+    /// What those whom it names are called here.
+    pub(crate) mentions: Vec<String>,
+}
+
+/// How many members have a message of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Heard {
+    /// So many have it.
+    pub(crate) delivered: usize,
+    /// So many of them have read it.
+    pub(crate) read: usize,
+    /// Of so many beside us.
+    pub(crate) of: usize,
+}
+
+/// A change of a group, in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct GroupChange {
+    /// Of which.
+    pub(crate) place: Where,
+    /// Its hash.
+    pub(crate) change: String,
+    /// One more than that of the highest change that it has seen.
+    pub(crate) height: u64,
+    /// What its author is called here.
+    pub(crate) author: String,
+    /// Its author's account.
+    pub(crate) account: AccountId,
+    /// By the author's clock.
+    pub(crate) at: UnixMillis,
+    /// What it does.
+    pub(crate) what: Vec<Done>,
+}
+
+/// One thing that a change of a group does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Done {
+    /// For programs.
+    pub(crate) kind: &'static str,
+    /// What stands behind the author's name.
+    pub(crate) words: String,
+    /// Whom it is done to.
+    pub(crate) to: Vec<String>,
+    /// Why it has no effect, if it has none.
+    pub(crate) void: Option<String>,
 }

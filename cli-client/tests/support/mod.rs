@@ -131,6 +131,28 @@ pub(crate) fn ended(output: Output) -> Ended {
     }
 }
 
+/// The one object there is.
+#[track_caller]
+pub(crate) fn only(mut objects: Vec<Value>) -> Value {
+    assert_eq!(objects.len(), 1, "{objects:?}");
+    objects.pop().unwrap()
+}
+
+#[track_caller]
+pub(crate) fn of_type<'a>(objects: &'a [Value], kind: &str) -> Vec<&'a Value> {
+    objects.iter().filter(|object| object["type"] == kind).collect()
+}
+
+pub(crate) fn link_of(person: &Person) -> String {
+    only(person.json(["link"]))["link"].as_str().unwrap().to_owned()
+}
+
+/// Both know each other: the first by handle, the second by link.
+pub(crate) fn introduce(first: &Person, second_name: &str, second: &Person, first_name: &str) {
+    only(first.json(["contact", "add", second_name]));
+    only(second.json(["contact", "add", &link_of(first), "--name", first_name]));
+}
+
 /// A relay and a keyserver.
 pub(crate) struct Servers {
     pub(crate) relay: String,

@@ -11,7 +11,7 @@ use hushwire_client::{LocalId, Message, State};
 use terminal_size::terminal_size;
 
 use crate::exit::Failure;
-use crate::show::{self, Item, Out};
+use crate::show::{self, Heard, Item, Out, Shown};
 use crate::text;
 
 const PROMPT: &str = "> ";
@@ -63,24 +63,24 @@ impl<'a> Screen<'a> {
     }
 
     /// A message of either side.
-    pub(super) fn message(&mut self, message: &Message) -> Result<(), Failure> {
+    pub(super) fn message(&mut self, shown: &Shown) -> Result<(), Failure> {
         self.measure();
-        let Some(live) = &mut self.live else { return self.out.item(&Item::Message(message)) };
-        let lines = show::chat_lines(message, self.out.paint(), live.columns);
+        let Some(live) = &mut self.live else { return self.out.item(&Item::Message(shown)) };
+        let lines = show::chat_lines(shown, self.out.paint(), live.columns);
         let first = live.row;
         self.insert(&lines)?;
-        self.remember(message, first);
+        self.remember(&shown.message, first);
         Ok(())
     }
 
     /// A message of ours, in place of the line that was typed.
-    pub(super) fn sent(&mut self, typed: &str, message: &Message) -> Result<(), Failure> {
+    pub(super) fn sent(&mut self, typed: &str, shown: &Shown) -> Result<(), Failure> {
         self.measure();
         if self.live.is_none() {
-            return self.out.item(&Item::Message(message));
+            return self.out.item(&Item::Message(shown));
         }
         self.take_back(typed)?;
-        self.message(message)
+        self.message(shown)
     }
 
     /// What was typed is no message: the prompt is empty again.
@@ -90,7 +90,7 @@ impl<'a> Screen<'a> {
     }
 
     /// The mark of a message of ours. `false`: it cannot be changed in place.
-    pub(super) fn mark(&mut self, id: LocalId, state: State) -> Result<bool, Failure> {
+    pub(super) fn mark(&mut self, id: LocalId, state: State, heard: Option<Heard>) -> Result<bool, Failure> {
         self.measure();
         let Some(live) = &mut self.live else { return Ok(false) };
         let Some(row) = live.marks.get(&id).copied() else { return Ok(true) };
@@ -101,7 +101,7 @@ impl<'a> Screen<'a> {
         if up == 0 || up >= live.height {
             return Ok(true); // scrolled away; the history has it
         }
-        let mark = show::chat_mark(state, self.out.paint());
+        let mark = show::chat_mark(state, heard, self.out.paint());
         self.out.terminal(&format!("\x1b7\x1b[{up}A\r\x1b[{MARK_COLUMN}C{mark}\x1b8"))?;
         Ok(true)
     }

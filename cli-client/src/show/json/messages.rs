@@ -1,0 +1,97 @@
+//! Messages, and where they are on their way, as JSON.
+
+use hushwire_client::{Journey, Sealing, Talk, Underway};
+use serde_json::{Value, json};
+
+use super::{Item, named, place, time, with};
+use crate::show::item::{Heard, Named, Shown};
+use crate::show::words::state_word;
+
+/// The type and the fields of these items; an empty object for others.
+pub(super) fn fields(item: &Item<'_>) -> (&'static str, Value) {
+    match item {
+        Item::Message(shown) | Item::Found(shown) => ("message", message_of(shown)),
+        Item::MessageChanged(shown) => ("message_changed", message_of(shown)),
+        Item::Edit { id, text, at } => {
+            ("edit", json!({"id": id.0, "text": text, "timestamp": time(*at), "timestamp_ms": at.0}))
+        }
+        Item::HeardBy { id, contact, state } => {
+            ("heard_by", with(named(contact), json!({"id": id.0, "state": state_word(*state)})))
+        }
+        Item::Journey { journey, place: at, heard, people, whole: _ } => {
+            ("status", with(place(at), with(journey_of(journey, people), heard_of(*heard))))
+        }
+        Item::State { id, conversation, state, heard } => {
+            let state = json!({"id": id.0, "state": state_word(*state)});
+            ("state", with(place(conversation), with(state, heard_of(*heard))))
+        }
+        Item::Disappeared { id, conversation } => ("disappeared", with(place(conversation), json!({"id": id.0}))),
+        Item::Waiting(waiting) => (
+            "waiting",
+            json!({
+                "id": waiting.id.0, "conversation": waiting.conversation_name, "attempts": waiting.attempts,
+                "reason": waiting.reason, "timestamp": time(waiting.since), "timestamp_ms": waiting.since.0,
+                "next_try": waiting.next_try.map(time), "next_try_ms": waiting.next_try.map(|at| at.0),
+            }),
+        ),
+        _ => ("", json!({})),
+    }
+}
+
+fn message_of(shown: &Shown) -> Value {
+    let message = &shown.message;
+    let with_contact = match message.with {
+        Talk::Contact(contact) => Some(contact),
+        Talk::Group(_) => None,
+    };
+    let contact = message.author.or(with_contact);
+    let name = if message.author.is_some() { &message.author_name } else { &message.conversation_name };
+    let reactions: Vec<Value> =
+        message.reactions.iter().map(|(emoji, count)| json!({"emoji": emoji, "count": count})).collect();
+    let fields = json!({
+        "conversation": message.conversation_name, "conversation_id": message.conversation.0,
+        "group": with_contact.is_none(), "contact": contact.map(|_| name), "contact_id": contact.map(|id| id.0),
+        "id": message.id.0, "message_id": message.message_id.to_string(),
+        "direction": if message.outgoing { "out" } else { "in" },
+        "text": message.text, "state": state_word(message.state), "reply_to": message.reply_to.map(|id| id.0),
+        "mentions": shown.mentions, "forwarded": message.forwarded, "edits": message.edits, "deleted": message.deleted,
+        "pinned": message.pinned, "reactions": reactions,
+        "expires": message.expires_at.and_then(time), "expires_ms": message.expires_at.map(|at| at.0),
+        "timestamp": time(message.sent_at), "timestamp_ms": message.sent_at.0,
+        "kept": time(message.kept_at), "kept_ms": message.kept_at.0,
+    });
+    with(fields, heard_of(shown.heard))
+}
+
+fn heard_of(heard: Option<Heard>) -> Value {
+    json!({
+        "delivered_to": heard.map(|heard| heard.delivered), "read_by": heard.map(|heard| heard.read),
+        "of": heard.map(|heard| heard.of),
+    })
+}
+
+fn journey_of(journey: &Journey, people: &[Named]) -> Value {
+    let envelopes: Vec<Value> = journey.envelopes.iter().map(|one| envelope(one, people)).collect();
+    json!({
+        "id": journey.message.0, "direction": if journey.outgoing { "out" } else { "in" },
+        "state": state_word(journey.state), "kept": time(journey.kept_at), "kept_ms": journey.kept_at.0,
+        "sealing": journey.sealing.as_ref().map(sealing), "envelopes": envelopes,
+    })
+}
+
+fn sealing(waits: &Sealing) -> Value {
+    let devices: Vec<u8> = waits.without_session.iter().map(|device| device.get()).collect();
+    json!({
+        "without_session": devices, "attempts": waits.attempts, "reason": waits.reason,
+        "next_try": waits.next_try.and_then(time), "next_try_ms": waits.next_try.map(|at| at.0),
+    })
+}
+
+fn envelope(one: &Underway, people: &[Named]) -> Value {
+    let name = people.iter().find(|named| named.id == one.contact).map(|named| &named.name);
+    json!({
+        "contact": name, "contact_id": one.contact.0, "device": one.device.map(|device| device.get()),
+        "relay": one.relay, "attempts": one.attempts, "reason": one.reason, "behind": one.behind,
+        "next_try": one.next_try.and_then(time), "next_try_ms": one.next_try.map(|at| at.0),
+    })
+}

@@ -1,0 +1,153 @@
+//! What people do every day beside writing: answer, edit, take back, react, pin, forward, search, and what they say of a
+//! conversation as a whole. With real servers.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+mod support;
+
+use serde_json::Value;
+use support::{Person, Servers, introduce, of_type, only};
+
+/// Alice and Bob, who know each other.
+fn friends(servers: &Servers) -> (Person, Person) {
+    let (alice, bob) = (Person::new(), Person::new());
+    alice.register(servers, "alice");
+    bob.register(servers, "bob");
+    introduce(&alice, "bob", &bob, "alice");
+    (alice, bob)
+}
+
+fn number(message: &Value) -> String {
+    message["id"].as_i64().unwrap().to_string()
+}
+
+/// The one line of that type among those that came.
+#[track_caller]
+fn one(lines: &[Value], kind: &str) -> Value {
+    only(of_type(lines, kind).into_iter().cloned().collect())
+}
+
+#[test]
+fn a_message_is_answered_edited_felt_about_pinned_forwarded_and_taken_back() {
+    let servers = Servers::start();
+    let (alice, bob) = friends(&servers);
+    let sent = only(alice.json(["send", "bob", "dinner at eight?"]));
+    let (ours, got) = (number(&sent), one(&bob.json(["receive"]), "message"));
+    let theirs = number(&got);
+    let answer = only(bob.json(["send", "alice", "--reply-to", &theirs, "--mention", "alice", "at nine"]));
+    assert_eq!((&answer["reply_to"], &answer["mentions"][0]), (&got["id"], &"alice".into()));
+    let received = one(&alice.json(["receive"]), "message");
+    assert_eq!((&received["reply_to"], &received["mentions"][0]), (&sent["id"], &"you".into()));
+    let shown = alice.hush(["history", "bob"]);
+    for words in ["bob: > you #", "dinner at eight?", "(names you)", "at nine"] {
+        assert!(shown.out.contains(words), "{words}: {}", shown.out);
+    }
+
+    assert_eq!(only(alice.json(["message", "edit", &ours, "dinner", "at", "nine?"]))["edits"], 1);
+    assert_eq!(only(alice.json(["message", "pin", &ours]))["pinned"], true);
+    let reacted = only(alice.json(["message", "react", &number(&received), "👍"]));
+    assert_eq!((&reacted["reactions"][0]["emoji"], &reacted["reactions"][0]["count"]), (&"👍".into(), &1.into()));
+    let changed = bob.json(["receive"]);
+    let now: Vec<&Value> = of_type(&changed, "message_changed");
+    assert!(now.iter().any(|message| message["text"] == "dinner at nine?"), "{changed:#?}");
+    assert!(now.iter().any(|message| message["reactions"][0]["emoji"] == "👍"), "{changed:#?}");
+    let about = bob.json(["message", "show", &theirs]);
+    let texts: Vec<&str> = of_type(&about, "edit").iter().map(|edit| edit["text"].as_str().unwrap()).collect();
+    assert_eq!(texts, ["dinner at eight?", "dinner at nine?"]);
+    assert_eq!(only(bob.json(["message", "pinned", "alice"]))["text"], "dinner at nine?");
+    let people = bob.hush(["message", "show", &theirs]);
+    assert!(people.out.contains("(edited, pinned)") && people.out.contains("what it said:"), "{}", people.out);
+
+    let forwarded = only(alice.json(["message", "forward", &ours, "bob"]));
+    assert_eq!((&forwarded["forwarded"], &forwarded["text"]), (&true.into(), &"dinner at nine?".into()));
+    assert_eq!(one(&bob.json(["receive"]), "message")["forwarded"], true);
+
+    let not_mine = bob.hush(["message", "delete", &theirs]);
+    assert!(not_mine.code == 1 && not_mine.err.contains("--here"), "{not_mine:?}");
+    let not_mine = bob.hush(["message", "edit", &theirs, "mine now"]);
+    assert!(not_mine.code == 1 && not_mine.err.contains("not yours"), "{not_mine:?}");
+    let nothing = bob.hush(["message", "edit", "999", "what?"]);
+    assert!(nothing.code == 1 && nothing.err.contains("no message #999"), "{nothing:?}");
+    assert_eq!(only(alice.json(["message", "delete", &ours]))["deleted"], true);
+    let gone = one(&bob.json(["receive"]), "message_changed");
+    assert_eq!((&gone["deleted"], &gone["text"]), (&true.into(), &"".into()));
+    assert!(bob.hush(["history", "alice"]).out.contains("alice: (taken back)"));
+    let here = bob.hush(["message", "delete", &theirs, "--here"]);
+    assert!(here.code == 0 && here.err.contains("gone on this device"), "{here:?}");
+    assert!(!bob.hush(["history", "alice"]).out.contains("(taken back)"));
+}
+
+#[test]
+fn a_conversation_is_listed_muted_put_away_and_has_a_draft_and_a_timer() {
+    let servers = Servers::start();
+    let (alice, bob) = friends(&servers);
+    only(alice.json(["send", "bob", "one"]));
+    only(alice.json(["send", "bob", "two"]));
+    bob.json(["receive"]);
+    let listed = only(bob.json(["list"]));
+    assert_eq!(
+        (&listed["conversation"], &listed["unread"], &listed["group"]),
+        (&"alice".into(), &2.into(), &false.into())
+    );
+    assert!(bob.hush(["list"]).out.contains("2 unread"));
+    let unread = bob.json(["history", "alice", "--unread"]);
+    assert_eq!(unread.len(), 2);
+    assert_eq!(bob.json(["history", "alice", "--unread"]), Vec::<Value>::new(), "now they are read");
+
+    assert!(only(bob.json(["mute", "alice"]))["muted_until_ms"].is_u64());
+    assert!(bob.hush(["list"]).out.contains("muted"));
+    assert!(only(bob.json(["mute", "alice", "off"]))["muted_until_ms"].is_null());
+    assert!(bob.hush(["mute", "alice", "8h"]).out.contains("muted until 20"));
+    assert_eq!(only(bob.json(["archive", "alice"]))["archived"], true);
+    let away = bob.hush(["list"]);
+    assert!(away.out.is_empty() && away.err.contains("hush list --all"), "{away:?}");
+    assert_eq!(bob.json(["list", "--all"]).len(), 1);
+    assert_eq!(only(bob.json(["archive", "alice", "--undo"]))["archived"], false);
+    assert_eq!(only(bob.json(["draft", "alice", "Dear Al\u{1b}ice,\nI"]))["draft"], "Dear Al\u{1b}ice,\nI");
+    assert_eq!(bob.hush(["draft", "alice"]).out, "Dear Alice,\nI\n");
+    assert!(bob.hush(["list"]).out.contains("draft: Dear Alice, I"));
+    assert!(only(bob.json(["draft", "alice", ""]))["draft"].is_null());
+    assert_eq!(only(bob.json(["receipts", "alice", "off"]))["receipts"], false);
+    assert!(bob.hush(["typing", "alice", "off"]).err.contains("does not see when you type"));
+    assert!(bob.hush(["presence", "alice", "on"]).err.contains("may see whether you are there"));
+
+    assert_eq!(only(bob.json(["timer", "alice", "1s"]))["timer"], 1);
+    let timer = one(&alice.json(["receive"]), "timer");
+    assert_eq!((&timer["seconds"], &timer["by"]), (&1.into(), &"bob".into()));
+    let brief = only(alice.json(["send", "bob", "--wait", "sent", "in a moment I am gone"]));
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    alice.json(["receive"]);
+    assert!(!alice.hush(["history", "bob"]).out.contains("in a moment"), "{brief}");
+    let wrong = alice.hush(["timer", "bob", "0.5s"]);
+    assert!(wrong.code == 1 && wrong.err.contains("whole seconds"), "{wrong:?}");
+}
+
+#[test]
+fn what_was_written_is_found_by_its_words_and_where_a_message_is_is_said_hop_by_hop() {
+    let (alice, bob, waiting);
+    {
+        let servers = Servers::start();
+        (alice, bob) = friends(&servers);
+        only(alice.json(["send", "bob", "Übermorgen kommt der Klempner"]));
+        only(alice.json(["send", "bob", "das Rohr tropft"]));
+        assert_eq!(only(alice.json(["search", "klemp"]))["text"], "Übermorgen kommt der Klempner");
+        assert_eq!(alice.json(["search", "--in", "bob", "--limit", "1", "d"]).len(), 1);
+        let none = alice.hush(["search", "nothing", "like", "it"]);
+        assert!(none.code == 0 && none.out.is_empty() && none.err.contains("Only the last"), "{none:?}");
+        assert!(alice.hush(["search", "rohr"]).out.contains("you to bob: das Rohr tropft"));
+        bob.json(["receive"]);
+        alice.json(["receive"]);
+        let arrived = number(&only(alice.json(["search", "rohr"])));
+        assert_eq!(only(alice.json(["message", "status", &arrived]))["state"], "delivered");
+        let hops = alice.hush(["message", "status", &arrived, "--explain"]);
+        assert!(hops.out.contains("ok   a device of theirs has it"), "{}", hops.out);
+        waiting = servers.relay.clone();
+    }
+    let queued = only(alice.json(["send", "bob", "nobody is there", "--timeout", "1"]));
+    let status = only(alice.json(["message", "status", &number(&queued), "--explain"]));
+    let place = waiting.rsplit_once('@').unwrap().1;
+    assert!(status["envelopes"][0]["relay"].as_str().unwrap().ends_with(place), "{status}");
+    let hops = alice.hush(["message", "status", &number(&queued), "--explain"]);
+    for words in ["is queued", "ok   encrypted", "...  on its way to device 1 of bob at the relay", place] {
+        assert!(hops.out.contains(words), "{words}: {}", hops.out);
+    }
+}
