@@ -273,3 +273,53 @@ fn whoever_is_not_in_a_group_changes_nothing_in_it() {
     let leave = Command::ChangeGroup { group: the_group(&people[2]), ops: vec![Op::Leave] };
     assert!(matches!(world.command(&mut people[2], leave), Answer::Refused(_)));
 }
+
+#[test]
+fn members_who_were_away_for_29_days_read_all_of_it() {
+    let mut world = World::seeded(67);
+    let (mut people, _) = group(&mut world, &["alice", "bob", "carol", "dave", "erin"]);
+    for day in 0..29 {
+        for place in [0, 1] {
+            let text = format!("day {day} {}", people[place].name);
+            say(&mut world, &mut people[place], &text);
+        }
+        let (alice, others) = people.split_first_mut().unwrap();
+        let mut there = [alice, &mut others[0]];
+        world.settle(&mut there);
+        world.wait(24 * 3600 * 1000);
+    }
+    for person in people.iter().skip(2) {
+        assert_eq!(heard(person), Vec::<String>::new(), "{}", person.name);
+    }
+    settle(&mut world, &mut people);
+    for person in &people {
+        assert_eq!(heard(person).len(), 58, "{}", person.name);
+    }
+    nothing_went_wrong(&people);
+    assert!(states(&people[0]).iter().all(|state| *state == State::Delivered));
+}
+
+/// Envelopes that this person's next message to the group takes, one for each mailbox: one for each member, and with a new
+/// key one more.
+fn envelopes_of_next(world: &mut World, people: &mut [Person], who: usize) -> usize {
+    let before = world.seen.len();
+    say(world, &mut people[who], "next");
+    world.settle(&mut [&mut people[who]]);
+    let taken = world.seen.len() - before;
+    settle(world, people);
+    taken
+}
+
+#[test]
+fn a_sender_key_is_replaced_after_a_week() {
+    let mut world = World::seeded(68);
+    let (mut people, _) = group(&mut world, &["alice", "bob", "carol"]);
+    assert_eq!(envelopes_of_next(&mut world, &mut people, 0), 2, "they have the key of the group's beginning");
+    world.wait(6 * 24 * 3600 * 1000);
+    settle(&mut world, &mut people);
+    assert_eq!(envelopes_of_next(&mut world, &mut people, 0), 2);
+    world.wait(2 * 24 * 3600 * 1000);
+    assert_eq!(envelopes_of_next(&mut world, &mut people, 0), 4, "a new key for each, and the message");
+    assert_eq!(envelopes_of_next(&mut world, &mut people, 0), 2);
+    nothing_went_wrong(&people);
+}

@@ -26,7 +26,7 @@ const HELP: &str = "groupload [--members N] [--json]";
 /// Everybody comes from one address here: what is measured for each would send members away.
 const RELAY: &str = "\nconnections_max = 10000\nconnections_per_address_max = 10000\nmailboxes_max = 20000\n\
     requests_per_second_per_address = 1000000\nin_flight_mib_per_address = 32\n";
-const KEYSERVER: &str = "\nwork_bits = 0\nconnections_per_address_max = 10000\n\
+const KEYSERVER: &str = "\nwork_bits = 0\nrequests_per_second_per_connection = 10000\nconnections_per_address_max = 10000\n\
     fetches_per_hour_per_address = 1000000000\nlookups_per_hour_per_address = 1000000000\n";
 
 #[tokio::main]
