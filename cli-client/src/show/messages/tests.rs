@@ -1,3 +1,5 @@
+//! What a message looks like to people.
+
 use hushwire_client::ids::{MessageId, UnixMillis};
 use hushwire_client::{ContactId, ConversationId, Talk};
 
