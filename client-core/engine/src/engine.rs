@@ -243,10 +243,14 @@ pub(crate) struct Flight {
     pub(crate) groups: BTreeMap<LocalGroup, GroupLog>,
     /// Members whom their keyserver did not name: how often, and when the next try is due.
     pub(crate) members: BTreeMap<AccountId, Backoff>,
+    /// Groups whose members were all given our key, or are about to be.
+    pub(crate) keys_given: BTreeSet<LocalGroup>,
     /// Who was asked, and answered, about what was missed in groups.
     pub(crate) missed: groups::repair::Times,
     /// What need not arrive.
     pub(crate) whispers: whisper::Whispers,
+    /// Contacts for whom something waits and with whom there is no session.
+    pub(crate) without_sessions: BTreeSet<ContactId>,
     /// Devices of contacts for which the keyserver had no prekeys, and when.
     pub(crate) without_prekeys: BTreeMap<(ContactId, DeviceId), UnixMillis>,
 }
@@ -291,6 +295,16 @@ pub(crate) enum Pending {
     DepositMany(Vec<(DepositId, Token)>),
     /// A member of a group, and with a link whom to ask to be let in.
     Member(AccountId, Option<Box<GroupLink>>),
+}
+
+impl Pending {
+    /// Whose prekeys it is about.
+    pub(crate) fn fetches(&self) -> Option<ContactId> {
+        match self {
+            Self::Fetch(id) => Some(*id),
+            _ => None,
+        }
+    }
 }
 
 fn replied<R: CryptoRng>(

@@ -18,6 +18,9 @@ use crate::types::{Event, State};
 /// Deposits under way to one mailbox. Enough to fill a relay's group commit; each is a size class in memory.
 const WINDOW: usize = 32;
 
+/// Deposits under way at the same time. More are begun when half of them have their answers.
+const UNDER_WAY_MAX: usize = 256;
+
 /// The first wait after a failure, in milliseconds. It doubles with each further one.
 const FIRST_WAIT_MS: u64 = 250;
 
@@ -43,9 +46,18 @@ pub(crate) fn backoff(attempts: u32, now: UnixMillis, rng: &mut impl CryptoRng) 
 
 /// Calls deposits that are due. When to look again.
 pub(crate) fn outstanding<R: CryptoRng>(cx: &mut Cx<'_, R>) -> Result<Option<UnixMillis>, StoreError> {
+    let is_deposit = |pending: &&Pending| matches!(pending, Pending::Deposit(..) | Pending::DepositMany(_));
+    let mut under_way = cx.flight.calls.values().filter(is_deposit).count();
+    // Looked at again with an answer. A thousand mailboxes are not gone through for each of a thousand answers.
+    if under_way >= UNDER_WAY_MAX / 2 {
+        return Ok(None);
+    }
     let mut wake: Option<UnixMillis> = None;
     let mut many: BTreeMap<(i64, ServerAddress), Vec<Door>> = BTreeMap::new();
     for mailbox in outbox::mailboxes(cx.db)? {
+        if under_way >= UNDER_WAY_MAX {
+            break;
+        }
         let turn = cx.flight.turns.get(&mailbox).copied().unwrap_or(1);
         let mut alone = true;
         for outbox::First { id, due, body } in outbox::first_for(cx.db, mailbox, WINDOW)? {
@@ -75,6 +87,7 @@ pub(crate) fn outstanding<R: CryptoRng>(cx: &mut Cx<'_, R>) -> Result<Option<Uni
             let token = deposit.token.clone();
             cx.flight.deposits.insert(id, turn);
             cx.call(Call::Deposit { relay, deposit, turn }, Pending::Deposit(id, token));
+            under_way += 1;
             alone = false;
         }
     }

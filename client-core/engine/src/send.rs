@@ -1,6 +1,8 @@
 //! How what waits for a contact gets out: once there is a session with each device, encrypted, sealed and put into the
 //! outbox. The new ratchet state and the envelopes are one transaction.
 
+use std::collections::BTreeSet;
+
 use hushwire_crypto::{
     CiphertextMessage, EncryptError, KemPublicKey, KyberPreKeyPublic, Local, OneTimePreKeyPublic, PreKeyBundle,
     PublicKey, Sessions, SignedPreKeyPublic,
@@ -26,6 +28,9 @@ use crate::whisper;
 /// Contents sealed after one input. More wait for the next, so that one input never takes long.
 const SEALED_AT_ONCE_MAX: usize = 64;
 
+/// Contacts whose prekeys are fetched at the same time: a group may have a thousand whom we never wrote to.
+const FETCHES_MAX: usize = 32;
+
 /// How long a device without prekeys is left out before the keyserver is asked for it again, in milliseconds.
 const WITHOUT_PREKEYS_MS: u64 = 10 * 60 * 1000;
 
@@ -33,7 +38,13 @@ const WITHOUT_PREKEYS_MS: u64 = 10 * 60 * 1000;
 pub(crate) fn outstanding<R: CryptoRng>(cx: &mut Cx<'_, R>) -> Result<Option<UnixMillis>, StoreError> {
     let mut wake: Option<UnixMillis> = None;
     let mut sealed = 0;
+    let asked: BTreeSet<ContactId> = cx.flight.calls.values().filter_map(Pending::fetches).collect();
+    let mut fetches = asked.len();
     for id in unsealed::contacts(cx.db)? {
+        // Its prekeys are on their way, or cannot be asked for yet: with an answer it is looked at again.
+        if asked.contains(&id) || (fetches >= FETCHES_MAX && cx.flight.without_sessions.contains(&id)) {
+            continue;
+        }
         let Some(contact) = contacts::get(cx.db, id)? else { continue };
         let links = contacts::links(cx.db, id)?;
         let mut targets = targets(cx, id, &links)?;
@@ -44,7 +55,12 @@ pub(crate) fn outstanding<R: CryptoRng>(cx: &mut Cx<'_, R>) -> Result<Option<Uni
             match seal(cx, &contact, &mut targets, &unsealed)? {
                 Ok(()) => sealed += 1,
                 Err(why) => {
-                    wake = wake.into_iter().chain(held(cx, &contact, &why)?).min();
+                    cx.flight.without_sessions.insert(id);
+                    if fetches < FETCHES_MAX {
+                        let before = cx.flight.calls.len();
+                        wake = wake.into_iter().chain(held(cx, &contact, &why)?).min();
+                        fetches += cx.flight.calls.len() - before;
+                    }
                     break;
                 }
             }
@@ -59,6 +75,7 @@ pub(crate) fn fetched<R: CryptoRng>(
     id: ContactId,
     reply: Result<Reply, CallFailed>,
 ) -> Result<(), StoreError> {
+    cx.flight.without_sessions.remove(&id);
     let failure = match reply {
         Ok(Reply::Bundles(bundles)) => match begin(cx, id, &bundles)? {
             None => return contacts::set_fetch_state(cx.db, id, 0, UnixMillis(0), None),
@@ -138,9 +155,6 @@ fn begin<R: CryptoRng>(cx: &mut Cx<'_, R>, id: ContactId, bundles: &[Bundle]) ->
 
 /// Gets what is missing, or waits until it may be there. When to look again.
 fn held<R: CryptoRng>(cx: &mut Cx<'_, R>, contact: &Contact, why: &Held) -> Result<Option<UnixMillis>, StoreError> {
-    if cx.flight.calls.values().any(|pending| matches!(pending, Pending::Fetch(id) if *id == contact.id)) {
-        return Ok(None);
-    }
     let (_, due) = contacts::fetch_state(cx.db, contact.id)?;
     if due > cx.now {
         return Ok(Some(due));

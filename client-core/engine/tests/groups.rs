@@ -293,7 +293,7 @@ fn members_who_were_away_for_29_days_read_all_of_it() {
     }
     settle(&mut world, &mut people);
     for person in &people {
-        assert_eq!(heard(person).len(), 58, "{}", person.name);
+        assert_eq!(heard(person).len(), 58, "{}: {:?} {:?}", person.name, heard(person), troubles(person));
     }
     nothing_went_wrong(&people);
     assert!(states(&people[0]).iter().all(|state| *state == State::Delivered));

@@ -49,6 +49,12 @@ enum Step {
 
 /// Seals one content for all members, or for those whom it is for.
 fn one<R: CryptoRng>(cx: &mut Cx<'_, R>, group: LocalGroup, next: &unsealed::ForGroup) -> Result<Step, StoreError> {
+    // Keys are on their way, each in a session that is still to begin: a thousand members are not gone through for each of
+    // a thousand answers.
+    if cx.flight.keys_given.contains(&group) && unsealed::is_hoped_for(cx.db)? {
+        return Ok(Step::Waits(None));
+    }
+    cx.flight.keys_given.remove(&group);
     let (known, soon) = members::known(cx, group)?;
     if soon {
         return Ok(Step::Waits(None));
@@ -69,6 +75,7 @@ fn one<R: CryptoRng>(cx: &mut Cx<'_, R>, group: LocalGroup, next: &unsealed::For
     // for what was missed once it has come.
     for contact in &recipients {
         if unsealed::waits_for(cx.db, contact.id)? == Some(false) {
+            cx.flight.keys_given.insert(group);
             return Ok(Step::Waits(None));
         }
     }

@@ -266,7 +266,10 @@ pub(crate) fn set_sender_keys(
     most: usize,
 ) -> Result<(), StoreError> {
     db.prepare_cached(
-        "INSERT INTO sender_keys (grp, contact, device, distribution, record, known_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+        // Behind those before it, also when many come within one moment.
+        "INSERT INTO sender_keys (grp, contact, device, distribution, record, known_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, max(?6, coalesce((
+             SELECT max(known_at) + 1 FROM sender_keys WHERE grp = ?1 AND contact = ?2 AND device = ?3), 0)))
          ON CONFLICT DO UPDATE SET record = excluded.record",
     )?
     .execute(params![
@@ -324,7 +327,8 @@ pub(crate) fn add_secret(
     let new = db
         .prepare_cached(
             "INSERT OR IGNORE INTO group_secrets (secret, grp, known_at)
-             SELECT ?1, id, max(?3, left_at + 1) FROM groups WHERE id = ?2",
+             SELECT ?1, id, max(?3, left_at + 1, coalesce((
+                 SELECT max(known_at) + 1 FROM group_secrets WHERE grp = ?2), 0)) FROM groups WHERE id = ?2",
         )?
         .execute(params![secret, group.0, to_sql(now.0)])?;
     db.prepare_cached(

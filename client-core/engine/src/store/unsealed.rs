@@ -130,6 +130,15 @@ pub(crate) fn waits_for(db: &Connection, contact: ContactId) -> Result<Option<bo
         .optional()?)
 }
 
+/// Whether something waits for sessions with anybody whose prekeys could be fetched, as far as that was tried.
+pub(crate) fn is_hoped_for(db: &Connection) -> Result<bool, StoreError> {
+    Ok(db
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM unsealed u JOIN contacts c ON c.id = u.contact WHERE c.fetch_attempts = 0)",
+        )?
+        .query_row([], |row| row.get(0))?)
+}
+
 pub(crate) fn remove(db: &Connection, id: i64) -> Result<(), StoreError> {
     db.prepare_cached("DELETE FROM unsealed WHERE id = ?1")?.execute([id])?;
     Ok(())
