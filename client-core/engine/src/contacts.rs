@@ -107,7 +107,9 @@ pub(crate) fn free_name<R: CryptoRng>(cx: &Cx<'_, R>, name: &str) -> Result<Stri
     let name: String = name.chars().filter(|c| !c.is_control()).take(NAME_CHARS_MAX - 8).collect();
     let mut candidate = name.clone();
     let mut number = 2u64;
-    while contacts::by_name(cx.db, &candidate)?.is_some() {
+    // Programs call their user so.
+    let is_us = |name: &str| ["you", "me"].iter().any(|us| name.eq_ignore_ascii_case(us));
+    while is_us(&candidate) || contacts::by_name(cx.db, &candidate)?.is_some() {
         candidate = format!("{name}-{number}");
         number += 1;
     }

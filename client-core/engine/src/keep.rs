@@ -5,12 +5,12 @@ use hushwire_proto::ids::DeviceId;
 use rand_core::CryptoRng;
 
 use crate::about::{self, Told};
-use crate::contacts::gets_receipts;
+use crate::contacts::{free_name, gets_receipts, unnamed};
 use crate::content::{self, Introduction, Receipt, Said, Text, What};
 use crate::engine::Cx;
 use crate::store::messages::{Author, Place};
 use crate::store::{StoreError, contacts, conversations, damaged, messages, receipts, whispers};
-use crate::types::{Contact, ContactId, ConversationId, Event, State};
+use crate::types::{Contact, ContactId, ConversationId, Event, Standing, State};
 use crate::{receipts as due_receipts, say, store};
 
 /// How they want to be written to, and what they call themselves.
@@ -31,6 +31,11 @@ pub(crate) fn introduction<R: CryptoRng>(
         && let Some(Ok(handle)) = introduction.handle.as_deref().map(Handle::parse)
     {
         contacts::set_claimed_handle(cx.db, contact.id, &handle.to_string())?;
+        // In a group people go by what they call themselves, marked as that.
+        if contact.standing == Standing::Known && contact.name == unnamed(contact.account) {
+            let name = free_name(cx, &format!("~{}", handle.name()))?;
+            contacts::rename(cx.db, contact.id, &name)?;
+        }
     }
     Ok(())
 }

@@ -100,6 +100,8 @@ fn what_one_says_to_a_group_everybody_hears_once_and_it_is_told_how_far_it_came(
     let message = messages(&people[0]).into_iter().find(|message| message.outgoing).unwrap();
     assert_eq!(people[0].engine().heard(message.id).unwrap().len(), 3);
     assert_eq!(the_group(&people[0]), group);
+    let authors: Vec<String> = messages(&people[3]).into_iter().map(|message| message.author_name).collect();
+    assert_eq!(authors, ["alice", "~bob", "~carol", ""], "whom dave only knows from here is marked");
 }
 
 #[test]
