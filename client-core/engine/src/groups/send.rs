@@ -7,12 +7,13 @@ use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
 use super::{keys, members, with_log};
+use crate::content::Content;
 use crate::engine::Cx;
 use crate::outbox::relay_address;
 use crate::seal::{GroupInside, GroupPlain};
 use crate::store::groups::Ours;
 use crate::store::{StoreError, contacts, groups, outbox, unsealed};
-use crate::types::{Contact, ContactId, GroupStanding, LocalGroup};
+use crate::types::{Contact, ContactId, GroupStanding, LocalGroup, Talk};
 
 /// Messages encrypted after one input, over all groups. More wait for the next.
 const SEALED_AT_ONCE_MAX: usize = 64;
@@ -121,6 +122,10 @@ fn put<R: CryptoRng>(
     let mut doors = 0;
     for contact in recipients {
         if unsealed::waits_for(cx.db, contact.id)?.is_some() {
+            // What is said they ask for once they have our key; what the group is they would not know to ask for.
+            if let Ok(Content::GroupChanges(_)) = Content::parse(&next.content) {
+                unsealed::add(cx.db, Talk::Contact(contact.id), None, &next.content)?;
+            }
             continue;
         }
         let links = contacts::links(cx.db, contact.id)?;

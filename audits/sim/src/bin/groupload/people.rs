@@ -114,8 +114,9 @@ impl Crowd {
         let ids = self.people.iter().take(members).filter_map(|person| person.contact).collect();
         let answer = self.command(0, Command::FoundGroup { name: "crowd".to_owned(), members: ids }).await?;
         let Answer::Group(group) = answer else { return Err(format!("{answer:?} instead of a group")) };
-        for person in self.members(1..members) {
+        for (place, person) in self.members(1..members).iter_mut().enumerate() {
             until(person, |event| matches!(event, Event::GroupJoined { .. })).await?;
+            eprint!("\r{} are in it    ", place + 1);
         }
         Ok(group)
     }
