@@ -16,6 +16,9 @@ use crate::types::{Contact, ContactId, LocalGroup, Talk};
 /// How often a device is asked, or answered, within [`WINDOW_MS`].
 const TIMES_MAX: u32 = 3;
 
+/// How often a member is given changes that it asks for within [`WINDOW_MS`].
+const CHANGES_TIMES_MAX: u32 = 64;
+
 /// A day, in milliseconds.
 const WINDOW_MS: u64 = 24 * 3600 * 1000;
 
@@ -24,22 +27,31 @@ const PATIENCE_MS: u64 = 60 * 1000;
 
 /// Which devices were asked and answered, since the program began.
 #[derive(Debug, Default)]
-pub(crate) struct Times(BTreeMap<(LocalGroup, ContactId, DeviceId, Way), (UnixMillis, UnixMillis, u32)>);
+pub(crate) struct Times(BTreeMap<(LocalGroup, ContactId, Way), (UnixMillis, UnixMillis, u32)>);
 
+/// What is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Way {
-    Asked,
-    Answered,
+pub(crate) enum Way {
+    /// A device of the member was asked for what was missed.
+    Asked(DeviceId),
+    /// It was answered.
+    Answered(DeviceId),
+    /// The member was given changes.
+    Changes,
 }
 
 impl Times {
     /// Counts one more, if it is not too many.
-    fn once_more(&mut self, group: LocalGroup, from: (ContactId, DeviceId), way: Way, now: UnixMillis) -> bool {
-        let entry = self.0.entry((group, from.0, from.1, way)).or_insert((now, UnixMillis(0), 0));
+    pub(crate) fn once_more(&mut self, group: LocalGroup, who: ContactId, way: Way, now: UnixMillis) -> bool {
+        let (most, patience) = match way {
+            Way::Asked(_) | Way::Answered(_) => (TIMES_MAX, PATIENCE_MS),
+            Way::Changes => (CHANGES_TIMES_MAX, 0),
+        };
+        let entry = self.0.entry((group, who, way)).or_insert((now, UnixMillis(0), 0));
         if now.since(entry.0) > WINDOW_MS {
             *entry = (now, UnixMillis(0), 0);
         }
-        if entry.2 >= TIMES_MAX || (entry.2 > 0 && now.since(entry.1) < PATIENCE_MS) {
+        if entry.2 >= most || (entry.2 > 0 && now.since(entry.1) < patience) {
             return false;
         }
         (entry.1, entry.2) = (now, entry.2 + 1);
@@ -55,7 +67,7 @@ pub(crate) fn ask<R: CryptoRng>(
     device: DeviceId,
 ) -> Result<bool, StoreError> {
     if !super::is_member(cx, group, contact.account)?
-        || !cx.flight.missed.once_more(group, (contact.id, device), Way::Asked, cx.now)
+        || !cx.flight.missed.once_more(group, contact.id, Way::Asked(device), cx.now)
     {
         return Ok(false);
     }
@@ -75,7 +87,7 @@ pub(crate) fn asked<R: CryptoRng>(
 ) -> Result<(), StoreError> {
     let group = again.group.map(|group| groups::by_id(cx.db, group)).transpose()?.flatten();
     let Some(group) = group.filter(|_| again.device == cx.keys.device && again.asks) else { return Ok(()) };
-    if !cx.flight.missed.once_more(group, (contact.id, device), Way::Answered, cx.now) {
+    if !cx.flight.missed.once_more(group, contact.id, Way::Answered(device), cx.now) {
         return Ok(());
     }
     // What was said before they came is not for them, whatever they say that they have heard.
