@@ -280,9 +280,7 @@ fn take<R: CryptoRng>(
 fn is_let_in<R: CryptoRng>(cx: &Cx<'_, R>, log: &GroupLog, who: AccountId, change: &SignedChange) -> bool {
     let [Op::Join { invite, .. }] = change.ops() else { return false };
     let expires_at = log.state().invites.get(invite).and_then(|invite| invite.expires_at);
-    change.author() == who
-        && expires_at.is_none_or(|expires_at| cx.now <= expires_at)
-        && log.lets_in(change).is_ok()
+    change.author() == who && expires_at.is_none_or(|expires_at| cx.now <= expires_at) && log.lets_in(change).is_ok()
 }
 
 /// What follows from changes for those who write and read there.

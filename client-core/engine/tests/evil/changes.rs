@@ -46,7 +46,6 @@ fn strangers_who_bring_changes_of_groups_leave_no_trace() {
         stranger.tell(&mut world, &mut three.bob, &content);
     }
     assert_eq!(rows(&three.bob), before);
-    assert_eq!(state(&three.bob), state(&three.bob));
     assert_eq!(tip(&three.bob), (parent, height));
     assert_eq!(codes(&three.bob), vec![Reason::NotAllowed; 40]);
 }
@@ -131,7 +130,8 @@ fn what_a_removed_admin_signs_with_an_old_date_does_nothing_whoever_brings_it() 
     settle(&mut world, &mut three.alice, &mut three.bob);
     assert_eq!(state(&three.bob).state.members.len(), 2);
     let before = state(&three.alice);
-    let late = sign(&three.mallory.peer, &three.mallory.change(&[old.0], old.1 + 1, vec![remove(bobs), rename("mine")]));
+    let late =
+        sign(&three.mallory.peer, &three.mallory.change(&[old.0], old.1 + 1, vec![remove(bobs), rename("mine")]));
     let content = three.mallory.changes(&[late]);
     three.bob.events.clear();
     three.alice.events.clear();
@@ -200,7 +200,8 @@ fn who_lies_about_heads_is_asked_once_for_each_lie_and_is_heard() {
             sign(&three.mallory.peer, &change)
         })
         .collect();
-    let content = three.mallory.changes(&orphans[..100]);
+    let mut content = three.mallory.changes(&orphans);
+    content.group_changes.as_mut().unwrap().changes.iter_mut().skip(1).for_each(|proven| proven.chain.clear());
     three.bob.events.clear();
     three.mallory.tell(&mut world, &mut three.bob, &content);
     assert_eq!(codes(&three.bob), [Reason::NotAllowed], "beyond 64 of one author none waits");
@@ -219,11 +220,8 @@ fn somebody_whom_we_know_of_a_group_alone_can_be_asked_for_all_of_it() {
     pairs.sort();
     let found = Found { name: "friends".into(), members: pairs.concat() };
     let op = OpWire { found: Some(found), ..OpWire::default() };
-    let change = ChangeWire {
-        group: Vec::new(),
-        servers: vec![server(4432).to_string()],
-        ..mallory.change(&[], 0, vec![op])
-    };
+    let change =
+        ChangeWire { group: Vec::new(), servers: vec![server(4432).to_string()], ..mallory.change(&[], 0, vec![op]) };
     let signed = sign(&mallory.peer, &change);
     mallory.group = hash(&signed).0.to_vec();
     let content = mallory.changes(&[signed]);

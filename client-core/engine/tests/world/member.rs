@@ -5,9 +5,7 @@ use std::collections::BTreeMap;
 
 use ed25519_dalek::Signer as _;
 use hushwire_crypto::sealed;
-use hushwire_crypto::{
-    DistributionId, Local, OurSenderKey, SHARED_OVERHEAD, Sessions, SharedKey, SignalMessage,
-};
+use hushwire_crypto::{DistributionId, Local, OurSenderKey, SHARED_OVERHEAD, Sessions, SharedKey, SignalMessage};
 use hushwire_proto::account::encode_links;
 use hushwire_proto::envelope::{Envelope, class_for};
 use hushwire_proto::ids::{AccountId, ChangeHash};
