@@ -199,7 +199,7 @@ fn said<R: CryptoRng>(
     };
     if standing == Some(GroupStanding::Gone) && !matches!(content, Content::GroupChanges(_)) {
         // Somebody has not heard yet that we are out.
-        return groups::receive::gone(cx, contact, &content);
+        return groups::receive::gone(cx, account, &content);
     }
     let origin = match contact.map(|contact| contact.standing) {
         _ if is_member => Origin::Member,

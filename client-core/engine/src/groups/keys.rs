@@ -113,10 +113,10 @@ fn keep_secret<R: CryptoRng>(
 pub(crate) fn keep_shut<R: CryptoRng>(
     cx: &Cx<'_, R>,
     group: LocalGroup,
-    by: ContactId,
+    by: Option<ContactId>,
     secret: &[u8; 32],
 ) -> Result<(), StoreError> {
-    groups::add_secret(cx.db, group, Some(by), secret, cx.now, &SECRETS_KEPT).map(drop)
+    groups::add_secret(cx.db, group, by, secret, cx.now, &SECRETS_KEPT).map(drop)
 }
 
 /// Gives our key to those of these members who lack it.

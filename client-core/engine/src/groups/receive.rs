@@ -3,7 +3,7 @@
 
 use hushwire_crypto::{GroupDecryptError, SenderKeyMessage};
 use hushwire_proto::envelope::Envelope;
-use hushwire_proto::ids::{DeviceId, GroupId};
+use hushwire_proto::ids::{AccountId, DeviceId, GroupId};
 use rand_core::CryptoRng;
 
 use super::{changes, is_member, keys, repair, with_log};
@@ -173,15 +173,13 @@ pub(crate) fn heard_of<R: CryptoRng>(cx: &Cx<'_, R>, id: GroupId) -> Result<Opti
 }
 
 /// Something about a group that we are in no longer. What comes under a new secret is to be known for what it is.
-pub(crate) fn gone<R: CryptoRng, T>(
-    cx: &mut Cx<'_, R>,
-    from: Option<&Contact>,
-    content: &Content,
-) -> Result<T, Dropped> {
-    if let (Content::GroupKey(told), Some(contact)) = (content, from)
+pub(crate) fn gone<R: CryptoRng, T>(cx: &mut Cx<'_, R>, account: AccountId, content: &Content) -> Result<T, Dropped> {
+    if let Content::GroupKey(told) = content
         && let Some(group) = groups::by_id(cx.db, told.group)?
+        && with_log(cx, group, |_, log| Ok(log.state().members.contains_key(&account)))?
     {
-        keys::keep_shut(cx, group, contact.id, &told.secret)?;
+        let by = contacts::by_account(cx.db, account)?.map(|contact| contact.id);
+        keys::keep_shut(cx, group, by, &told.secret)?;
     }
     Err(Dropped::Unwanted)
 }

@@ -197,7 +197,7 @@ fn who_may_only_read_says_nothing_and_neither_does_a_member_where_admins_announc
     let mut world = World::seeded(226);
     let mut three = three(&mut world);
     let mallorys = three.mallory.peer.account();
-    let announce = vec![Op::SetRole(three.bob.account(), Role::Admin), Op::Announce(true)];
+    let announce = vec![Op::SetRole(mallorys, Role::Admin), Op::SetRole(mallorys, Role::Member), Op::Announce(true)];
     for (counter, ops) in (1..).zip([vec![Op::SetRole(mallorys, Role::ReadOnly)], announce]) {
         change(&mut world, &mut three.alice, ops);
         settle(&mut world, &mut three.alice, &mut three.bob);
