@@ -37,7 +37,7 @@ use crate::group::{GroupLink, GroupLog, GroupState, NewMember, Op, Role, SignedC
 use crate::input::{Answer, CommandError};
 use crate::lookup;
 use crate::store::{StoreError, contacts, conversations, damaged, groups, unsealed};
-use crate::types::{ContactId, ConversationId, Group, GroupEntry, GroupStanding, LocalGroup, Standing, Talk};
+use crate::types::{Contact, ContactId, ConversationId, Group, GroupEntry, GroupStanding, LocalGroup, Standing, Talk};
 
 /// Begins a group with these contacts.
 pub(crate) fn found<R: CryptoRng>(cx: &mut Cx<'_, R>, name: &str, with: &[ContactId]) -> Result<Answer, StoreError> {
@@ -170,6 +170,17 @@ pub(crate) fn is_member<R: CryptoRng>(
         return Ok(false);
     }
     with_log(cx, group, |_, log| Ok(log.state().members.contains_key(&account)))
+}
+
+/// Whether this contact is in a group that we are in.
+pub(crate) fn shares_one<R: CryptoRng>(cx: &mut Cx<'_, R>, contact: Option<&Contact>) -> Result<bool, StoreError> {
+    let Some(contact) = contact else { return Ok(false) };
+    for group in groups::all(cx.db, GroupStanding::Member)? {
+        if is_member(cx, group, contact.account)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Where we stand in a group, if we know it, and whether an account is in it as well as we.

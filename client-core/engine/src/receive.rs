@@ -100,6 +100,21 @@ fn envelope<R: CryptoRng>(cx: &mut Cx<'_, R>, delivery: &Delivery) -> Result<(),
     if inside.account == cx.keys.account || !is_wanted(cx, known.as_ref())? {
         return Err(Dropped::Unwanted);
     }
+    let is_blocked = known.as_ref().is_some_and(|contact| contact.standing == Standing::Blocked);
+    pairwise(cx, sealed_by, inside, known).map_err(|dropped| match dropped {
+        Dropped::Store(error) => Dropped::Store(error),
+        _ if is_blocked => Dropped::Unwanted,
+        dropped => dropped,
+    })
+}
+
+/// What a device seals to this one alone.
+fn pairwise<R: CryptoRng>(
+    cx: &mut Cx<'_, R>,
+    sealed_by: PublicKey,
+    inside: Inside,
+    known: Option<Contact>,
+) -> Result<(), Dropped> {
     let sender = sender(cx, known, &inside)?;
     if PublicKey::from_pub33(&sender.device.identity_key) != Ok(sealed_by) {
         return Err(bad(Reason::NotListed, "sealed by another key than the sender's device list has"));
@@ -109,6 +124,11 @@ fn envelope<R: CryptoRng>(cx: &mut Cx<'_, R>, delivery: &Delivery) -> Result<(),
     if let (Err((code, reason)), None) = (&said, &sender.contact) {
         // Nobody becomes a contact by what cannot be shown.
         return Err(bad(*code, reason));
+    }
+    if let (Ok((_, Content::GroupChanges(told))), None, Some(chain)) = (&said, &sender.contact, &sender.newer)
+        && !groups::changes::is_wish(cx, chain, told)?
+    {
+        return Err(bad(Reason::NotAllowed, "changes of a group, brought by a stranger whom no link lets in"));
     }
     let is_said = matches!(&said, Ok((_, Content::Said(_))));
     let contact = keep_sender(cx, sender, is_said, &opened)?;
@@ -143,18 +163,18 @@ fn envelope<R: CryptoRng>(cx: &mut Cx<'_, R>, delivery: &Delivery) -> Result<(),
         }
         Content::GroupKey(key) => groups::receive::key(cx, &contact, inside.device, &key),
         Content::GroupChanges(told) => {
-            let is_accepted = contact.standing == Standing::Accepted;
-            groups::changes::came(cx, &contact, is_accepted, &told)?.map_err(|why| bad(Reason::NotAllowed, why))
+            groups::changes::came(cx, &contact, &told)?.map_err(|why| bad(Reason::NotAllowed, why))
         }
         Content::GroupAsk(ask) => Ok(groups::changes::asked(cx, &contact, &ask)?),
     }
 }
 
-/// Whether there is room for what they write: nobody fills the database without a person's consent.
-fn is_wanted<R: CryptoRng>(cx: &Cx<'_, R>, known: Option<&Contact>) -> Result<bool, StoreError> {
+/// Whether there is room for what they write: nobody fills the database without a person's consent. Who is blocked is heard
+/// as a member of a group only.
+fn is_wanted<R: CryptoRng>(cx: &mut Cx<'_, R>, known: Option<&Contact>) -> Result<bool, StoreError> {
     Ok(match known.map(|contact| (contact.standing, contact.unread)) {
         Some((Standing::Accepted | Standing::Known, _)) => true,
-        Some((Standing::Blocked, _)) => false,
+        Some((Standing::Blocked, _)) => groups::shares_one(cx, known)?,
         Some((Standing::Request, unread)) => unread < REQUEST_TEXTS_MAX,
         None => contacts::count(cx.db, Standing::Request)? < REQUESTS_MAX,
     })
@@ -179,16 +199,17 @@ fn said<R: CryptoRng>(
     };
     if standing == Some(GroupStanding::Gone) && !matches!(content, Content::GroupChanges(_)) {
         // Somebody has not heard yet that we are out.
-        return groups::receive::gone(cx, &content);
+        return groups::receive::gone(cx, account, &content);
     }
     let origin = match contact.map(|contact| contact.standing) {
         _ if is_member => Origin::Member,
+        Some(Standing::Blocked) => return Err(Dropped::Unwanted),
         // A fellow member, whose keys go through this session.
         Some(Standing::Known) if matches!(content, Content::Again(_)) => Origin::Member,
         // Whom we asked to be let in.
         Some(Standing::Known) if standing == Some(GroupStanding::Asked) => Origin::Contact,
         Some(Standing::Accepted) => Origin::Contact,
-        Some(Standing::Request | Standing::Blocked | Standing::Known) | None => Origin::Stranger,
+        Some(Standing::Request | Standing::Known) | None => Origin::Stranger,
     };
     Ok(match content::allowed(&content, origin) {
         true => Ok((plain, content)),

@@ -12,11 +12,12 @@ use crate::account::verify_links;
 use crate::content::{CHANGES_BYTES_MAX, CHANGES_MAX, Content, GroupAsk, GroupChanges, HEADS_MAX};
 use crate::engine::Cx;
 use crate::group::{BadChange, GroupLink, GroupLog, GroupState, Inserted, Op, SignedChange, Void};
+use crate::groups::repair::Way;
 use crate::groups::{keys, members, receive};
 use crate::input::{Answer, CommandError};
 use crate::lookup;
 use crate::store::{StoreError, contacts, conversations, damaged, groups, unsealed};
-use crate::types::{Contact, Event, GroupEntry, GroupStanding, LocalGroup, Talk};
+use crate::types::{Contact, Event, GroupEntry, GroupStanding, LocalGroup, Standing, Talk};
 
 /// Contents of changes that one request for them is answered with. What is left is asked for again.
 const ANSWERED_AT_ONCE_MAX: usize = 32;
@@ -127,14 +128,41 @@ fn chain_of<R: CryptoRng>(cx: &Cx<'_, R>, author: AccountId) -> Result<Vec<u8>, 
 /// Why changes that came were not taken. Nothing of them was kept.
 pub(crate) type NotTaken = &'static str;
 
+/// Whether this is the wish to come in of somebody whom we do not know, with what lets them in. Nobody else leaves a trace by
+/// what they bring.
+pub(crate) fn is_wish<R: CryptoRng>(
+    cx: &mut Cx<'_, R>,
+    chain: &Chain,
+    told: &GroupChanges,
+) -> Result<bool, StoreError> {
+    let [(change, _)] = told.changes.as_slice() else { return Ok(false) };
+    let Ok(change) = SignedChange::parse(change) else { return Ok(false) };
+    let Some(group) = groups::by_id(cx.db, told.group)? else { return Ok(false) };
+    if change.group() != told.group || groups::standing(cx.db, group)? != GroupStanding::Member {
+        return Ok(false);
+    }
+    with_log(cx, group, |cx, log| {
+        let joins = is_let_in(cx, log, chain.account(), &change);
+        Ok(joins && matches!(log.clone().insert(change, chain), Ok(Inserted::New { .. })))
+    })
+}
+
 /// Changes came from this contact.
 pub(crate) fn came<R: CryptoRng>(
     cx: &mut Cx<'_, R>,
     from: &Contact,
-    is_accepted: bool,
     told: &GroupChanges,
 ) -> Result<Result<(), NotTaken>, StoreError> {
-    let known = groups::by_id(cx.db, told.group)?;
+    let standing = match groups::by_id(cx.db, told.group)? {
+        Some(group) => groups::standing(cx.db, group)?,
+        None => GroupStanding::HeardOf,
+    };
+    // Nobody is brought into a group by strangers, nor by acquaintances unless we have asked.
+    let is_trusted = match from.standing {
+        Standing::Accepted => true,
+        Standing::Known => standing == GroupStanding::Asked,
+        Standing::Request | Standing::Blocked => false,
+    };
     let mut parsed = Vec::with_capacity(told.changes.len());
     let mut chains: BTreeMap<AccountId, Chain> = BTreeMap::new();
     for (change, chain) in &told.changes {
@@ -151,13 +179,18 @@ pub(crate) fn came<R: CryptoRng>(
         }
         parsed.push(change);
     }
-    let group = match known {
+    let group = match groups::by_id(cx.db, told.group)? {
         Some(group) => group,
-        // Nobody is brought into a group by strangers.
-        None if !is_accepted => return Ok(Err("changes of a group that is not known here")),
-        None => groups::insert(cx.db, told.group, "", GroupStanding::HeardOf, cx.now)?.0,
+        None if !is_trusted => return Ok(Err("changes of a group that is not known here")),
+        None => match receive::heard_of(cx, told.group)? {
+            Some(group) => group,
+            None => return Ok(Err("changes of one more group that we are not in")),
+        },
     };
     if groups::changes_count(cx.db, group)? == 0 {
+        if !is_trusted {
+            return Ok(Err("changes of a group of which nothing is known here"));
+        }
         let Some(founding) = parsed.iter().find(|change| change.is_founding()).cloned() else {
             ask(cx, told.group, from, Vec::new())?;
             return Ok(Ok(()));
@@ -166,25 +199,31 @@ pub(crate) fn came<R: CryptoRng>(
         let (hash, bytes) = (founding.hash(), founding.encode());
         let Ok(log) = GroupLog::found(founding, chain) else { return Ok(Err("a group that was not founded")) };
         groups::add_change(cx.db, group, hash, 0, &bytes)?;
+        members::learn(cx, chain)?;
         cx.flight.groups.insert(group, log);
     }
-    with_log(cx, group, |cx, log| take(cx, group, log, from, parsed, &chains))
+    let is_trusted = is_trusted && standing != GroupStanding::Member;
+    with_log(cx, group, |cx, log| take(cx, group, log, (from, is_trusted), parsed, &chains))
 }
 
 fn take<R: CryptoRng>(
     cx: &mut Cx<'_, R>,
     group: LocalGroup,
     log: &mut GroupLog,
-    from: &Contact,
+    (from, is_trusted): (&Contact, bool),
     changes: Vec<SignedChange>,
     chains: &BTreeMap<AccountId, Chain>,
 ) -> Result<Result<(), NotTaken>, StoreError> {
+    let is_member = |log: &GroupLog| log.state().members.contains_key(&from.account);
+    if !is_trusted && !is_member(log) && changes.len() > 1 {
+        return Ok(Err("changes of a group, brought by somebody who is not in it"));
+    }
     let was_member = groups::standing(cx.db, group)? == GroupStanding::Member;
     let before = if was_member { log.state().clone() } else { nobody(log.state()) };
     let (mut new, mut refused) = (Vec::new(), None);
     for change in changes {
         let author = change.author();
-        if was_member && !log.state().members.contains_key(&from.account) && !is_let_in(cx, log, from, &change) {
+        if !is_trusted && !is_member(log) && !(was_member && is_let_in(cx, log, from.account, &change)) {
             refused = Some("a change of a group, brought by somebody who is not in it");
             continue;
         }
@@ -238,12 +277,10 @@ fn take<R: CryptoRng>(
 }
 
 /// Whether this is somebody who comes in by a link that is open, by our clock.
-fn is_let_in<R: CryptoRng>(cx: &Cx<'_, R>, log: &GroupLog, from: &Contact, change: &SignedChange) -> bool {
+fn is_let_in<R: CryptoRng>(cx: &Cx<'_, R>, log: &GroupLog, who: AccountId, change: &SignedChange) -> bool {
     let [Op::Join { invite, .. }] = change.ops() else { return false };
     let expires_at = log.state().invites.get(invite).and_then(|invite| invite.expires_at);
-    change.author() == from.account
-        && expires_at.is_none_or(|expires_at| cx.now <= expires_at)
-        && log.lets_in(change).is_ok()
+    change.author() == who && expires_at.is_none_or(|expires_at| cx.now <= expires_at) && log.lets_in(change).is_ok()
 }
 
 /// What follows from changes for those who write and read there.
@@ -316,6 +353,9 @@ pub(crate) fn asked<R: CryptoRng>(cx: &mut Cx<'_, R>, from: &Contact, asked: &Gr
     let Some(group) = groups::by_id(cx.db, asked.group)? else { return Ok(()) };
     with_log(cx, group, |cx, log| {
         let after = log.changes_after(&asked.heads);
+        if after.is_empty() || !cx.flight.missed.once_more(group, from.id, Way::Changes, cx.now) {
+            return Ok(());
+        }
         for content in contents(cx, log, &after)?.into_iter().take(ANSWERED_AT_ONCE_MAX) {
             unsealed::add(cx.db, Talk::Contact(from.id), None, &Content::GroupChanges(content).encode())?;
         }

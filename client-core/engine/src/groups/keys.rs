@@ -2,13 +2,13 @@
 //! replaced when somebody who has it is a member no longer. And the keys that others give us.
 
 use hushwire_crypto::{DistributionId, OurSenderKey, SenderKeyDistributionMessage, SenderKeys, SharedKey};
-use hushwire_proto::ids::{ChangeHash, DeviceId, MailboxId, Token};
+use hushwire_proto::ids::{ChangeHash, DeviceId, GroupId, MailboxId, Token};
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
 use crate::content::{self, Content, GroupKey, HEADS_MAX};
 use crate::engine::Cx;
-use crate::store::groups::Ours;
+use crate::store::groups::{Ours, SecretsKept};
 use crate::store::{StoreError, contacts, conversations, groups, me, repair, unsealed};
 use crate::types::{Contact, ContactId, ConversationId, LocalGroup, Talk};
 
@@ -23,20 +23,22 @@ const DISTRIBUTIONS_KEPT: usize = 4;
 
 /// Secrets that are kept of one group. Members who write choose the newest one they know; after somebody left each may
 /// make one before hearing of another's.
-pub(crate) const SECRETS_KEPT: usize = 16;
+const SECRETS_KEPT: SecretsKept = SecretsKept { all: 64, of_one: 8, of_one_alone: 4 };
 
-/// What a group's secret is used for.
+/// What a group's secret is used for, before the group's id: whoever tells a secret of one group as one of another makes
+/// nobody take the two for each other.
 const SEAL_PURPOSE: &[u8] = b"hushwire/1 group seal";
 const DOOR_PURPOSE: &[u8] = b"hushwire/1 group door";
 
 /// What seals a group's envelopes.
-pub(crate) fn seal(secret: &[u8; 32]) -> SharedKey {
-    SharedKey::new(secret, SEAL_PURPOSE)
+pub(crate) fn seal(group: GroupId, secret: &[u8; 32]) -> SharedKey {
+    SharedKey::new(secret, &[SEAL_PURPOSE, group.as_bytes()].concat())
 }
 
 /// What whoever knows the secret deposits with.
-pub(crate) fn door(secret: &[u8; 32], mailbox: MailboxId) -> Token {
-    Token::from_bytes(&SharedKey::new(secret, DOOR_PURPOSE).derive(mailbox.as_bytes()))
+pub(crate) fn door(group: GroupId, secret: &[u8; 32], mailbox: MailboxId) -> Token {
+    let key = SharedKey::new(secret, &[DOOR_PURPOSE, group.as_bytes()].concat());
+    Token::from_bytes(&key.derive(mailbox.as_bytes()))
 }
 
 /// The devices of members, each with its contact.
@@ -76,27 +78,45 @@ pub(crate) fn ours<R: CryptoRng>(
     Ok(ours)
 }
 
-/// The newest secret that nobody who is out knows, or a new one.
+/// The newest secret that a member told since somebody left, or a new one. What somebody told who is out is not used.
 fn secret<R: CryptoRng>(cx: &mut Cx<'_, R>, group: LocalGroup) -> Result<Zeroizing<[u8; 32]>, StoreError> {
-    if let Some(secret) = groups::newest_secret(cx.db, group)? {
-        return Ok(secret);
+    for (secret, by) in groups::secrets_since_left(cx.db, group)? {
+        let by = by.map(|by| contacts::get(cx.db, by)).transpose()?.flatten();
+        if by.map_or(Ok(true), |by| super::is_member(cx, group, by.account))? {
+            return Ok(secret);
+        }
     }
     let mut secret = Zeroizing::new([0; 32]);
     cx.rng.fill_bytes(&mut secret[..]);
-    keep_secret(cx, group, &secret)?;
+    keep_secret(cx, group, None, &secret)?;
     Ok(secret)
 }
 
 /// Takes a secret in, and lets whoever knows it deposit with us.
-fn keep_secret<R: CryptoRng>(cx: &mut Cx<'_, R>, group: LocalGroup, secret: &[u8; 32]) -> Result<(), StoreError> {
-    if !groups::add_secret(cx.db, group, secret, cx.now, SECRETS_KEPT)? {
+fn keep_secret<R: CryptoRng>(
+    cx: &mut Cx<'_, R>,
+    group: LocalGroup,
+    by: Option<ContactId>,
+    secret: &[u8; 32],
+) -> Result<(), StoreError> {
+    if !groups::add_secret(cx.db, group, by, secret, cx.now, &SECRETS_KEPT)? {
         return Ok(());
     }
-    let mailbox = cx.keys.mailbox_id();
-    me::add_group_token(cx.db, &door(secret, mailbox), group)?;
+    let (id, mailbox) = (groups::id_of(cx.db, group)?, cx.keys.mailbox_id());
+    me::add_group_token(cx.db, &door(id, secret, mailbox), group)?;
     let kept = groups::secrets_of(cx.db, group)?;
-    let kept: Vec<Token> = kept.iter().map(|secret| door(secret, mailbox)).collect();
+    let kept: Vec<Token> = kept.iter().map(|secret| door(id, secret, mailbox)).collect();
     me::keep_group_tokens(cx.db, group, &kept)
+}
+
+/// We are in the group no longer: a secret is kept to know what is sealed with it, and opens no door.
+pub(crate) fn keep_shut<R: CryptoRng>(
+    cx: &Cx<'_, R>,
+    group: LocalGroup,
+    by: Option<ContactId>,
+    secret: &[u8; 32],
+) -> Result<(), StoreError> {
+    groups::add_secret(cx.db, group, by, secret, cx.now, &SECRETS_KEPT).map(drop)
 }
 
 /// Gives our key to those of these members who lack it.
@@ -174,7 +194,7 @@ pub(crate) fn take<R: CryptoRng>(
     let before = groups::sender_keys(cx.db, group, from.0, from.1, message.distribution())?;
     let Ok(keys) = before.accept(&message) else { return Ok(false) };
     groups::set_sender_keys(cx.db, group, from, &keys, cx.now, DISTRIBUTIONS_KEPT)?;
-    keep_secret(cx, group, &told.secret)?;
+    keep_secret(cx, group, Some(from.0), &told.secret)?;
     Ok(true)
 }
 

@@ -77,18 +77,20 @@ pub(crate) fn known<R: CryptoRng>(cx: &mut Cx<'_, R>, group: LocalGroup) -> Resu
     Ok((found, soon))
 }
 
-/// Asks a keyserver for somebody, unless that is under way or has failed a moment ago. Whether they may soon be known.
+/// Asks a keyserver for somebody, unless that is under way or has failed a moment ago. Whether they may soon be known: nobody
+/// waits for a keyserver that has failed before.
 pub(crate) fn look_up<R: CryptoRng>(
     cx: &mut Cx<'_, R>,
     account: AccountId,
     keyserver: ServerAddress,
     then: Option<Box<GroupLink>>,
 ) -> Result<bool, StoreError> {
+    let soon = !cx.flight.members.contains_key(&account);
     let mut under_way = 0;
     for pending in cx.flight.calls.values() {
         if let Pending::Member(other, _) = pending {
             if *other == account {
-                return Ok(true);
+                return Ok(soon);
             }
             under_way += 1;
         }
@@ -102,7 +104,7 @@ pub(crate) fn look_up<R: CryptoRng>(
     if under_way < LOOKUPS_MAX {
         cx.call(Call::Lookup { keyserver, who: Who::Account(account) }, Pending::Member(account, then));
     }
-    Ok(true)
+    Ok(soon)
 }
 
 /// A keyserver answered.

@@ -3,7 +3,7 @@
 
 use hushwire_crypto::{GroupDecryptError, SenderKeyMessage};
 use hushwire_proto::envelope::Envelope;
-use hushwire_proto::ids::DeviceId;
+use hushwire_proto::ids::{AccountId, DeviceId, GroupId};
 use rand_core::CryptoRng;
 
 use super::{changes, is_member, keys, repair, with_log};
@@ -17,10 +17,10 @@ use crate::seal::{GroupInside, GroupPlain};
 use crate::store::{StoreError, contacts, conversations, damaged, groups, messages};
 use crate::types::{Contact, ContactId, Event, GroupStanding, LocalGroup, State, Talk};
 
-/// Contents that wait until their author is known to be a member, in one group.
-const EARLY_MAX: usize = 256;
+/// Contents that wait until their author is known to be a member, in one group; and of one author.
+const EARLY_MAX: (usize, usize) = (256, 64);
 
-/// Groups of which only a key is known.
+/// Groups that contacts have told of and that we are not in.
 const HEARD_OF_MAX: usize = 64;
 
 /// An envelope sealed to a group came.
@@ -64,9 +64,7 @@ pub(crate) fn envelope<R: CryptoRng>(cx: &mut Cx<'_, R>, envelope: &Envelope) ->
         return Err(bad(Reason::NotAllowed, "a content that is not accepted from a group"));
     }
     if let Content::GroupChanges(told) = &content {
-        let is_accepted = contact.standing == crate::types::Standing::Accepted
-            || groups::standing(cx.db, group)? != GroupStanding::HeardOf;
-        return changes::came(cx, &contact, is_accepted, told)?.map_err(|why| bad(Reason::NotAllowed, why));
+        return changes::came(cx, &contact, told)?.map_err(|why| bad(Reason::NotAllowed, why));
     }
     let lacks = groups::standing(cx.db, group)? != GroupStanding::Member
         || with_log(cx, group, |_, log| Ok(plain.heads.iter().any(|head| log.get(head).is_none())))?;
@@ -89,8 +87,8 @@ pub(crate) fn envelope<R: CryptoRng>(cx: &mut Cx<'_, R>, envelope: &Envelope) ->
 
 /// The group whose secret sealed this, and what it holds.
 fn open<R: CryptoRng>(cx: &Cx<'_, R>, envelope: &Envelope) -> Result<Option<(LocalGroup, GroupInside)>, StoreError> {
-    for (group, secret) in groups::secrets(cx.db)? {
-        if let Some(inside) = GroupInside::open(envelope, &keys::seal(&secret)) {
+    for (group, id, secret) in groups::secrets(cx.db)? {
+        if let Some(inside) = GroupInside::open(envelope, &keys::seal(id, &secret)) {
             return Ok(Some((group, inside)));
         }
     }
@@ -145,12 +143,8 @@ pub(crate) fn key<R: CryptoRng>(
     device: DeviceId,
     told: &GroupKey,
 ) -> Result<(), Dropped> {
-    let group = match groups::by_id(cx.db, told.group)? {
-        Some(group) => group,
-        None if groups::all(cx.db, GroupStanding::HeardOf)?.len() >= HEARD_OF_MAX => {
-            return Err(bad(Reason::NotAllowed, "a key of one more group of which nothing is known"));
-        }
-        None => groups::insert(cx.db, told.group, "", GroupStanding::HeardOf, cx.now)?.0,
+    let Some(group) = heard_of(cx, told.group)? else {
+        return Err(bad(Reason::NotAllowed, "a key of one more group of which nothing is known"));
     };
     match keys::take(cx, group, (contact.id, device), told)? {
         true => {
@@ -169,12 +163,23 @@ pub(crate) fn key<R: CryptoRng>(
     }
 }
 
+/// A group that a contact tells of, from now on known if it was not; `None` if there are too many such.
+pub(crate) fn heard_of<R: CryptoRng>(cx: &Cx<'_, R>, id: GroupId) -> Result<Option<LocalGroup>, StoreError> {
+    match groups::by_id(cx.db, id)? {
+        Some(group) => Ok(Some(group)),
+        None if groups::all(cx.db, GroupStanding::HeardOf)?.len() >= HEARD_OF_MAX => Ok(None),
+        None => Ok(Some(groups::insert(cx.db, id, "", GroupStanding::HeardOf, cx.now)?.0)),
+    }
+}
+
 /// Something about a group that we are in no longer. What comes under a new secret is to be known for what it is.
-pub(crate) fn gone<R: CryptoRng, T>(cx: &mut Cx<'_, R>, content: &Content) -> Result<T, Dropped> {
+pub(crate) fn gone<R: CryptoRng, T>(cx: &mut Cx<'_, R>, account: AccountId, content: &Content) -> Result<T, Dropped> {
     if let Content::GroupKey(told) = content
         && let Some(group) = groups::by_id(cx.db, told.group)?
+        && with_log(cx, group, |_, log| Ok(log.state().members.contains_key(&account)))?
     {
-        groups::add_secret(cx.db, group, &told.secret, cx.now, keys::SECRETS_KEPT)?;
+        let by = contacts::by_account(cx.db, account)?.map(|contact| contact.id);
+        keys::keep_shut(cx, group, by, &told.secret)?;
     }
     Err(Dropped::Unwanted)
 }
@@ -188,6 +193,10 @@ pub(crate) fn receipt<R: CryptoRng>(
 ) -> Result<(), StoreError> {
     let group = receipt.group.map(|group| groups::by_id(cx.db, group)).transpose()?.flatten();
     let Some(group) = group.filter(|_| receipt.author == cx.keys.device) else { return Ok(()) };
+    // Nobody else can have read it.
+    if !is_member(cx, group, contact.account)? {
+        return Ok(());
+    }
     groups::note_has_it(cx.db, group, contact.id, device)?;
     let conversation = conversations::of(cx.db, group)?;
     let mut moved = Vec::new();

@@ -16,6 +16,9 @@ use crate::types::{Contact, ContactId, LocalGroup, Talk};
 /// How often a device is asked, or answered, within [`WINDOW_MS`].
 const TIMES_MAX: u32 = 3;
 
+/// How often a member is given changes that it asks for within [`WINDOW_MS`].
+const CHANGES_TIMES_MAX: u32 = 64;
+
 /// A day, in milliseconds.
 const WINDOW_MS: u64 = 24 * 3600 * 1000;
 
@@ -24,7 +27,7 @@ const PATIENCE_MS: u64 = 60 * 1000;
 
 /// Which devices were asked and answered, since the program began.
 #[derive(Debug, Default)]
-pub(crate) struct Times(BTreeMap<(LocalGroup, ContactId, DeviceId, Way), Counted>);
+pub(crate) struct Times(BTreeMap<(LocalGroup, ContactId, Way), Counted>);
 
 #[derive(Clone, Copy, Debug)]
 struct Counted {
@@ -33,21 +36,30 @@ struct Counted {
     times: u32,
 }
 
+/// What is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Way {
-    Asked,
-    Answered,
+pub(crate) enum Way {
+    /// A device of the member was asked for what was missed.
+    Asked(DeviceId),
+    /// It was answered.
+    Answered(DeviceId),
+    /// The member was given changes.
+    Changes,
 }
 
 impl Times {
     /// Counts one more, if it is not too many.
-    fn once_more(&mut self, group: LocalGroup, from: (ContactId, DeviceId), way: Way, now: UnixMillis) -> bool {
+    pub(crate) fn once_more(&mut self, group: LocalGroup, who: ContactId, way: Way, now: UnixMillis) -> bool {
+        let (most, patience) = match way {
+            Way::Asked(_) | Way::Answered(_) => (TIMES_MAX, PATIENCE_MS),
+            Way::Changes => (CHANGES_TIMES_MAX, 0),
+        };
         let first = Counted { since: now, last: now, times: 0 };
-        let counted = self.0.entry((group, from.0, from.1, way)).or_insert(first);
+        let counted = self.0.entry((group, who, way)).or_insert(first);
         if now.since(counted.since) > WINDOW_MS {
             *counted = first;
         }
-        if counted.times >= TIMES_MAX || (counted.times > 0 && now.since(counted.last) < PATIENCE_MS) {
+        if counted.times >= most || (counted.times > 0 && now.since(counted.last) < patience) {
             return false;
         }
         (counted.last, counted.times) = (now, counted.times + 1);
@@ -63,7 +75,7 @@ pub(crate) fn ask<R: CryptoRng>(
     device: DeviceId,
 ) -> Result<bool, StoreError> {
     if !super::is_member(cx, group, contact.account)?
-        || !cx.flight.missed.once_more(group, (contact.id, device), Way::Asked, cx.now)
+        || !cx.flight.missed.once_more(group, contact.id, Way::Asked(device), cx.now)
     {
         return Ok(false);
     }
@@ -83,7 +95,7 @@ pub(crate) fn asked<R: CryptoRng>(
 ) -> Result<(), StoreError> {
     let group = again.group.map(|group| groups::by_id(cx.db, group)).transpose()?.flatten();
     let Some(group) = group.filter(|_| again.device == cx.keys.device && again.asks) else { return Ok(()) };
-    if !cx.flight.missed.once_more(group, (contact.id, device), Way::Answered, cx.now) {
+    if !cx.flight.missed.once_more(group, contact.id, Way::Answered(device), cx.now) {
         return Ok(());
     }
     // What was said before they came is not for them, whatever they say that they have heard.

@@ -93,14 +93,15 @@ fn broadcast<R: CryptoRng>(
     heads: Vec<ChangeHash>,
     next: &unsealed::ForGroup,
 ) -> Result<(), StoreError> {
-    let plain = GroupPlain { group: groups::id_of(cx.db, group)?, heads, content: next.content.clone() };
+    let id = groups::id_of(cx.db, group)?;
+    let plain = GroupPlain { group: id, heads, content: next.content.clone() };
     let Ok(message) = ours.key.encrypt(&plain.encode(), cx.rng) else {
         // Used up: a new key the next time.
         groups::forget_our_key(cx.db, group)?;
         return Ok(());
     };
     let inside = GroupInside { account: cx.keys.account, device: cx.keys.device, message: message.message };
-    let Ok(envelope) = inside.seal(&keys::seal(&ours.secret), cx.rng) else {
+    let Ok(envelope) = inside.seal(&keys::seal(id, &ours.secret), cx.rng) else {
         // What may be said and what changes may hold leave no way to be too long.
         return Err(crate::store::damaged("unsealed"));
     };
@@ -118,6 +119,7 @@ fn put<R: CryptoRng>(
     next: &unsealed::ForGroup,
     envelope: &Envelope,
 ) -> Result<(), StoreError> {
+    let id_of_group = groups::id_of(cx.db, group)?;
     let body = outbox::add_body(cx.db, envelope)?;
     let mut doors = 0;
     for contact in recipients {
@@ -135,7 +137,7 @@ fn put<R: CryptoRng>(
                 Some(token) => token,
                 // Who has not come by yet accepts strangers' tokens only.
                 None if !groups::has_it(cx.db, group, contact.id, device.id)? => device.request_token.clone(),
-                None => keys::door(secret, device.mailbox),
+                None => keys::door(id_of_group, secret, device.mailbox),
             };
             let mut id = DepositId([0; 16]);
             cx.rng.fill_bytes(&mut id.0);

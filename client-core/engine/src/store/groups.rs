@@ -291,9 +291,13 @@ pub(crate) fn set_sender_keys(
 
 /// What seals envelopes to groups, newest first.
 #[allow(clippy::type_complexity, reason = "taken apart where it is called")]
-pub(crate) fn secrets(db: &Connection) -> Result<Vec<(LocalGroup, Zeroizing<[u8; 32]>)>, StoreError> {
-    let mut statement = db.prepare_cached("SELECT grp, secret FROM group_secrets ORDER BY known_at DESC, secret")?;
-    let rows = statement.query_map([], |row| Ok((LocalGroup(row.get(0)?), Zeroizing::new(row.get(1)?))))?;
+pub(crate) fn secrets(db: &Connection) -> Result<Vec<(LocalGroup, GroupId, Zeroizing<[u8; 32]>)>, StoreError> {
+    let mut statement = db.prepare_cached(
+        "SELECT s.grp, g.group_id, s.secret FROM group_secrets s JOIN groups g ON g.id = s.grp
+         ORDER BY s.known_at DESC, s.secret, s.grp",
+    )?;
+    let rows = statement
+        .query_map([], |row| Ok((LocalGroup(row.get(0)?), GroupId(row.get(1)?), Zeroizing::new(row.get(2)?))))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
@@ -304,52 +308,83 @@ pub(crate) fn secrets_of(db: &Connection, group: LocalGroup) -> Result<Vec<Zeroi
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// The newest secret that came after somebody last left.
-pub(crate) fn newest_secret(db: &Connection, group: LocalGroup) -> Result<Option<Zeroizing<[u8; 32]>>, StoreError> {
-    Ok(db
-        .prepare_cached(
-            "SELECT s.secret FROM group_secrets s JOIN groups g ON g.id = s.grp
-             WHERE s.grp = ?1 AND s.known_at > g.left_at ORDER BY s.known_at DESC, s.secret LIMIT 1",
-        )?
-        .query_row([group.0], |row| row.get(0).map(Zeroizing::new))
-        .optional()?)
+/// The secrets that came after somebody last left, newest first, each with the contact who told it first; `None`: we.
+#[allow(clippy::type_complexity, reason = "taken apart where it is called")]
+pub(crate) fn secrets_since_left(
+    db: &Connection,
+    group: LocalGroup,
+) -> Result<Vec<(Zeroizing<[u8; 32]>, Option<ContactId>)>, StoreError> {
+    let mut statement = db.prepare_cached(
+        "SELECT s.secret, s.by FROM group_secrets s JOIN groups g ON g.id = s.grp
+         WHERE s.grp = ?1 AND s.known_at > g.left_at ORDER BY s.known_at DESC, s.secret",
+    )?;
+    let rows = statement.query_map([group.0], |row| {
+        let by: i64 = row.get(1)?;
+        Ok((Zeroizing::new(row.get(0)?), Some(ContactId(by)).filter(|by| by.0 > 0)))
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// Keeps a secret; of one group the newest `most`. Whether it was new.
+/// How many secrets are kept, so that nobody who tells many drives out those of others.
+pub(crate) struct SecretsKept {
+    /// Of one group.
+    pub(crate) all: usize,
+    /// That one contact told first, and others too.
+    pub(crate) of_one: usize,
+    /// That one contact alone told.
+    pub(crate) of_one_alone: usize,
+}
+
+/// Keeps a secret that this contact told, or that we made; of each kind the newest. Whether it was new.
 pub(crate) fn add_secret(
     db: &Connection,
     group: LocalGroup,
+    by: Option<ContactId>,
     secret: &[u8; 32],
     now: UnixMillis,
-    most: usize,
+    kept: &SecretsKept,
 ) -> Result<bool, StoreError> {
+    let by = by.map_or(0, |by| by.0);
     // Behind what made somebody leave, also within one moment.
     let new = db
         .prepare_cached(
-            "INSERT OR IGNORE INTO group_secrets (secret, grp, known_at)
-             SELECT ?1, id, max(?3, left_at + 1, coalesce((
-                 SELECT max(known_at) + 1 FROM group_secrets WHERE grp = ?2), 0)) FROM groups WHERE id = ?2",
+            "INSERT OR IGNORE INTO group_secrets (grp, secret, known_at, by)
+             SELECT id, ?2, max(?3, left_at + 1, coalesce((
+                 SELECT max(known_at) + 1 FROM group_secrets WHERE grp = ?1), 0)), ?4 FROM groups WHERE id = ?1",
         )?
-        .execute(params![secret, group.0, to_sql(now.0)])?;
+        .execute(params![group.0, secret, to_sql(now.0), by])?;
+    db.prepare_cached("UPDATE group_secrets SET shared = 1 WHERE grp = ?1 AND secret = ?2 AND by <> ?3")?
+        .execute(params![group.0, secret, by])?;
+    if by > 0 {
+        let mut forget = db.prepare_cached(
+            "DELETE FROM group_secrets WHERE grp = ?1 AND by = ?2 AND shared = ?3 AND secret NOT IN (
+                 SELECT secret FROM group_secrets WHERE grp = ?1 AND by = ?2 AND shared = ?3
+                 ORDER BY known_at DESC, secret LIMIT ?4)",
+        )?;
+        forget.execute(params![group.0, by, false, to_sql(kept.of_one_alone as u64)])?;
+        forget.execute(params![group.0, by, true, to_sql(kept.of_one as u64)])?;
+    }
     db.prepare_cached(
         "DELETE FROM group_secrets WHERE grp = ?1 AND secret NOT IN (
              SELECT secret FROM group_secrets WHERE grp = ?1 ORDER BY known_at DESC, secret LIMIT ?2)",
     )?
-    .execute(params![group.0, to_sql(most as u64)])?;
+    .execute(params![group.0, to_sql(kept.all as u64)])?;
     Ok(new == 1)
 }
 
-/// What was said by somebody of whom we do not know yet that they are members; `false` if there is no room for it.
+/// What was said by somebody of whom we do not know yet that they are members; `false` if there is no room for it, which
+/// is for `most` contents, and for `most_of_one` of this contact.
 pub(crate) fn add_early(
     db: &Connection,
     group: LocalGroup,
     (contact, device): (ContactId, DeviceId),
     content: &[u8],
-    most: usize,
+    (most, most_of_one): (usize, usize),
 ) -> Result<bool, StoreError> {
-    let waiting: i64 =
-        db.prepare_cached("SELECT count(*) FROM early WHERE grp = ?1")?.query_row([group.0], |row| row.get(0))?;
-    if from_sql(waiting) >= most as u64 {
+    let (all, theirs): (i64, i64) = db
+        .prepare_cached("SELECT count(*), count(*) FILTER (WHERE contact = ?2) FROM early WHERE grp = ?1")?
+        .query_row([group.0, contact.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    if from_sql(all) >= most as u64 || from_sql(theirs) >= most_of_one as u64 {
         return Ok(false);
     }
     db.prepare_cached("INSERT INTO early (grp, contact, device, content) VALUES (?1, ?2, ?3, ?4)")?

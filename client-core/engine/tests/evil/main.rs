@@ -3,6 +3,9 @@
 
 mod about;
 mod auditor;
+mod changes;
+mod group;
+mod keys;
 mod keyserver;
 mod log;
 mod relay;

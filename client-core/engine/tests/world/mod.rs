@@ -12,6 +12,7 @@
 )]
 
 pub mod log;
+pub mod member;
 pub mod pages;
 pub mod peer;
 pub mod servers;

@@ -307,9 +307,12 @@ CREATE INDEX early_of ON early (grp, id);
 
 -- What seals envelopes to a group. Their tokens for our mailbox are made from it.
 CREATE TABLE group_secrets (
-    secret BLOB PRIMARY KEY,
     grp INTEGER NOT NULL REFERENCES groups (id),
-    known_at INTEGER NOT NULL
+    secret BLOB NOT NULL,
+    known_at INTEGER NOT NULL,
+    by INTEGER NOT NULL,                       -- the contact who told it first; 0: us
+    shared INTEGER NOT NULL DEFAULT 0,         -- somebody else has told it as well
+    PRIMARY KEY (grp, secret)
 ) WITHOUT ROWID;
 ALTER TABLE tokens ADD COLUMN grp INTEGER REFERENCES groups (id);
 
