@@ -8,6 +8,7 @@ mod human;
 mod item;
 mod json;
 mod paint;
+mod progress;
 mod qr;
 
 use std::io::{self, IsTerminal as _, Write as _};
@@ -17,6 +18,7 @@ use serde_json::json;
 pub(crate) use human::{chat_lines, chat_mark, lines};
 pub(crate) use item::{Item, Named, Where};
 pub(crate) use paint::{Paint, is_dumb};
+pub(crate) use progress::Progress;
 
 use crate::args::Global;
 use crate::exit::Failure;
@@ -118,6 +120,11 @@ impl Out {
             return None;
         }
         qr::code(content, self.paint, self.columns)
+    }
+
+    /// A bar for what takes long, if somebody looks.
+    pub(crate) fn progress(&self) -> Progress {
+        Progress::new(!self.json && !self.quiet && self.columns_errors.is_some())
     }
 
     /// A sentence beside the result. Not with `-q`.

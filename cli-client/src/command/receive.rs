@@ -8,10 +8,10 @@ use crate::app::App;
 use crate::args::Receive;
 use crate::cursor::Cursor;
 use crate::exit::Failure;
-use crate::show::Item;
+use crate::show::{Item, Progress};
 use crate::text;
 
-/// A month of messages over a slow line.
+/// A slow line. Begins anew whenever some of what waits has come: a month of messages may take longer.
 const DRAINED_WITHIN: Duration = Duration::from_secs(60);
 
 /// For receipts, and for what waited in the outbox.
@@ -23,7 +23,8 @@ const PAGE_LEN: u32 = 200;
 pub(super) async fn run(app: &App, args: &Receive) -> Result<(), Failure> {
     let client = app.client().await?;
     let mut events = client.events();
-    let mut printer = Printer { app, client, cursor: Cursor::load(&app.dir()?)?, read: args.read, printed: 0 };
+    let cursor = Cursor::load(&app.dir()?)?;
+    let mut printer = Printer { app, client, cursor, progress: app.out().progress(), read: args.read, printed: 0 };
     printer.backlog().await?;
     client.connect().await?;
     let mut connectivity = client.connectivity();
@@ -37,9 +38,12 @@ pub(super) async fn run(app: &App, args: &Receive) -> Result<(), Failure> {
                 Some(Err(_)) => printer.backlog().await?,
                 None => return Ok(()),
             },
-            Ok(()) = connectivity.changed(), if args.follow => {
+            Ok(()) = connectivity.changed() => {
                 let now = connectivity.borrow_and_update().clone();
-                tell(app, &was, &now);
+                printer.progress.at(&now.backlog, now.caught_up);
+                if args.follow {
+                    tell(app, &was, &now);
+                }
                 was = now;
             }
             result = &mut fetched => {
@@ -64,7 +68,13 @@ async fn fetched(app: &App, client: &Client, follow: bool) -> Result<(), Failure
     if follow {
         return std::future::pending().await;
     }
-    app.fetch(app.timeout(DRAINED_WITHIN)).await?;
+    let (within, mut kept) = (app.timeout(DRAINED_WITHIN), 0);
+    while let Err(failure) = app.fetch(within).await {
+        let before = std::mem::replace(&mut kept, client.connectivity().borrow().backlog.kept);
+        if kept <= before {
+            return Err(failure);
+        }
+    }
     let _ = client.settle(app.timeout(SETTLED_WITHIN)).await?.done;
     Ok(())
 }
@@ -87,6 +97,7 @@ struct Printer<'a> {
     app: &'a App,
     client: &'a Client,
     cursor: Cursor,
+    progress: Progress,
     read: bool,
     printed: usize,
 }
@@ -132,7 +143,7 @@ impl Printer<'_> {
         if !self.cursor.is_new(message.id) {
             return Ok(());
         }
-        self.app.out().item(&Item::Message(message))?;
+        self.progress.above(|| self.app.out().item(&Item::Message(message)))?;
         self.cursor.advance(message.id)?;
         self.printed += 1;
         if self.read {
