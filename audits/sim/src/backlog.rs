@@ -52,12 +52,12 @@ impl Backlog {
         let relay = Server::start_with(Kind::Relay, dir, RELAY)?;
         let keyserver = Server::start_with(Kind::Keyserver, dir, KEYSERVER)?;
         let home = dir.join("away");
-        let mut away = Person::register(DataDir::at(home.join(ACCOUNT)), &relay, &keyserver).await?;
+        let mut away = Person::register(DataDir::at(home.join(ACCOUNT)), setup(&relay, &keyserver)).await?;
         let aways_link = away.link().await?;
         let mut writers = Vec::with_capacity(talks + groups);
         for place in 0..talks + groups {
             let people = DataDir::at(dir.join("people").join(place.to_string()));
-            let mut person = Person::register_with(people, setup(&relay, &keyserver)).await?;
+            let mut person = Person::register(people, setup(&relay, &keyserver)).await?;
             let (contact, talk) = person.add(aways_link.clone()).await?;
             away.add(person.link().await?).await?;
             let to = if place < talks {

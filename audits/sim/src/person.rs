@@ -30,15 +30,7 @@ impl Person {
     ///
     /// # Errors
     /// Why there is none.
-    pub async fn register(dir: DataDir, relay: &Server, keyserver: &Server) -> Result<Self, Failure> {
-        Self::register_with(dir, setup(relay, keyserver)).await
-    }
-
-    /// The same, for a task of its own.
-    ///
-    /// # Errors
-    /// Why there is none.
-    pub async fn register_with(dir: DataDir, setup: Setup) -> Result<Self, Failure> {
+    pub async fn register(dir: DataDir, setup: Setup) -> Result<Self, Failure> {
         let (client, _words) = Client::create(&dir, Protection::KeyFile, setup).await.map_err(said)?;
         let events = client.events();
         client.connect().await.map_err(said)?;
