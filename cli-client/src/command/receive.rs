@@ -48,7 +48,7 @@ pub(super) async fn run(app: &App, args: &Receive) -> Result<(), Failure> {
             }
             result = &mut fetched => {
                 // What was done last may have left events behind.
-                while let Ok(Some(event)) = tokio::time::timeout(Duration::ZERO, events.next()).await {
+                while let Some(event) = events.next_now() {
                     match event {
                         Ok(event) => printer.event(event).await?,
                         Err(_) => printer.backlog().await?,

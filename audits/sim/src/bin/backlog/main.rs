@@ -1,7 +1,7 @@
 //! How fast somebody who was away has everything, measured on this machine; `cargo xtask bench backlog` runs it.
 //!
-//! A relay and a keyserver run as programs. Forty-five people write to one alone, five more each to a group with them, while
-//! the one is away. Then `hush receive --json` fetches all of it: a program of its own, so that its memory is that of one
+//! A relay and a keyserver run as programs. Fifty people write to one who is away, forty-five to them alone, and five each to
+//! a group with them. Then `hush receive --json` fetches all of it: a program of its own, so that its memory is that of one
 //! client. It runs twice: once before anything waits, for what a start costs, and once for the backlog.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "its purpose is to print a table")]
 
@@ -17,10 +17,10 @@ use hushwire_sim::person::said;
 use serde_json::json;
 use watched::{Watched, file_bytes};
 
-const HELP: &str = "backlog [--messages N] [--json]";
+const HELP: &str = "backlog [--messages N] [--conversations N] [--json]";
 
-const TALKS: usize = 45;
-const GROUPS: usize = 5;
+/// Of ten conversations one is a group.
+const GROUP_OF: usize = 10;
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -34,20 +34,24 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> Result<(), Failure> {
-    let (mut messages, mut json) = (10_000, false);
+    let (mut messages, mut conversations, mut json) = (10_000, 50, false);
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         match arg.as_str() {
             "--messages" => {
                 let number = args.next().and_then(|number| number.parse().ok());
-                messages = number.filter(|number| (TALKS + GROUPS..=1_000_000).contains(number)).ok_or(HELP)?;
+                messages = number.filter(|number| (1..=1_000_000).contains(number)).ok_or(HELP)?;
+            }
+            "--conversations" => {
+                let number = args.next().and_then(|number| number.parse().ok());
+                conversations = number.filter(|number| (1..=1000).contains(number)).ok_or(HELP)?;
             }
             "--json" => json = true,
             _ => return Err(HELP.to_owned()),
         }
     }
     let dir = tempfile::tempdir().map_err(said)?;
-    for row in measure(dir.path(), messages / (TALKS + GROUPS)).await? {
+    for row in measure(dir.path(), conversations, (messages / conversations).max(1)).await? {
         if json {
             println!("{}", json!({"what": row.what, "value": row.value, "unit": row.unit}));
         } else {
@@ -64,9 +68,10 @@ struct Row {
     unit: &'static str,
 }
 
-async fn measure(dir: &Path, each: usize) -> Result<Vec<Row>, Failure> {
-    let messages = each * (TALKS + GROUPS);
-    let mut backlog = Backlog::prepare(dir, TALKS, GROUPS).await?;
+async fn measure(dir: &Path, conversations: usize, each: usize) -> Result<Vec<Row>, Failure> {
+    let messages = each * conversations;
+    let groups = conversations / GROUP_OF;
+    let mut backlog = Backlog::prepare(dir, conversations - groups, groups).await?;
     Watched::run(backlog.receive()?)?; // the hellos
     let nothing = Watched::run(backlog.receive()?)?;
     let database_before = file_bytes(&backlog.account())?;
