@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hushwire_client::{Client, Command, Connectivity, ConversationId, Event, LocalId, Message, Page, Reach, State};
+use hushwire_client::{Client, Command, Connectivity, Event, Message, Page, Reach, State};
 
 use crate::app::App;
 use crate::args::Receive;
@@ -103,39 +103,17 @@ struct Printer<'a> {
 }
 
 impl Printer<'_> {
-    /// Prints what other commands fetched and nobody has seen.
+    /// Prints what other commands fetched and nobody has seen, and what came faster than it was told. In the order in which
+    /// it was kept, so that what is kept meanwhile stands behind and is not passed over.
     async fn backlog(&mut self) -> Result<(), Failure> {
-        let mut messages = Vec::new();
-        for conversation in self.client.query(|engine| engine.conversations()).await? {
-            if conversation.unread > 0 {
-                messages.append(&mut self.unprinted(conversation.id).await?);
-            }
-        }
-        messages.sort_by_key(|message| message.id);
-        for message in &messages {
-            self.message(message).await?;
-        }
-        Ok(())
-    }
-
-    async fn unprinted(&self, conversation: ConversationId) -> Result<Vec<Message>, Failure> {
-        let mut found = Vec::new();
-        let mut before: Option<LocalId> = None;
         loop {
-            let page = self
-                .client
-                .query(move |engine| engine.history(Some(conversation), Page { before, after: None, limit: PAGE_LEN }))
-                .await?;
-            before = page.first().map(|message| message.id);
-            let seen = found.len();
-            found.extend(
-                page.into_iter().filter(|message| {
-                    !message.outgoing && message.state != State::Read && self.cursor.is_new(message.id)
-                }),
-            );
-            if before.is_none() || found.len() == seen {
-                return Ok(found);
+            let page = Page { before: None, after: Some(self.cursor.last()), limit: PAGE_LEN };
+            let messages = self.client.query(move |engine| engine.history(None, page)).await?;
+            let Some(newest) = messages.last().map(|message| message.id) else { return Ok(()) };
+            for message in messages.iter().filter(|message| !message.outgoing && message.state != State::Read) {
+                self.message(message).await?;
             }
+            self.cursor.advance(newest)?; // what is our own, or read, is not looked at again
         }
     }
 
