@@ -113,13 +113,13 @@ impl Crowd {
     pub(crate) async fn add(&self, group: ConversationId, who: usize) -> Result<(), Failure> {
         let founder = self.people.first().ok_or("nobody")?;
         let id = self.people.get(who).and_then(|person| person.contact).ok_or("nobody")?;
-        let new = founder.person.person.client.query(move |engine| engine.new_members(&[id])).await.map_err(said)?;
+        let new = founder.person.client.query(move |engine| engine.new_members(&[id])).await.map_err(said)?;
         self.command(0, Command::ChangeGroup { group, ops: vec![Op::Add(new)] }).await.map(drop)
     }
 
     pub(crate) async fn account(&self, who: usize) -> Result<AccountId, Failure> {
         let person = self.people.get(who).ok_or("nobody")?;
-        let profile = person.client.query(|engine| engine.profile()).await.map_err(said)?;
+        let profile = person.person.client.query(|engine| engine.profile()).await.map_err(said)?;
         Ok(profile.account)
     }
 
