@@ -118,7 +118,8 @@ fn run(command: &str, rest: &[String]) -> Result<(), Failure> {
         ("bench", ["crypto", args @ ..]) => interop::bench(args),
         ("bench", ["relay", args @ ..]) => bench_relay::run(args),
         ("bench", _) => {
-            Err("which: bench latency, bench groups, bench backlog, bench crypto, bench relay, or bench keyserver?".to_owned())
+            Err("which: bench latency, bench groups, bench backlog, bench crypto, bench relay, or bench keyserver?"
+                .to_owned())
         }
         ("help" | "--help" | "-h", []) => {
             print!("{HELP}");

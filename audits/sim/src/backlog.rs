@@ -1,4 +1,5 @@
-//! Somebody who is away, and many who write meanwhile: real clients over real servers. Who comes back is the program `hush`.
+//! Somebody who is away, and many who write meanwhile: real clients over real servers. Who comes back is the program
+//! `hush`.
 
 use std::path::{Path, PathBuf};
 use std::process::Command as Process;
@@ -43,8 +44,8 @@ struct Writer {
 }
 
 impl Backlog {
-    /// Makes the accounts. `talks` people know the one alone; each of `groups` more has founded a group with them. They have
-    /// said hello, and then the one leaves.
+    /// Makes the accounts. `talks` people know the one alone; each of `groups` more has founded a group with them. They
+    /// have said hello, and then the one leaves.
     ///
     /// # Errors
     /// Whatever did not work.

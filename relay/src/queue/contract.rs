@@ -335,13 +335,14 @@ pub(super) async fn a_page_says_how_many_stand_after_where_it_begins<E: Engine>(
         seqs.push(queue.append(put(mark), NOW).await.unwrap());
     }
     let waiting = async |queue: &E::Queue, after| queue.read(BOB, after, 0).await.unwrap().waiting;
+    let [_, second, third, fourth, fifth] = seqs[..] else { unreachable!("five were appended") };
     assert_eq!(waiting(&queue, Seq(0)).await, 5);
-    assert_eq!(waiting(&queue, seqs[1]).await, 3);
-    queue.remove(BOB, seqs[2]).await.unwrap();
+    assert_eq!(waiting(&queue, second).await, 3);
+    queue.remove(BOB, third).await.unwrap();
     let queue = engine.restart(queue);
     assert_eq!(waiting(&queue, Seq(0)).await, 2); // what is gone does not wait
-    assert_eq!(waiting(&queue, seqs[3]).await, 1);
-    assert_eq!(waiting(&queue, seqs[4]).await, 0);
+    assert_eq!(waiting(&queue, fourth).await, 1);
+    assert_eq!(waiting(&queue, fifth).await, 0);
 }
 
 pub(super) async fn removing_what_was_never_given_removes_nothing<E: Engine>() {

@@ -1,8 +1,8 @@
 //! How fast somebody who was away has everything, measured on this machine; `cargo xtask bench backlog` runs it.
 //!
-//! A relay and a keyserver run as programs. Fifty people write to one who is away, forty-five to them alone, and five each to
-//! a group with them. Then `hush receive --json` fetches all of it: a program of its own, so that its memory is that of one
-//! client. It runs twice: once before anything waits, for what a start costs, and once for the backlog.
+//! A relay and a keyserver run as programs. Fifty people write to one who is away, forty-five to them alone, and five
+//! each to a group with them. Then `hush receive --json` fetches all of it: a program of its own, so that its memory is
+//! that of one client. It runs twice: once before anything waits, for what a start costs, and once for the backlog.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "its purpose is to print a table")]
 
 mod watched;
