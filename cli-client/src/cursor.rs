@@ -38,6 +38,11 @@ impl Cursor {
         Ok(Self { path, last })
     }
 
+    /// The last that was printed.
+    pub(crate) fn last(&self) -> LocalId {
+        self.last
+    }
+
     /// Whether this message is still to be printed.
     pub(crate) fn is_new(&self, id: LocalId) -> bool {
         id > self.last

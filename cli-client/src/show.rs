@@ -12,6 +12,7 @@ mod journey;
 mod json;
 mod messages;
 mod paint;
+mod progress;
 mod qr;
 mod words;
 
@@ -24,6 +25,7 @@ pub(crate) use human::lines;
 pub(crate) use item::{GroupChange, Heard, Item, Named, Shown, Where};
 pub(crate) use messages::{chat_lines, chat_mark};
 pub(crate) use paint::{Paint, is_dumb};
+pub(crate) use progress::Progress;
 
 use crate::args::Global;
 use crate::exit::Failure;
@@ -125,6 +127,11 @@ impl Out {
             return None;
         }
         qr::code(content, self.paint, self.columns)
+    }
+
+    /// A bar for what takes long, if somebody looks.
+    pub(crate) fn progress(&self) -> Progress {
+        Progress::new(!self.json && !self.quiet && self.columns_errors.is_some())
     }
 
     /// A sentence beside the result. Not with `-q`.

@@ -19,6 +19,8 @@ pub struct Connectivity {
     pub next_try: Option<UnixMillis>,
     /// Everything that the relay had when we connected is kept here.
     pub caught_up: bool,
+    /// How far it is with that. Still told until the next connection begins.
+    pub backlog: Backlog,
     /// Set when the relay's clock and ours differ by more than five minutes.
     pub clock_off: Option<ClockOff>,
     /// Bytes of all requests to servers since the client was opened, before TLS and QUIC add theirs. Nobody is woken when
@@ -31,6 +33,9 @@ impl Connectivity {
     pub(crate) fn reach(&mut self, relay: Reach) {
         self.relay = relay;
         self.caught_up = false;
+        if relay == Reach::Connecting {
+            self.backlog = Backlog::default();
+        }
     }
 
     /// A request of so many bytes goes out.
@@ -40,6 +45,15 @@ impl Connectivity {
             false
         });
     }
+}
+
+/// What the relay had for us when we connected, in envelopes: not all of them are messages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// How many it said there are; 0: none, or it does not say.
+    pub waiting: u64,
+    /// How many have come and are kept. What was deposited meanwhile counts too, so that this may be more.
+    pub kept: u64,
 }
 
 /// Where a connection stands.
@@ -91,6 +105,15 @@ impl std::fmt::Display for ClockOff {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_backlog_belongs_to_its_connection() {
+        let mut shown = Connectivity { backlog: Backlog { waiting: 10, kept: 4 }, ..Connectivity::default() };
+        shown.reach(Reach::Offline);
+        assert_eq!(shown.backlog, Backlog { waiting: 10, kept: 4 });
+        shown.reach(Reach::Connecting);
+        assert_eq!(shown.backlog, Backlog::default());
+    }
 
     #[test]
     fn a_clock_is_off_from_more_than_five_minutes_on_in_either_direction() {

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use hushwire_engine::{Answer, Call, CallFailed, Command, Credentials, Event, Input, Output};
 use hushwire_proto::ids::UnixMillis;
+use hushwire_proto::relay::Deliveries;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -147,6 +148,7 @@ impl Driver {
                     result?;
                 }
                 Next::Asked(Some(Ask::Close) | None) => return self.last_calls().await,
+                Next::Heard(Some(Heard::Input(Input::Delivered(deliveries)))) => self.delivered(deliveries).await?,
                 Next::Heard(Some(Heard::Input(input))) | Next::Input(input) => self.input(input).await?,
                 Next::Heard(Some(Heard::CaughtUp)) => self.shown.send_modify(|shown| shown.caught_up = true),
                 Next::Heard(None) => self.online = None, // only when its task is gone, which it never is before us
@@ -197,6 +199,20 @@ impl Driver {
     async fn input(&mut self, input: Input) -> Result<(), Error> {
         let handled = self.engine.handle(input).await?;
         self.carry_out(handled, None);
+        Ok(())
+    }
+
+    /// Counted once it is kept, while we catch up: afterwards nobody is woken for it.
+    async fn delivered(&mut self, deliveries: Deliveries) -> Result<(), Error> {
+        let number = deliveries.deliveries.len() as u64;
+        self.input(Input::Delivered(deliveries)).await?;
+        self.shown.send_if_modified(|shown| {
+            let counts = number > 0 && !shown.caught_up;
+            if counts {
+                shown.backlog.kept = shown.backlog.kept.saturating_add(number);
+            }
+            counts
+        });
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 
 use hushwire_engine::Event;
 use tokio::sync::broadcast;
-use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 
 /// Everything that happens, in order, from the moment of [`crate::Client::events`] on.
 ///
@@ -47,6 +47,16 @@ impl EventStream {
             Err(RecvError::Closed) => None,
         }
     }
+
+    /// The next event if it is there already, without waiting: how a program that ends takes what is left. A
+    /// [`EventStream::next`] that is given no time may say that there is nothing although there is.
+    pub fn next_now(&mut self) -> Option<Result<Event, Lagged>> {
+        match self.receiver.as_mut()?.try_recv() {
+            Ok(event) => Some(Ok(event)),
+            Err(TryRecvError::Lagged(missed)) => Some(Err(Lagged { missed })),
+            Err(TryRecvError::Empty | TryRecvError::Closed) => None,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -65,5 +75,20 @@ mod tests {
         assert_eq!(events.next().await, Some(Ok(Event::Registered)));
         assert_eq!(events.next().await, Some(Ok(Event::Registered)));
         assert_eq!(events.next().await, None);
+    }
+
+    #[tokio::test]
+    async fn what_is_there_is_taken_to_the_last_without_waiting() {
+        let (sender, _) = broadcast::channel(1024);
+        let mut events = EventStream::of(Some(sender.clone()));
+        for _ in 0..1000 {
+            assert!(sender.send(Event::Registered).is_ok());
+        }
+        let mut taken = 0;
+        while let Some(event) = events.next_now() {
+            assert_eq!(event, Ok(Event::Registered));
+            taken += 1;
+        }
+        assert_eq!(taken, 1000);
     }
 }

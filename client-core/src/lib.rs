@@ -48,7 +48,7 @@ mod newcomer;
 mod vault;
 
 pub use client::{Client, Settled};
-pub use connectivity::{ClockOff, Connectivity, Reach};
+pub use connectivity::{Backlog, ClockOff, Connectivity, Reach};
 pub use data_dir::DataDir;
 pub use diagnose::{Finding, Verdict};
 pub use error::Error;

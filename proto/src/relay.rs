@@ -109,7 +109,10 @@ pub enum Answer {
     /// The door was right. Says nothing of whether anybody hears it.
     Passed,
     /// Pushes follow.
-    Draining,
+    Draining {
+        /// Envelopes that stand there now; 0: none, or this relay does not say. What it gives out is what counts.
+        waiting: u64,
+    },
     /// Forgotten up to there.
     Acknowledged,
     /// Not done. Nothing changed.
@@ -351,7 +354,7 @@ impl Answer {
             Self::Stored => Body::Stored(wire::Stored {}),
             Self::StoredMany(many) => Body::StoredMany(many.encode()),
             Self::Passed => Body::Passed(wire::Passed {}),
-            Self::Draining => Body::Draining(wire::Draining {}),
+            Self::Draining { waiting } => Body::Draining(wire::Draining { waiting: *waiting }),
             Self::Acknowledged => Body::Acknowledged(wire::Acknowledged {}),
             Self::Refused(refused) => Body::Refused(wire::Refused {
                 reason: refused.reason.code(),
@@ -389,7 +392,7 @@ impl Answer {
             Body::Stored(wire::Stored {}) => Self::Stored,
             Body::StoredMany(many) => Self::StoredMany(StoredMany::parse(&many)?),
             Body::Passed(wire::Passed {}) => Self::Passed,
-            Body::Draining(wire::Draining {}) => Self::Draining,
+            Body::Draining(wire::Draining { waiting }) => Self::Draining { waiting },
             Body::Acknowledged(wire::Acknowledged {}) => Self::Acknowledged,
             Body::Refused(refused) => Self::Refused(Refused {
                 reason: RefusedReason::from_code(refused.reason).ok_or(BadMessage::Range("reason"))?,

@@ -149,7 +149,8 @@ fn relay_messages() -> Vec<Golden> {
         answer("stored", Answer::Stored),
         answer("stored many", Answer::StoredMany(StoredMany { outcomes, retry_after_ms: 60_000 })),
         answer("passed", Answer::Passed),
-        answer("draining", Answer::Draining),
+        answer("draining", Answer::Draining { waiting: 300 }),
+        answer("draining, nothing waits", Answer::Draining { waiting: 0 }),
         answer("acknowledged", Answer::Acknowledged),
         answer(
             "refused",

@@ -148,6 +148,8 @@ pub struct Page {
     pub expired_through: Seq,
     /// The last number the mailbox had given before this page was read; 0: none, or no such mailbox.
     pub last: Seq,
+    /// How many stand after `after`, those of this page among them.
+    pub waiting: u64,
 }
 
 /// What one call of [`Queue::expire`] did.

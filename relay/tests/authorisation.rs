@@ -170,7 +170,7 @@ async fn nobody_but_its_owner_does_anything_to_a_mailbox() {
     for mark in 1..=2 {
         assert_eq!(sender.ask(bob.deposit(mark)).await, Answer::Stored);
     }
-    assert_eq!(device.ask(bob.drain(0)).await, Answer::Draining);
+    assert!(matches!(device.ask(bob.drain(0)).await, Answer::Draining { .. }));
     assert_eq!(device.deliveries(2).await.len(), 2);
     assert!(device.push().await.deliveries.is_empty());
     let scene = Scene { queue, relay, bob, mallory, standing, ended };

@@ -109,7 +109,7 @@ async fn who_asks_too_often_is_told_when_to_come_back_and_still_fetches() {
     assert!(refused > 0);
     // What makes room is never too much.
     for _ in 0..30 {
-        assert_eq!(device.ask(bob.drain(0)).await, Answer::Draining);
+        assert!(matches!(device.ask(bob.drain(0)).await, Answer::Draining { .. }));
     }
     let newest = loop {
         if let Some(newest) = device.push().await.deliveries.last() {
@@ -168,7 +168,7 @@ async fn the_largest_request_to_many_reaches_each_and_tells_stored_full_and_gone
             device.open(owner).await;
             assert_eq!(device.ask(owner.grant()).await, Answer::Granted);
             if n % 2 == 0 {
-                assert_eq!(device.ask(owner.drain(0)).await, Answer::Draining); // some wait, some come later
+                assert!(matches!(device.ask(owner.drain(0)).await, Answer::Draining { .. })); // some wait, some come later
             }
         }
         devices.push(device);

@@ -67,6 +67,8 @@ cargo xtask COMMAND
                        look at the auditor's page in a browser, with verdicts of every kind; needs Chromium. --pictures:
                        keep what it looked like
   bench groups [--members N]  measure what a large group costs
+  bench backlog [--messages N] [--json]
+                       measure how fast somebody who was away has 10,000 messages of 50 conversations, and what it takes
   bench latency [ARGS] measure what a relay adds to the time of a message; ARGS go to the measuring program
   bench crypto [ARGS]  measure hushwire-crypto beside the official Signal library, in the same run: --rounds N, --json;
                        needs node and npm
@@ -111,11 +113,13 @@ fn run(command: &str, rest: &[String]) -> Result<(), Failure> {
         ("page", ["--pictures", dir]) => page::run(Some(std::path::Path::new(dir))),
         ("bench", ["latency", args @ ..]) => measure("latency", args),
         ("bench", ["groups", args @ ..]) => measure("groupload", args),
+        ("bench", ["backlog", args @ ..]) => measure("backlog", args),
         ("bench", ["keyserver", args @ ..]) => measure("keyload", args),
         ("bench", ["crypto", args @ ..]) => interop::bench(args),
         ("bench", ["relay", args @ ..]) => bench_relay::run(args),
         ("bench", _) => {
-            Err("which: bench latency, bench groups, bench crypto, bench relay, or bench keyserver?".to_owned())
+            Err("which: bench latency, bench groups, bench backlog, bench crypto, bench relay, or bench keyserver?"
+                .to_owned())
         }
         ("help" | "--help" | "-h", []) => {
             print!("{HELP}");

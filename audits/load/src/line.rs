@@ -111,7 +111,10 @@ impl Line {
         match target.kind() {
             Kind::Relay => {
                 let drain = Request::Drain { mailbox: mailbox.door.mailbox, after: Seq(after) };
-                line.expect(&drain, &Answer::Draining).await?;
+                let answer = line.ask(drain.encode()).await?;
+                if !matches!(Answer::parse(&answer), Ok(Answer::Draining { .. })) {
+                    return Err("the relay does not give out the mailbox".to_owned());
+                }
             }
             Kind::Floor => {
                 let own = floor::Word::Own(mailbox.door.index).encode();

@@ -8,13 +8,18 @@
 //! | `tests/ledger.rs`, `src/bin/ledger-peer.rs` | 20,000 messages while relay and receivers are killed |
 //! | `tests/seizure.rs` | what whoever takes a disk away finds on it |
 //! | `tests/doors.rs` | bad input at a relay and a keyserver that run |
+//! | `tests/backlog.rs`, `src/bin/backlog/` | somebody comes back to thousands of messages |
 //! | `src/bin/latency/` | what a relay adds to the time of a message |
 //! | `src/bin/keyload/` | what a keyserver does in a second, at a thousand handles and at a million |
+//! | [`backlog`] | somebody who is away, and who writes meanwhile |
+//! | [`person`] | a client in this process |
 //! | [`ledger`] | what was promised against what came |
 //! | [`program`], [`server`] | processes, by handle |
 //! | [`scan`] | bytes in files, in every form they may have there |
 
+pub mod backlog;
 pub mod ledger;
+pub mod person;
 pub mod port;
 pub mod program;
 pub mod scan;

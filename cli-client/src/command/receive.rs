@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-use hushwire_client::{Client, Command, Connectivity, ConversationId, Event, LocalId, Message, Page, Reach, State};
+use hushwire_client::{Client, Command, Connectivity, Event, Message, Page, Reach, State};
 
 use crate::app::App;
 use crate::args::Receive;
 use crate::cursor::Cursor;
 use crate::exit::Failure;
-use crate::show::Item;
+use crate::show::{Item, Progress};
 use crate::text;
 
-/// A month of messages over a slow line.
+/// A slow line. Begins anew whenever some of what waits has come: a month of messages may take longer.
 const DRAINED_WITHIN: Duration = Duration::from_secs(60);
 
 /// For receipts, and for what waited in the outbox.
@@ -23,7 +23,8 @@ const PAGE_LEN: u32 = 200;
 pub(super) async fn run(app: &App, args: &Receive) -> Result<(), Failure> {
     let client = app.client().await?;
     let mut events = client.events();
-    let mut printer = Printer { app, client, cursor: Cursor::load(&app.dir()?)?, read: args.read, printed: 0 };
+    let cursor = Cursor::load(&app.dir()?)?;
+    let mut printer = Printer { app, client, cursor, progress: app.out().progress(), read: args.read, printed: 0 };
     printer.backlog().await?;
     client.connect().await?;
     let mut connectivity = client.connectivity();
@@ -37,14 +38,17 @@ pub(super) async fn run(app: &App, args: &Receive) -> Result<(), Failure> {
                 Some(Err(_)) => printer.backlog().await?,
                 None => return Ok(()),
             },
-            Ok(()) = connectivity.changed(), if args.follow => {
+            Ok(()) = connectivity.changed() => {
                 let now = connectivity.borrow_and_update().clone();
-                tell(app, &was, &now);
+                printer.progress.at(&now.backlog, now.caught_up);
+                if args.follow {
+                    tell(app, &was, &now);
+                }
                 was = now;
             }
             result = &mut fetched => {
                 // What was done last may have left events behind.
-                while let Ok(Some(event)) = tokio::time::timeout(Duration::ZERO, events.next()).await {
+                while let Some(event) = events.next_now() {
                     match event {
                         Ok(event) => printer.event(event).await?,
                         Err(_) => printer.backlog().await?,
@@ -64,7 +68,13 @@ async fn fetched(app: &App, client: &Client, follow: bool) -> Result<(), Failure
     if follow {
         return std::future::pending().await;
     }
-    app.fetch(app.timeout(DRAINED_WITHIN)).await?;
+    let (within, mut kept) = (app.timeout(DRAINED_WITHIN), 0);
+    while let Err(failure) = app.fetch(within).await {
+        let before = std::mem::replace(&mut kept, client.connectivity().borrow().backlog.kept);
+        if kept <= before {
+            return Err(failure);
+        }
+    }
     let _ = client.settle(app.timeout(SETTLED_WITHIN)).await?.done;
     Ok(())
 }
@@ -87,44 +97,23 @@ struct Printer<'a> {
     app: &'a App,
     client: &'a Client,
     cursor: Cursor,
+    progress: Progress,
     read: bool,
     printed: usize,
 }
 
 impl Printer<'_> {
-    /// Prints what other commands fetched and nobody has seen.
+    /// Prints what other commands fetched and nobody has seen, and what came faster than it was told. In the order in which
+    /// it was kept, so that what is kept meanwhile stands behind and is not passed over.
     async fn backlog(&mut self) -> Result<(), Failure> {
-        let mut messages = Vec::new();
-        for conversation in self.client.query(|engine| engine.conversations()).await? {
-            if conversation.unread > 0 {
-                messages.append(&mut self.unprinted(conversation.id).await?);
-            }
-        }
-        messages.sort_by_key(|message| message.id);
-        for message in &messages {
-            self.message(message).await?;
-        }
-        Ok(())
-    }
-
-    async fn unprinted(&self, conversation: ConversationId) -> Result<Vec<Message>, Failure> {
-        let mut found = Vec::new();
-        let mut before: Option<LocalId> = None;
         loop {
-            let page = self
-                .client
-                .query(move |engine| engine.history(Some(conversation), Page { before, after: None, limit: PAGE_LEN }))
-                .await?;
-            before = page.first().map(|message| message.id);
-            let seen = found.len();
-            found.extend(
-                page.into_iter().filter(|message| {
-                    !message.outgoing && message.state != State::Read && self.cursor.is_new(message.id)
-                }),
-            );
-            if before.is_none() || found.len() == seen {
-                return Ok(found);
+            let page = Page { before: None, after: Some(self.cursor.last()), limit: PAGE_LEN };
+            let messages = self.client.query(move |engine| engine.history(None, page)).await?;
+            let Some(newest) = messages.last().map(|message| message.id) else { return Ok(()) };
+            for message in messages.iter().filter(|message| !message.outgoing && message.state != State::Read) {
+                self.message(message).await?;
             }
+            self.cursor.advance(newest)?; // what is our own, or read, is not looked at again
         }
     }
 
@@ -132,7 +121,8 @@ impl Printer<'_> {
         if !self.cursor.is_new(message.id) {
             return Ok(());
         }
-        self.app.out().item(&Item::Found(&self.app.shown(message.clone()).await?))?;
+        let shown = self.app.shown(message.clone()).await?;
+        self.progress.above(|| self.app.out().item(&Item::Found(&shown)))?;
         self.cursor.advance(message.id)?;
         self.printed += 1;
         if self.read {

@@ -11,7 +11,7 @@ use crate::input::{Answer, Call, Command, CommandError, NewContact, Output};
 use crate::lookup::Wanted;
 use crate::store::me::{self, Flag};
 use crate::store::{StoreError, contacts, conversations, messages, receipts};
-use crate::types::{Contact, ContactId, Conversation, Standing, Talk};
+use crate::types::{Contact, ContactId, Standing, Talk};
 use crate::{
     act, auditors, conversations as talks, devices, groups, log, log_check, receipts as due_receipts, say, whisper,
 };
@@ -135,14 +135,12 @@ fn add<R: CryptoRng>(cx: &mut Cx<'_, R>, wanted: Wanted) -> Result<Answer, Store
 /// Whether an author is told how far what they said has come: contacts are, strangers are not.
 pub(crate) fn gets_receipts<R: CryptoRng>(
     cx: &mut Cx<'_, R>,
-    conversation: &Conversation,
+    with: Talk,
     author: ContactId,
 ) -> Result<bool, StoreError> {
-    match conversation.with {
-        Talk::Contact(_) => {
-            Ok(contacts::get(cx.db, author)?.is_some_and(|contact| contact.standing == Standing::Accepted))
-        }
-        Talk::Group(_) => groups::receive::gets_receipts(cx, conversation.with, author),
+    match with {
+        Talk::Contact(_) => Ok(contacts::standing(cx.db, author)? == Some(Standing::Accepted)),
+        Talk::Group(_) => groups::receive::gets_receipts(cx, with, author),
     }
 }
 

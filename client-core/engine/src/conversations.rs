@@ -21,7 +21,7 @@ pub(crate) fn mark_read<R: CryptoRng>(
 ) -> Result<Answer, StoreError> {
     with(cx, id, |cx, conversation| {
         for (author, device, counter) in messages::mark_read(cx.db, id, through, cx.now)? {
-            if conversation.receipts && gets_receipts(cx, conversation, author)? {
+            if conversation.receipts && gets_receipts(cx, conversation.with, author)? {
                 let due = due_receipts::hold_back(cx, conversation.with)?;
                 receipts::add(cx.db, author, id, receipts::Kind::Read, (device, counter), due)?;
             }

@@ -139,7 +139,7 @@ pub(crate) fn new_member<R: CryptoRng>(
 
 /// The group of a conversation, if we are a member.
 pub(crate) fn ours<R: CryptoRng>(cx: &Cx<'_, R>, id: ConversationId) -> Result<Option<LocalGroup>, StoreError> {
-    match conversations::get(cx.db, id)?.map(|conversation| conversation.with) {
+    match conversations::talk(cx.db, id)? {
         Some(Talk::Group(group)) => Ok((groups::standing(cx.db, group)? == GroupStanding::Member).then_some(group)),
         Some(Talk::Contact(_)) | None => Ok(None),
     }
@@ -254,7 +254,7 @@ impl Engine {
     /// [`StoreError`].
     pub fn group(&self, id: ConversationId) -> Result<Option<Group>, StoreError> {
         let db = self.store.read();
-        let Some(Talk::Group(group)) = conversations::get(db, id)?.map(|conversation| conversation.with) else {
+        let Some(Talk::Group(group)) = conversations::talk(db, id)? else {
             return Ok(None);
         };
         let standing = groups::standing(db, group)?;
@@ -270,7 +270,7 @@ impl Engine {
     /// [`StoreError`].
     pub fn group_entries(&self, id: ConversationId) -> Result<Vec<GroupEntry>, StoreError> {
         let db = self.store.read();
-        let Some(Talk::Group(group)) = conversations::get(db, id)?.map(|conversation| conversation.with) else {
+        let Some(Talk::Group(group)) = conversations::talk(db, id)? else {
             return Ok(Vec::new());
         };
         let Some(log) = self.group_log(group)? else { return Ok(Vec::new()) };

@@ -49,7 +49,7 @@ pub(crate) fn said<R: CryptoRng>(
     said: Said,
     content: &[u8],
 ) -> Result<bool, StoreError> {
-    let conversation = conversations::get(cx.db, id)?.ok_or_else(|| damaged("conversations"))?;
+    let with = conversations::talk(cx.db, id)?.ok_or_else(|| damaged("conversations"))?;
     let (contact, device) = from;
     missing(cx, id, from, &said, content)?;
     let counter = said.counter;
@@ -74,8 +74,8 @@ pub(crate) fn said<R: CryptoRng>(
         What::Pin { what, pinned } => about::pin(cx, &told, &what, pinned)?,
         What::Timer { seconds } => about::timer(cx, &told, seconds)?,
     }
-    if gets_receipts(cx, &conversation, contact)? {
-        let due = due_receipts::hold_back(cx, conversation.with)?;
+    if gets_receipts(cx, with, contact)? {
+        let due = due_receipts::hold_back(cx, with)?;
         receipts::add(cx.db, contact, id, receipts::Kind::Delivered, (device, counter), due)?;
     }
     Ok(true)

@@ -33,8 +33,8 @@ pub(crate) fn hold_back<R: CryptoRng>(cx: &mut Cx<'_, R>, with: Talk) -> Result<
 /// Composes receipts that are due. When to look again.
 pub(crate) fn outstanding<R: CryptoRng>(cx: &mut Cx<'_, R>) -> Result<Option<UnixMillis>, StoreError> {
     for (contact, id) in receipts::all_due(cx.db, cx.now)? {
-        let conversation = conversations::get(cx.db, id)?.ok_or_else(|| damaged("receipts"))?;
-        let group = match conversation.with {
+        let with = conversations::talk(cx.db, id)?.ok_or_else(|| damaged("receipts"))?;
+        let group = match with {
             Talk::Contact(_) => None,
             Talk::Group(group) => Some(groups::id_of(cx.db, group)?),
         };
@@ -44,7 +44,7 @@ pub(crate) fn outstanding<R: CryptoRng>(cx: &mut Cx<'_, R>) -> Result<Option<Uni
             true => receipts::take(cx.db, contact, id, receipts::Kind::Read, RECEIPTS_MAX)?,
             false => Vec::new(),
         };
-        if !gets_receipts(cx, &conversation, contact)? {
+        if !gets_receipts(cx, with, contact)? {
             continue;
         }
         let mut authors: Vec<DeviceId> = delivered.iter().chain(&read).map(|(device, _)| *device).collect();

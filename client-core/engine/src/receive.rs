@@ -96,7 +96,7 @@ fn envelope<R: CryptoRng>(cx: &mut Cx<'_, R>, delivery: &Delivery) -> Result<(),
             BadSeal::Malformed | BadSeal::TooLong | BadSeal::WeakKey => bad(Reason::Malformed, error),
             BadSeal::NotForUs | BadSeal::OtherAccount => bad(Reason::NotForUs, error),
         })?;
-    let known = contacts::by_account(cx.db, inside.account)?;
+    let known = contacts::writer(cx.db, inside.account)?;
     if inside.account == cx.keys.account || !is_wanted(cx, known.as_ref())? {
         return Err(Dropped::Unwanted);
     }

@@ -134,16 +134,19 @@ impl OwnRelay {
             return Err(OUT_OF_PROTOCOL.to_owned());
         };
         let after = self.engine.query(|engine| engine.drained_to()).await.map_err(|error| error.to_string())?;
-        if let Err(refused) = drain(&connection, mailbox, after).await? {
-            if refused.reason != RefusedReason::BadRequest || after == Seq(0) {
-                return Err(format!("the relay refused: {refused}"));
+        let waiting = match drain(&connection, mailbox, after).await? {
+            Ok(waiting) => waiting,
+            Err(refused) if refused.reason == RefusedReason::BadRequest && after > Seq(0) => {
+                // It never gave a number as high as ours: its disk was lost or set back.
+                let _ = self.heard.send(Heard::Input(Input::RelaySetBack)).await; // the driver may have ended
+                let again = drain(&connection, mailbox, Seq(0)).await?;
+                again.map_err(|refused| format!("the relay refused: {refused}"))?
             }
-            // It never gave a number as high as ours: its disk was lost or set back.
-            let _ = self.heard.send(Heard::Input(Input::RelaySetBack)).await; // the driver may have ended
-            drain(&connection, mailbox, Seq(0)).await?.map_err(|refused| format!("the relay refused: {refused}"))?;
-        }
+            Err(refused) => return Err(format!("the relay refused: {refused}")),
+        };
         self.shown.send_modify(|shown| {
             shown.reach(Reach::Online);
+            shown.backlog.waiting = waiting;
             shown.last_error = None;
             shown.clock_off = ClockOff::between(now(), welcome.now);
         });
@@ -256,11 +259,11 @@ async fn answered_by(id: CallId, answer: Result<Bytes, CallError>, own: &OwnRela
 
 const OUT_OF_PROTOCOL: &str = "the relay answered out of protocol; one of the two programs needs an update";
 
-/// Asks for everything after `after`.
-async fn drain(connection: &Connection, mailbox: MailboxId, after: Seq) -> Result<Result<(), Refused>, String> {
+/// Asks for everything after `after`; how much that is.
+async fn drain(connection: &Connection, mailbox: MailboxId, after: Seq) -> Result<Result<u64, Refused>, String> {
     let asked = connection.call(Request::Drain { mailbox, after }.encode(), CALL_DEADLINE).await.map_err(said)?;
     match Answer::parse(&asked) {
-        Ok(Answer::Draining) => Ok(Ok(())),
+        Ok(Answer::Draining { waiting }) => Ok(Ok(waiting)),
         Ok(Answer::Refused(refused)) => Ok(Err(refused)),
         Ok(_) | Err(_) => Err(OUT_OF_PROTOCOL.to_owned()),
     }

@@ -72,7 +72,12 @@ pub(crate) fn reply(answer: &Bytes, tongue: Tongue) -> Result<Reply, CallFailed>
             Ok(relay::Answer::Granted | relay::Answer::Revoked) => Ok(Reply::TokensKept),
             Ok(relay::Answer::Acknowledged) => Ok(Reply::Acknowledged),
             Ok(relay::Answer::Refused(refused)) => Err(CallFailed::Relay(refused)),
-            Ok(relay::Answer::Welcome(_) | relay::Answer::Opened | relay::Answer::Passed | relay::Answer::Draining)
+            Ok(
+                relay::Answer::Welcome(_)
+                | relay::Answer::Opened
+                | relay::Answer::Passed
+                | relay::Answer::Draining { .. },
+            )
             | Err(_) => Err(CallFailed::OutOfProtocol),
         },
         Tongue::Keyserver => match keyserver::Answer::parse(answer) {

@@ -46,9 +46,9 @@ pub(super) fn drain<Q: Queue>(
         }
         let out = answering.reply.outbox().clone();
         let Some(place) = relay.drains.take_over(mailbox, turn, Ear::new(mailbox, out.clone())) else {
-            return answering.say(Answer::Draining); // a newer one has it already
+            return answering.say(Answer::Draining { waiting: 0 }); // a newer one has it already
         };
-        answering.say(Answer::Draining);
+        answering.say(Answer::Draining { waiting: page.waiting });
         let drain = Drain { relay, mailbox, flow, out, arrivals, cursor: after, told: after, at_end: false };
         drain.run(place, page).await;
     });

@@ -41,6 +41,7 @@ macro_rules! facts {
             mailboxes_are_counted,
             reading_begins_anywhere_and_leaves_nothing_out,
             a_page_is_one_push,
+            a_page_says_how_many_stand_after_where_it_begins,
             removing_what_was_never_given_removes_nothing,
             removing_again_changes_nothing,
             what_expired_is_told,
@@ -324,6 +325,24 @@ pub(super) async fn a_page_is_one_push<E: Engine>() {
     assert_eq!(queue.read(BOB, Seq(0), EVERYTHING).await.unwrap().envelopes.len(), PUSH_ENVELOPES_MAX);
     assert_eq!(queue.read(BOB, Seq(0), 3 * 512 + 511).await.unwrap().envelopes.len(), 3);
     assert_eq!(all(&queue).await.len(), many);
+}
+
+pub(super) async fn a_page_says_how_many_stand_after_where_it_begins<E: Engine>() {
+    let (engine, queue) = with_doors::<E>(Rules::default()).await;
+    assert_eq!(queue.read(BOB, Seq(0), EVERYTHING).await.unwrap().waiting, 0);
+    let mut seqs = Vec::new();
+    for mark in 0..5 {
+        seqs.push(queue.append(put(mark), NOW).await.unwrap());
+    }
+    let waiting = async |queue: &E::Queue, after| queue.read(BOB, after, 0).await.unwrap().waiting;
+    let [_, second, third, fourth, fifth] = seqs[..] else { unreachable!("five were appended") };
+    assert_eq!(waiting(&queue, Seq(0)).await, 5);
+    assert_eq!(waiting(&queue, second).await, 3);
+    queue.remove(BOB, third).await.unwrap();
+    let queue = engine.restart(queue);
+    assert_eq!(waiting(&queue, Seq(0)).await, 2); // what is gone does not wait
+    assert_eq!(waiting(&queue, fourth).await, 1);
+    assert_eq!(waiting(&queue, fifth).await, 0);
 }
 
 pub(super) async fn removing_what_was_never_given_removes_nothing<E: Engine>() {

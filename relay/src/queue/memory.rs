@@ -81,7 +81,8 @@ impl MemoryQueue {
         let from = mailbox.kept.partition_point(|(_, delivery)| delivery.seq <= after);
         let rest = || mailbox.kept.iter().skip(from).map(|(_, delivery)| delivery);
         let envelopes = rest().take(fitting(rest(), bytes)).cloned().collect();
-        Page { envelopes, expired_through: mailbox.expired_through, last: mailbox.last }
+        let waiting = bytes_of(rest().count());
+        Page { envelopes, expired_through: mailbox.expired_through, last: mailbox.last, waiting }
     }
 
     fn remove_now(&self, of: MailboxId, through: Seq) -> Result<(), RemoveError> {

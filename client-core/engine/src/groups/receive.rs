@@ -32,7 +32,7 @@ pub(crate) fn envelope<R: CryptoRng>(cx: &mut Cx<'_, R>, envelope: &Envelope) ->
         // Somebody has not heard yet that we are out.
         return Err(Dropped::Unwanted);
     }
-    let Some(contact) = contacts::by_account(cx.db, inside.account)? else {
+    let Some(contact) = contacts::writer(cx.db, inside.account)? else {
         return Err(bad(Reason::NotListed, "to a group, by somebody who is not known here"));
     };
     let links = contacts::links(cx.db, contact.id)?;
@@ -231,6 +231,6 @@ pub(crate) fn gets_receipts<R: CryptoRng>(
     author: ContactId,
 ) -> Result<bool, StoreError> {
     let Talk::Group(group) = with else { return Ok(false) };
-    let contact = contacts::get(cx.db, author)?.ok_or_else(|| damaged("contacts"))?;
-    is_member(cx, group, contact.account)
+    let account = contacts::account(cx.db, author)?.ok_or_else(|| damaged("contacts"))?;
+    is_member(cx, group, account)
 }

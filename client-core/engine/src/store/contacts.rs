@@ -7,8 +7,9 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::{StoreError, conversations, damaged, from_sql, to_sql};
 use crate::types::{Contact, ContactId, ConversationId, Standing};
 
-const COLUMNS: &str = "c.id, c.account, c.name, c.handle, c.claimed_handle, c.standing, c.verified, v.id,
-    (SELECT count(*) FROM messages m INDEXED BY messages_unread
+/// What [`contact`] reads, [`UNREAD`] behind it.
+const COLUMNS: &str = "c.id, c.account, c.name, c.handle, c.claimed_handle, c.standing, c.verified, v.id";
+const UNREAD: &str = "(SELECT count(*) FROM messages m INDEXED BY messages_unread
      WHERE m.conversation = v.id AND m.author > 0 AND m.state < 4)";
 const TABLES: &str = "contacts c JOIN conversations v ON v.contact = c.id";
 
@@ -45,25 +46,47 @@ pub(crate) fn insert(db: &Connection, new: &NewRow<'_>, now: UnixMillis) -> Resu
 }
 
 pub(crate) fn get(db: &Connection, id: ContactId) -> Result<Option<Contact>, StoreError> {
-    one(db, "c.id = ?1", id.0)
+    one(db, UNREAD, "c.id = ?1", id.0)
 }
 
 pub(crate) fn by_account(db: &Connection, account: AccountId) -> Result<Option<Contact>, StoreError> {
-    one(db, "c.account = ?1", account.as_bytes())
+    one(db, UNREAD, "c.account = ?1", account.as_bytes())
+}
+
+/// Who wrote something that came. What is unread is counted only of requests, which are few texts: of a contact there may
+/// be thousands, and each would be counted again with every one that comes.
+pub(crate) fn writer(db: &Connection, account: AccountId) -> Result<Option<Contact>, StoreError> {
+    one(db, &format!("CASE c.standing WHEN 1 THEN {UNREAD} ELSE 0 END"), "c.account = ?1", account.as_bytes())
+}
+
+/// Where somebody stands.
+pub(crate) fn standing(db: &Connection, id: ContactId) -> Result<Option<Standing>, StoreError> {
+    Ok(db
+        .prepare_cached("SELECT standing FROM contacts WHERE id = ?1")?
+        .query_row([id.0], |row| row.get(0).map(standing_of))
+        .optional()?)
+}
+
+/// Whose account this is.
+pub(crate) fn account(db: &Connection, id: ContactId) -> Result<Option<AccountId>, StoreError> {
+    Ok(db
+        .prepare_cached("SELECT account FROM contacts WHERE id = ?1")?
+        .query_row([id.0], |row| row.get(0).map(AccountId))
+        .optional()?)
 }
 
 pub(crate) fn by_name(db: &Connection, name: &str) -> Result<Option<Contact>, StoreError> {
-    one(db, "c.name = ?1", name)
+    one(db, UNREAD, "c.name = ?1", name)
 }
 
 pub(crate) fn by_handle(db: &Connection, handle: &str) -> Result<Option<Contact>, StoreError> {
-    one(db, "c.handle = ?1", handle)
+    one(db, UNREAD, "c.handle = ?1", handle)
 }
 
 /// All but those whom we only know from groups.
 pub(crate) fn all(db: &Connection) -> Result<Vec<Contact>, StoreError> {
     let mut statement =
-        db.prepare_cached(&format!("SELECT {COLUMNS} FROM {TABLES} WHERE c.standing <> 4 ORDER BY c.name"))?;
+        db.prepare_cached(&format!("SELECT {COLUMNS}, {UNREAD} FROM {TABLES} WHERE c.standing <> 4 ORDER BY c.name"))?;
     let rows = statement.query_map([], contact)?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
@@ -241,9 +264,9 @@ pub(crate) fn set_fetch_state(
     Ok(())
 }
 
-fn one(db: &Connection, which: &str, value: impl rusqlite::ToSql) -> Result<Option<Contact>, StoreError> {
+fn one(db: &Connection, unread: &str, which: &str, value: impl rusqlite::ToSql) -> Result<Option<Contact>, StoreError> {
     Ok(db
-        .prepare_cached(&format!("SELECT {COLUMNS} FROM {TABLES} WHERE {which}"))?
+        .prepare_cached(&format!("SELECT {COLUMNS}, {unread} FROM {TABLES} WHERE {which}"))?
         .query_row([value], contact)
         .optional()?)
 }
@@ -255,16 +278,20 @@ fn contact(row: &Row<'_>) -> rusqlite::Result<Contact> {
         name: row.get(2)?,
         handle: row.get(3)?,
         claimed_handle: row.get(4)?,
-        standing: match row.get::<_, i64>(5)? {
-            2 => Standing::Accepted,
-            1 => Standing::Request,
-            4 => Standing::Known,
-            _ => Standing::Blocked,
-        },
+        standing: standing_of(row.get(5)?),
         verified: row.get(6)?,
         conversation: ConversationId(row.get(7)?),
         unread: row.get(8)?,
     })
+}
+
+fn standing_of(code: i64) -> Standing {
+    match code {
+        2 => Standing::Accepted,
+        1 => Standing::Request,
+        4 => Standing::Known,
+        _ => Standing::Blocked,
+    }
 }
 
 fn standing_code(standing: Standing) -> i64 {

@@ -45,6 +45,14 @@ pub(crate) fn of(db: &Connection, group: LocalGroup) -> Result<ConversationId, S
         .query_row([group.0], |row| row.get(0).map(ConversationId))?)
 }
 
+/// With whom it is.
+pub(crate) fn talk(db: &Connection, id: ConversationId) -> Result<Option<Talk>, StoreError> {
+    Ok(db
+        .prepare_cached("SELECT contact, grp FROM conversations WHERE id = ?1")?
+        .query_row([id.0], |row| Ok(talk_of(row.get(0)?, row.get(1)?)))
+        .optional()?)
+}
+
 pub(crate) fn get(db: &Connection, id: ConversationId) -> Result<Option<Conversation>, StoreError> {
     Ok(db
         .prepare_cached(&format!("SELECT {COLUMNS} FROM {TABLES} WHERE v.id = ?1"))?
@@ -182,16 +190,18 @@ pub(crate) fn set_author(
     Ok(())
 }
 
+fn talk_of(contact: Option<i64>, group: Option<i64>) -> Talk {
+    match contact {
+        Some(contact) => Talk::Contact(ContactId(contact)),
+        None => Talk::Group(LocalGroup(group.unwrap_or_default())),
+    }
+}
+
 fn conversation(row: &Row<'_>) -> rusqlite::Result<Conversation> {
-    let contact: Option<i64> = row.get(1)?;
-    let group: Option<i64> = row.get(2)?;
     let time = |at: i64| UnixMillis(from_sql(at));
     Ok(Conversation {
         id: ConversationId(row.get(0)?),
-        with: match (contact, group) {
-            (Some(contact), _) => Talk::Contact(ContactId(contact)),
-            (None, group) => Talk::Group(LocalGroup(group.unwrap_or_default())),
-        },
+        with: talk_of(row.get(1)?, row.get(2)?),
         active_at: time(row.get(3)?),
         muted_until: Some(row.get(4)?).filter(|at| *at > 0).map(time),
         archived: row.get(5)?,

@@ -157,9 +157,12 @@ pub(crate) fn page(
     let newest_first = after.is_none();
     let direction = if newest_first { "DESC" } else { "ASC" };
     let sql = match conversation {
+        // Bounds that SQLite looks up: it would read past everything before them if they might be missing.
         None => format!(
-            "SELECT {COLUMNS} FROM {TABLES} WHERE ?1 IS NULL AND (?2 IS NULL OR m.id < ?2) AND (?3 IS NULL OR m.id > ?3)
-             ORDER BY m.id {direction} LIMIT ?4"
+            "SELECT {COLUMNS} FROM {TABLES}
+             WHERE ?1 IS NULL AND m.id < coalesce(?2, {max}) AND m.id > coalesce(?3, 0)
+             ORDER BY m.id {direction} LIMIT ?4",
+            max = i64::MAX
         ),
         // Two texts written at once have one Lamport time; the message id puts them in the same order on all sides.
         Some(_) => {

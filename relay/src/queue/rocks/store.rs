@@ -319,8 +319,10 @@ impl Store {
     /// Spec: [`crate::queue::Queue::read`].
     pub(super) fn page(&self, of: &MailboxId, after: Seq, bytes: usize) -> Result<Page, StorageError> {
         let Some(row) = self.mailbox(of)? else { return Ok(Page::default()) }; // before the envelopes: see Page::last
-        let mut page = Page { envelopes: Vec::new(), expired_through: row.expired_through, last: row.last };
-        let from = Seq(after.max(row.removed_through).0.saturating_add(1));
+        let gone = after.max(row.removed_through);
+        let waiting = row.last.0.saturating_sub(gone.0);
+        let mut page = Page { envelopes: Vec::new(), expired_through: row.expired_through, last: row.last, waiting };
+        let from = Seq(gone.0.saturating_add(1));
         let (mut left, mut next, mut at_end) = (bytes, from, true);
         // What many have may go while this is read: then all of it is read as it was.
         let view = (row.shared >= from).then(|| self.db.snapshot());

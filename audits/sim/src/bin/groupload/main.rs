@@ -18,8 +18,9 @@ use std::time::{Duration, Instant};
 use hushwire_client::group::Op;
 use hushwire_client::{Command, Event};
 use hushwire_sim::Failure;
+use hushwire_sim::person::said;
 use hushwire_sim::server::{Kind, Server};
-use people::{Crowd, Row, disk_bytes, heard_by_all, said};
+use people::{Crowd, Row, disk_bytes, heard_by_all};
 
 const HELP: &str = "groupload [--members N] [--json]";
 

@@ -8,17 +8,11 @@ use std::time::Duration;
 
 use hushwire_client::group::Op;
 use hushwire_client::ids::AccountId;
-use hushwire_client::{
-    Answer, Client, Command, ContactId, ConversationId, DataDir, Event, EventStream, NewContact, Protection, Setup,
-    Unlock,
-};
+use hushwire_client::{Answer, Client, Command, ContactId, ConversationId, DataDir, Event, NewContact, Unlock};
 use hushwire_sim::Failure;
+use hushwire_sim::person::{PATIENCE, Person, said, setup};
 use hushwire_sim::server::Server;
 use serde_json::json;
-use tokio::time::timeout;
-
-/// Nothing here takes as long, for a thousand members on two cores.
-const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Accounts that are made at the same time.
 const AT_ONCE: usize = 16;
@@ -54,18 +48,16 @@ impl fmt::Display for Row {
 }
 
 /// One of them.
-pub(crate) struct Person {
-    client: Client,
-    events: EventStream,
+pub(crate) struct Member {
+    person: Person,
     /// The founder's contact, for the others; for the founder nobody.
     contact: Option<ContactId>,
     talk: Option<ConversationId>,
-    dir: DataDir,
 }
 
 /// All of them.
 pub(crate) struct Crowd {
-    people: Vec<Person>,
+    people: Vec<Member>,
 }
 
 impl Crowd {
@@ -76,31 +68,32 @@ impl Crowd {
         mut keyserver: Server,
         number: usize,
     ) -> Result<(Self, Server), Failure> {
-        let setup = Setup { relay: relay.address().clone(), keyserver: keyserver.address().clone(), handle_name: None };
         let mut people = Vec::with_capacity(number);
         for first in (0..number).step_by(AT_ONCE) {
             if first > 0 && first % ACCOUNTS_MAX == 0 {
                 keyserver = keyserver.kill_and_restart(Duration::ZERO)?;
             }
             let some = (first..number.min(first + AT_ONCE)).map(|place| {
-                tokio::spawn(person(DataDir::at(dir.join("people").join(place.to_string())), setup.clone()))
+                let dir = DataDir::at(dir.join("people").join(place.to_string()));
+                tokio::spawn(Person::register(dir, setup(relay, &keyserver)))
             });
             for made in some.collect::<Vec<_>>() {
-                people.push(made.await.map_err(said)??);
+                let person = made.await.map_err(said)??;
+                people.push(Member { person, contact: None, talk: None });
                 eprint!("\r{} accounts", people.len());
             }
         }
         let mut others = people.split_off(1);
         let Some(founder) = people.first_mut() else { return Err("nobody came".to_owned()) };
-        let founders_link = link(&founder.client).await?;
+        let founders_link = founder.person.link().await?;
         let mut known = Vec::with_capacity(others.len());
         while !others.is_empty() {
             let some = others.drain(..AT_ONCE.min(others.len()));
             let added = some.map(|other| tokio::spawn(knows(other, founders_link.clone())));
             for other in added.collect::<Vec<_>>() {
-                let mut other = other.await.map_err(said)??;
-                let link = link(&other.client).await?;
-                (other.contact, other.talk) = add(founder, link).await.map(|(id, talk)| (Some(id), Some(talk)))?;
+                let mut other: Member = other.await.map_err(said)??;
+                let (contact, talk) = founder.person.add(other.person.link().await?).await?;
+                (other.contact, other.talk) = (Some(contact), Some(talk));
                 known.push(other);
                 eprint!("\r{} know each other", known.len());
             }
@@ -115,7 +108,7 @@ impl Crowd {
         let answer = self.command(0, Command::FoundGroup { name: "crowd".to_owned(), members: ids }).await?;
         let Answer::Group(group) = answer else { return Err(format!("{answer:?} instead of a group")) };
         for (place, person) in self.members(1..members).iter_mut().enumerate() {
-            until(person, |event| matches!(event, Event::GroupJoined { .. })).await?;
+            person.person.until(|event| matches!(event, Event::GroupJoined { .. })).await?;
             eprint!("\r{} are in it    ", place + 1);
         }
         Ok(group)
@@ -123,7 +116,7 @@ impl Crowd {
 
     pub(crate) async fn command(&self, who: usize, command: Command) -> Result<Answer, Failure> {
         let person = self.people.get(who).ok_or("nobody")?;
-        person.client.command(command).await.map_err(said)
+        person.person.command(command).await
     }
 
     pub(crate) async fn say(&self, to: ConversationId, what: &str) -> Result<(), Failure> {
@@ -140,33 +133,33 @@ impl Crowd {
     pub(crate) async fn add(&self, group: ConversationId, who: usize) -> Result<(), Failure> {
         let founder = self.people.first().ok_or("nobody")?;
         let id = self.people.get(who).and_then(|person| person.contact).ok_or("nobody")?;
-        let new = founder.client.query(move |engine| engine.new_members(&[id])).await.map_err(said)?;
+        let new = founder.person.client.query(move |engine| engine.new_members(&[id])).await.map_err(said)?;
         self.command(0, Command::ChangeGroup { group, ops: vec![Op::Add(new)] }).await.map(drop)
     }
 
     pub(crate) async fn account(&self, who: usize) -> Result<AccountId, Failure> {
         let person = self.people.get(who).ok_or("nobody")?;
-        let profile = person.client.query(|engine| engine.profile()).await.map_err(said)?;
+        let profile = person.person.client.query(|engine| engine.profile()).await.map_err(said)?;
         Ok(profile.account)
     }
 
     pub(crate) async fn wait_for_change(&mut self, who: usize, is: impl Fn(&Event) -> bool) -> Result<(), Failure> {
-        until(self.people.get_mut(who).ok_or("nobody")?, is).await
+        self.people.get_mut(who).ok_or("nobody")?.person.until(is).await.map(drop)
     }
 
     /// Bytes of the founder's requests so far.
     pub(crate) fn uploaded(&self) -> u64 {
-        self.people.first().map_or(0, |founder| founder.client.connectivity().borrow().uploaded)
+        self.people.first().map_or(0, |founder| founder.person.client.connectivity().borrow().uploaded)
     }
 
-    pub(crate) fn members(&mut self, which: Range<usize>) -> &mut [Person] {
+    pub(crate) fn members(&mut self, which: Range<usize>) -> &mut [Member] {
         self.people.get_mut(which).unwrap_or_default()
     }
 
     /// All that the founder has to send is sent.
     pub(crate) async fn sent(&self) -> Result<(), Failure> {
         let founder = self.people.first().ok_or("nobody")?;
-        founder.client.settle(PATIENCE).await.map(drop).map_err(said)
+        founder.person.client.settle(PATIENCE).await.map(drop).map_err(said)
     }
 
     pub(crate) async fn rest(&self) {
@@ -175,13 +168,13 @@ impl Crowd {
 
     pub(crate) async fn leave_for_a_while(&mut self, which: Range<usize>) -> Result<(), Failure> {
         for person in self.members(which) {
-            person.client.clone().close().await.map_err(said)?;
+            person.person.client.clone().close().await.map_err(said)?;
         }
         Ok(())
     }
 
     pub(crate) async fn come_back(&mut self, which: Range<usize>) -> Result<(), Failure> {
-        for person in self.members(which) {
+        for Member { person, .. } in self.members(which) {
             person.client = Client::open(&person.dir, Unlock::Stored).await.map_err(said)?;
             person.events = person.client.events();
             person.client.connect().await.map_err(said)?;
@@ -191,66 +184,26 @@ impl Crowd {
 
     pub(crate) async fn disperse(self) {
         for person in self.people {
-            let _ = person.client.close().await; // it is over
+            let _ = person.person.client.close().await; // it is over
         }
     }
 }
 
 /// Waits until each has this message.
-pub(crate) async fn heard_by_all(who: &mut [Person], what: &str) -> Result<(), Failure> {
+pub(crate) async fn heard_by_all(who: &mut [Member], what: &str) -> Result<(), Failure> {
     let heard = |event: &Event| matches!(event, Event::Received(message) if message.text == what);
     // What comes to those who are asked later waits for them.
     for person in who {
-        until(person, heard).await?;
+        person.person.until(heard).await?;
     }
     Ok(())
 }
 
-async fn until(person: &mut Person, is: impl Fn(&Event) -> bool) -> Result<(), Failure> {
-    loop {
-        let event = timeout(PATIENCE, person.events.next()).await.map_err(|_| "nothing happens any more")?;
-        let event = event.ok_or("a client has stopped")?.map_err(said)?;
-        if is(&event) {
-            return Ok(());
-        }
-        if let Event::Undecryptable { .. } | Event::Gap { .. } = &event {
-            return Err(format!("{event:?}"));
-        }
-    }
-}
-
-async fn person(dir: DataDir, setup: Setup) -> Result<Person, Failure> {
-    let (client, _words) = Client::create(&dir, Protection::KeyFile, setup).await.map_err(said)?;
-    let events = client.events();
-    client.connect().await.map_err(said)?;
-    let mut person = Person { client, events, contact: None, talk: None, dir };
-    until(&mut person, |event| *event == Event::Registered).await?;
-    Ok(person)
-}
-
 /// They know the founder.
-async fn knows(mut person: Person, founder: NewContact) -> Result<Person, Failure> {
-    add(&mut person, founder).await?;
-    Ok(person)
+async fn knows(mut member: Member, founder: NewContact) -> Result<Member, Failure> {
+    member.person.add(founder).await?;
+    Ok(member)
 }
-
-async fn link(client: &Client) -> Result<NewContact, Failure> {
-    let link = client.query(|engine| Ok(engine.contact_link())).await.map_err(said)?;
-    Ok(NewContact::Link(link))
-}
-
-async fn add(person: &mut Person, who: NewContact) -> Result<(ContactId, ConversationId), Failure> {
-    person.client.command(Command::AddContact { who, name: None }).await.map_err(said)?;
-    loop {
-        let event = timeout(PATIENCE, person.events.next()).await.map_err(|_| "nobody is added any more")?;
-        match event.ok_or("a client has stopped")?.map_err(said)? {
-            Event::ContactAdded(contact) => return Ok((contact.id, contact.conversation)),
-            Event::ContactNotFound { reason, .. } => return Err(reason),
-            _ => {}
-        }
-    }
-}
-
 /// What files in a directory take.
 pub(crate) fn disk_bytes(dir: &Path) -> Result<u64, Failure> {
     let mut bytes = 0;
@@ -260,8 +213,4 @@ pub(crate) fn disk_bytes(dir: &Path) -> Result<u64, Failure> {
         bytes += if kind.is_dir() { disk_bytes(&entry.path())? } else { kind.len() };
     }
     Ok(bytes)
-}
-
-pub(crate) fn said(error: impl fmt::Display) -> Failure {
-    error.to_string()
 }

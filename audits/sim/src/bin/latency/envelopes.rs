@@ -66,7 +66,7 @@ impl Way {
         ask(&device, Request::Open { mailbox, proof }, Answer::Opened).await?;
         let tokens = vec![(token.hash(), TokenClass::Contact)];
         ask(&device, Request::Grant { mailbox, tokens }, Answer::Granted).await?;
-        ask(&device, Request::Drain { mailbox, after: Seq(0) }, Answer::Draining).await?;
+        ask(&device, Request::Drain { mailbox, after: Seq(0) }, Answer::Draining { waiting: 0 }).await?;
         let sender = Connection::connect(relay, RELAY_ALPN, CONNECT_DEADLINE).await.map_err(said)?;
         Ok(Self { device, pushes, sender, mailbox, token, next: 0 })
     }
