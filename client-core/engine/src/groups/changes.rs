@@ -223,7 +223,7 @@ fn take<R: CryptoRng>(
     let (mut new, mut refused) = (Vec::new(), None);
     for change in changes {
         let author = change.author();
-        if !is_trusted && !is_member(log) && !(was_member && is_let_in(cx, log, from.account, &change)) {
+        if !(is_trusted || is_member(log) || was_member && is_let_in(cx, log, from.account, &change)) {
             refused = Some("a change of a group, brought by somebody who is not in it");
             continue;
         }

@@ -250,7 +250,8 @@ fn numbers_of_a_member_as_large_as_they_get_wear_nothing_out_in_a_group() {
     }
     assert_eq!(codes(&three.bob), [Reason::Unknown]);
     for (counter, lamport) in [(largest, largest), (5, largest), (largest, 0)] {
-        let last = Said { lamport, message_id: vec![lamport as u8, counter as u8].repeat(8), ..said(counter) };
+        let last =
+            Said { lamport, message_id: [lamport.to_be_bytes(), counter.to_be_bytes()].concat(), ..said(counter) };
         let last = Said { text: Some(crate::world::member::Words { text: "large".into() }), ..last };
         three.mallory.speak(&mut world, &mut three.bob, &saying(last));
     }
