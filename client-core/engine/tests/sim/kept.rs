@@ -5,3 +5,6 @@ pub(crate) const HONEST: &[u64] = &[85, 5011, 5094, 5147, 5215, 5335, 5342];
 
 /// With one that lies.
 pub(crate) const EVIL: &[u64] = &[63];
+
+/// With groups.
+pub(crate) const GROUPS: &[u64] = &[];
