@@ -273,3 +273,31 @@ fn whoever_is_not_in_a_group_changes_nothing_in_it() {
     let leave = Command::ChangeGroup { group: the_group(&people[2]), ops: vec![Op::Leave] };
     assert!(matches!(world.command(&mut people[2], leave), Answer::Refused(_)));
 }
+
+#[test]
+fn who_was_put_out_and_is_added_again_reads_what_is_said_from_then_on() {
+    let mut world = World::seeded(67);
+    let (mut people, group) = group(&mut world, &["alice", "bob", "carol"]);
+    say(&mut world, &mut people[1], "before");
+    settle(&mut world, &mut people);
+    let carol = people[2].engine().profile().unwrap().account;
+    let remove = Command::ChangeGroup { group, ops: vec![Op::Remove(carol)] };
+    assert_eq!(world.command(&mut people[0], remove), Answer::Done);
+    settle(&mut world, &mut people);
+    say(&mut world, &mut people[1], "without carol");
+    settle(&mut world, &mut people);
+    let contact = people[0].contact("carol").id;
+    let add = Op::Add(people[0].engine().new_members(&[contact]).unwrap());
+    let add = Command::ChangeGroup { group, ops: vec![add] };
+    assert_eq!(world.command(&mut people[0], add), Answer::Done);
+    settle(&mut world, &mut people);
+    assert_eq!(people[2].engine().group(the_group(&people[2])).unwrap().unwrap().standing, GroupStanding::Member);
+    for place in [0, 1, 2] {
+        let text = format!("{} again", people[place].name);
+        say(&mut world, &mut people[place], &text);
+        settle(&mut world, &mut people);
+    }
+    assert_eq!(heard(&people[2]), ["before", "alice again", "bob again", "carol again"]);
+    assert_eq!(heard(&people[0]).last().unwrap(), "carol again");
+    nothing_went_wrong(&people);
+}

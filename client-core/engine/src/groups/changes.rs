@@ -272,19 +272,21 @@ fn follow<R: CryptoRng>(
     let mut left = before.members.keys().filter(|account| !state.members.contains_key(account)).peekable();
     if left.peek().is_some() {
         groups::note_left(cx.db, group, cx.now)?;
+        if standing == GroupStanding::Member {
+            // Whoever is out knows it, and has forgotten it if they come in again: both need a new one.
+            groups::forget_our_key(cx.db, group)?;
+        }
     }
     left.try_for_each(|account| groups::forget_joined(cx.db, group, *account))?;
     match (was, standing) {
         (GroupStanding::Member, GroupStanding::Gone) => {
             keys::leave(cx, group)?;
+            // What is said while we are out is not missing once we are in again.
+            conversations::forget_authors(cx.db, conversation)?;
             cx.event(Event::GroupLeft { conversation });
         }
         (GroupStanding::HeardOf | GroupStanding::Asked | GroupStanding::Gone, GroupStanding::Member) => {
             conversations::note_activity(cx.db, conversation, cx.now)?;
-            if was == GroupStanding::Gone {
-                // What was said while we were out is not missing.
-                conversations::forget_authors(cx.db, conversation)?;
-            }
             cx.event(Event::GroupJoined { conversation });
         }
         _ => {}

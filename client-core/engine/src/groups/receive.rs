@@ -28,10 +28,19 @@ pub(crate) fn envelope<R: CryptoRng>(cx: &mut Cx<'_, R>, envelope: &Envelope) ->
     let Some((group, inside)) = open(cx, envelope)? else {
         return Err(bad(Reason::NotForUs, "sealed for a group that is not known here"));
     };
-    if groups::standing(cx.db, group)? == GroupStanding::Gone {
-        // Somebody has not heard yet that we are out.
-        return Err(Dropped::Unwanted);
+    if groups::standing(cx.db, group)? != GroupStanding::Gone {
+        return opened(cx, group, &inside);
     }
+    match opened(cx, group, &inside) {
+        Ok(()) => Ok(()),
+        Err(Dropped::Store(error)) => Err(Dropped::Store(error)),
+        // Somebody has not heard yet that we are out.
+        Err(_) => Err(Dropped::Unwanted),
+    }
+}
+
+/// What this holds was sealed by somebody who knows the group's secret.
+fn opened<R: CryptoRng>(cx: &mut Cx<'_, R>, group: LocalGroup, inside: &GroupInside) -> Result<(), Dropped> {
     let Some(contact) = contacts::by_account(cx.db, inside.account)? else {
         return Err(bad(Reason::NotListed, "to a group, by somebody who is not known here"));
     };
@@ -67,6 +76,9 @@ pub(crate) fn envelope<R: CryptoRng>(cx: &mut Cx<'_, R>, envelope: &Envelope) ->
         let is_accepted = contact.standing == crate::types::Standing::Accepted
             || groups::standing(cx.db, group)? != GroupStanding::HeardOf;
         return changes::came(cx, &contact, is_accepted, told)?.map_err(|why| bad(Reason::NotAllowed, why));
+    }
+    if groups::standing(cx.db, group)? == GroupStanding::Gone {
+        return Err(Dropped::Unwanted);
     }
     let lacks = groups::standing(cx.db, group)? != GroupStanding::Member
         || with_log(cx, group, |_, log| Ok(plain.heads.iter().any(|head| log.get(head).is_none())))?;
