@@ -233,8 +233,32 @@ fn take<R: CryptoRng>(
         // Whoever comes by a link tells one member; the others, and what there is, hear of each other from that one.
         pass_on(cx, group, log, &before, &brought)?;
     }
+    if was_member {
+        tell_whom_we_brought(cx, log, &before, &new)?;
+    }
     follow(cx, group, log, &before, &new)?;
     Ok(refused.map_or(Ok(()), Err))
+}
+
+/// Those whom we had brought in are out by these changes: perhaps their author did not know of them, so they hear it from
+/// us.
+fn tell_whom_we_brought<R: CryptoRng>(
+    cx: &mut Cx<'_, R>,
+    log: &GroupLog,
+    before: &GroupState,
+    hashes: &[ChangeHash],
+) -> Result<(), StoreError> {
+    let new: Vec<&SignedChange> = hashes.iter().filter_map(|hash| log.get(hash)).collect();
+    let by_us = |since: &ChangeHash| log.get(since).is_some_and(|change| change.author() == cx.keys.account);
+    let out = before.members.iter().filter(|(account, _)| !log.state().members.contains_key(account));
+    let ours = out.filter(|(account, member)| **account != cx.keys.account && by_us(&member.since));
+    for account in ours.map(|(account, _)| *account).collect::<Vec<_>>() {
+        let Some(contact) = contacts::by_account(cx.db, account)? else { continue };
+        for content in contents(cx, log, &new)? {
+            unsealed::add(cx.db, Talk::Contact(contact.id), None, &Content::GroupChanges(content).encode())?;
+        }
+    }
+    Ok(())
 }
 
 /// Whether this is somebody who comes in by a link that is open, by our clock.

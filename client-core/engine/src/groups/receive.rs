@@ -141,6 +141,10 @@ pub(crate) fn again<R: CryptoRng>(cx: &mut Cx<'_, R>, group: LocalGroup, state: 
         let Some(author) = contacts::get(cx.db, contact)? else { continue };
         match Content::parse(&bytes) {
             Ok(Content::Said(what)) if state.may_write(&author.account) => {
+                let last = conversations::author(cx.db, conversation, contact, device)?.map_or(0, |(last, _)| last);
+                if what.counter > last.saturating_add(1) {
+                    repair::ask(cx, group, &author, device)?;
+                }
                 keep::said(cx, conversation, (contact, device), what, &bytes)?;
             }
             Ok(_) if state.members.contains_key(&author.account) => {}
