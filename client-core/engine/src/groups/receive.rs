@@ -219,7 +219,9 @@ pub(crate) fn receipt<R: CryptoRng>(
     })?;
     let mut who = Vec::with_capacity(others.len());
     for account in others {
-        who.extend(contacts::by_account(cx.db, account)?.map(|contact| contact.id));
+        // Whoever is not known here has heard nothing yet.
+        let Some(contact) = contacts::by_account(cx.db, account)? else { return Ok(()) };
+        who.push(contact.id);
     }
     for id in moved {
         if let Some(state) = messages::least_heard(cx.db, id, &who)?

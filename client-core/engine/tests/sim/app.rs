@@ -217,9 +217,10 @@ impl App {
 
     /// What the history of a group has of one author, in its order.
     pub(crate) fn said_in(&mut self, group: GroupId, author: Who) -> Vec<String> {
-        let (Some(place), Some(author)) = (self.place(group), self.contact(author)) else { return Vec::new() };
+        let Some(place) = self.place(group) else { return Vec::new() };
         let messages = self.engine.history(Some(place), Page { limit: 100_000, ..Page::default() }).unwrap();
-        messages.into_iter().filter(|m| m.author == Some(author)).map(|m| m.text).collect()
+        let theirs = messages.into_iter().filter(|m| m.author.is_some_and(|contact| self.who(contact) == author));
+        theirs.map(|m| m.text).collect()
     }
 
     fn group(&mut self, group: GroupId) -> Option<Group> {

@@ -7,4 +7,4 @@ pub(crate) const HONEST: &[u64] = &[85, 5011, 5094, 5147, 5215, 5335, 5342];
 pub(crate) const EVIL: &[u64] = &[63];
 
 /// With groups.
-pub(crate) const GROUPS: &[u64] = &[];
+pub(crate) const GROUPS: &[u64] = &[1, 4, 5, 7, 10, 12, 14, 20, 32];
