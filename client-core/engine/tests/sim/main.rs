@@ -55,7 +55,7 @@ use sim::{Kind, Report};
 const SEEDS: u64 = 150;
 
 /// Those of groups, which take longer.
-const SEEDS_OF_GROUPS: u64 = 60;
+const SEEDS_OF_GROUPS: u64 = 16;
 
 /// Failing seeds that are looked for before a run ends.
 const FAILURES_MAX: usize = 10;
