@@ -32,7 +32,7 @@ pub(crate) enum Wish {
     SayIn(GroupId, String),
     Do(GroupId, Deed),
     Invite(GroupId),
-    Join(GroupLink),
+    Join(Box<GroupLink>),
     /// Everything in the group up to this message was seen.
     ReadIn(GroupId, LocalId),
 }
@@ -177,7 +177,7 @@ impl App {
                 let group = self.place(group)?;
                 Command::OpenInvite { group, approval: false, expires_at: None, uses: None }
             }
-            Wish::Join(link) => Command::JoinGroup(Box::new(link)),
+            Wish::Join(link) => Command::JoinGroup(link),
             Wish::ReadIn(group, through) => Command::MarkRead { conversation: self.place(group)?, through },
         }))
     }

@@ -188,7 +188,7 @@ impl Crowd {
                     return Err(format!("{author} never said anything in a group"));
                 };
                 let state = self.states.get(&(*author, last.id));
-                if members.len() > 1 && !state.is_some_and(|state| *state >= State::Delivered) {
+                if members.len() > 1 && state.is_none_or(|state| *state < State::Delivered) {
                     return Err(format!("the last text of {author} in a group is {state:?}"));
                 }
             }

@@ -136,7 +136,7 @@ impl Sim<'_> {
             }
             Gather::Join { who, link } => {
                 if let Some(link) = self.links.get(link).cloned() {
-                    self.wish(who, Wish::Join(link))?;
+                    self.wish(who, Wish::Join(Box::new(link)))?;
                 }
             }
             Gather::Read { who, group, but } => {
