@@ -197,7 +197,11 @@ fn said<R: CryptoRng>(
         Some(group) => groups::stands(cx, group, account)?,
         None => (None, false),
     };
-    if standing == Some(GroupStanding::Gone) && !matches!(content, Content::GroupChanges(_)) {
+    let is_accepted = contact.is_some_and(|contact| contact.standing == Standing::Accepted);
+    // A contact who brings us in again gives us a key before the changes that say so.
+    let may_bring_in =
+        matches!(content, Content::GroupChanges(_)) || (is_accepted && matches!(content, Content::GroupKey(_)));
+    if standing == Some(GroupStanding::Gone) && !may_bring_in {
         // Somebody has not heard yet that we are out.
         return groups::receive::gone(cx, account, &content);
     }

@@ -325,3 +325,52 @@ fn a_sender_key_is_replaced_after_a_week() {
     assert_eq!(envelopes_of_next(&mut world, &mut people, 0), 2);
     nothing_went_wrong(&people);
 }
+
+#[test]
+fn who_was_put_out_and_is_added_again_reads_what_is_said_from_then_on() {
+    let mut world = World::seeded(67);
+    let (mut people, group) = group(&mut world, &["alice", "bob", "carol"]);
+    say(&mut world, &mut people[1], "before");
+    settle(&mut world, &mut people);
+    let carol = people[2].engine().profile().unwrap().account;
+    let remove = Command::ChangeGroup { group, ops: vec![Op::Remove(carol)] };
+    assert_eq!(world.command(&mut people[0], remove), Answer::Done);
+    settle(&mut world, &mut people);
+    say(&mut world, &mut people[1], "without carol");
+    settle(&mut world, &mut people);
+    let contact = people[0].contact("carol").id;
+    let add = Op::Add(people[0].engine().new_members(&[contact]).unwrap());
+    let add = Command::ChangeGroup { group, ops: vec![add] };
+    assert_eq!(world.command(&mut people[0], add), Answer::Done);
+    settle(&mut world, &mut people);
+    assert_eq!(people[2].engine().group(the_group(&people[2])).unwrap().unwrap().standing, GroupStanding::Member);
+    for place in [0, 1, 2] {
+        let text = format!("{} again", people[place].name);
+        say(&mut world, &mut people[place], &text);
+        settle(&mut world, &mut people);
+    }
+    assert_eq!(heard(&people[2]), ["before", "alice again", "bob again", "carol again"]);
+    assert_eq!(heard(&people[0]).last().unwrap(), "carol again");
+    nothing_went_wrong(&people);
+}
+
+#[test]
+fn who_was_brought_in_by_somebody_who_was_no_admin_any_more_is_told_so() {
+    let mut world = World::seeded(68);
+    let (mut people, group) = group(&mut world, &["alice", "bob"]);
+    let bob = people[1].engine().profile().unwrap().account;
+    let role = |role| Command::ChangeGroup { group, ops: vec![Op::SetRole(bob, role)] };
+    assert_eq!(world.command(&mut people[0], role(Role::Admin)), Answer::Done);
+    settle(&mut world, &mut people);
+    let mut carol = world.person("carol");
+    let contact = meet(&mut world, &mut people[1], &mut carol);
+    people.push(carol);
+    let add = Op::Add(people[1].engine().new_members(&[contact]).unwrap());
+    let add = Command::ChangeGroup { group: the_group(&people[1]), ops: vec![add] };
+    assert_eq!(world.command(&mut people[0], role(Role::Member)), Answer::Done);
+    assert_eq!(world.command(&mut people[1], add), Answer::Done);
+    settle(&mut world, &mut people);
+    assert_eq!((members(&people[0]), members(&people[1])), (2, 2));
+    let at_carol = people[2].engine().group(the_group(&people[2])).unwrap().unwrap();
+    assert_eq!(at_carol.standing, GroupStanding::Gone);
+}

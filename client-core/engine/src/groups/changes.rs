@@ -272,8 +272,32 @@ fn take<R: CryptoRng>(
         // Whoever comes by a link tells one member; the others, and what there is, hear of each other from that one.
         pass_on(cx, group, log, &before, &brought)?;
     }
+    if was_member {
+        tell_whom_we_brought(cx, log, &before, &new)?;
+    }
     follow(cx, group, log, &before, &new)?;
     Ok(refused.map_or(Ok(()), Err))
+}
+
+/// Those whom we had brought in are out by these changes: perhaps their author did not know of them, so they hear it from
+/// us.
+fn tell_whom_we_brought<R: CryptoRng>(
+    cx: &mut Cx<'_, R>,
+    log: &GroupLog,
+    before: &GroupState,
+    hashes: &[ChangeHash],
+) -> Result<(), StoreError> {
+    let new: Vec<&SignedChange> = hashes.iter().filter_map(|hash| log.get(hash)).collect();
+    let by_us = |since: &ChangeHash| log.get(since).is_some_and(|change| change.author() == cx.keys.account);
+    let out = before.members.iter().filter(|(account, _)| !log.state().members.contains_key(account));
+    let ours = out.filter(|(account, member)| **account != cx.keys.account && by_us(&member.since));
+    for account in ours.map(|(account, _)| *account).collect::<Vec<_>>() {
+        let Some(contact) = contacts::by_account(cx.db, account)? else { continue };
+        for content in contents(cx, log, &new)? {
+            unsealed::add(cx.db, Talk::Contact(contact.id), None, &Content::GroupChanges(content).encode())?;
+        }
+    }
+    Ok(())
 }
 
 /// Whether this is somebody who comes in by a link that is open, by our clock.
@@ -309,19 +333,21 @@ fn follow<R: CryptoRng>(
     let mut left = before.members.keys().filter(|account| !state.members.contains_key(account)).peekable();
     if left.peek().is_some() {
         groups::note_left(cx.db, group, cx.now)?;
+        if standing == GroupStanding::Member {
+            // Whoever is out knows it, and has forgotten it if they come in again: both need a new one.
+            groups::forget_our_key(cx.db, group)?;
+        }
     }
     left.try_for_each(|account| groups::forget_joined(cx.db, group, *account))?;
     match (was, standing) {
         (GroupStanding::Member, GroupStanding::Gone) => {
             keys::leave(cx, group)?;
+            // What is said while we are out is not missing once we are in again.
+            conversations::forget_authors(cx.db, conversation)?;
             cx.event(Event::GroupLeft { conversation });
         }
         (GroupStanding::HeardOf | GroupStanding::Asked | GroupStanding::Gone, GroupStanding::Member) => {
             conversations::note_activity(cx.db, conversation, cx.now)?;
-            if was == GroupStanding::Gone {
-                // What was said while we were out is not missing.
-                conversations::forget_authors(cx.db, conversation)?;
-            }
             cx.event(Event::GroupJoined { conversation });
         }
         _ => {}

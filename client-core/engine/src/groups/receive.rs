@@ -28,10 +28,19 @@ pub(crate) fn envelope<R: CryptoRng>(cx: &mut Cx<'_, R>, envelope: &Envelope) ->
     let Some((group, inside)) = open(cx, envelope)? else {
         return Err(bad(Reason::NotForUs, "sealed for a group that is not known here"));
     };
-    if groups::standing(cx.db, group)? == GroupStanding::Gone {
-        // Somebody has not heard yet that we are out.
-        return Err(Dropped::Unwanted);
+    if groups::standing(cx.db, group)? != GroupStanding::Gone {
+        return opened(cx, group, &inside);
     }
+    match opened(cx, group, &inside) {
+        Ok(()) => Ok(()),
+        Err(Dropped::Store(error)) => Err(Dropped::Store(error)),
+        // Somebody has not heard yet that we are out.
+        Err(_) => Err(Dropped::Unwanted),
+    }
+}
+
+/// What this holds was sealed by somebody who knows the group's secret.
+fn opened<R: CryptoRng>(cx: &mut Cx<'_, R>, group: LocalGroup, inside: &GroupInside) -> Result<(), Dropped> {
     let Some(contact) = contacts::writer(cx.db, inside.account)? else {
         return Err(bad(Reason::NotListed, "to a group, by somebody who is not known here"));
     };
@@ -65,6 +74,9 @@ pub(crate) fn envelope<R: CryptoRng>(cx: &mut Cx<'_, R>, envelope: &Envelope) ->
     }
     if let Content::GroupChanges(told) = &content {
         return changes::came(cx, &contact, told)?.map_err(|why| bad(Reason::NotAllowed, why));
+    }
+    if groups::standing(cx.db, group)? == GroupStanding::Gone {
+        return Err(Dropped::Unwanted);
     }
     let lacks = groups::standing(cx.db, group)? != GroupStanding::Member
         || with_log(cx, group, |_, log| Ok(plain.heads.iter().any(|head| log.get(head).is_none())))?;
@@ -127,6 +139,10 @@ pub(crate) fn again<R: CryptoRng>(cx: &mut Cx<'_, R>, group: LocalGroup, state: 
         let Some(author) = contacts::get(cx.db, contact)? else { continue };
         match Content::parse(&bytes) {
             Ok(Content::Said(what)) if state.may_write(&author.account) => {
+                let last = conversations::author(cx.db, conversation, contact, device)?.map_or(0, |(last, _)| last);
+                if what.counter > last.saturating_add(1) {
+                    repair::ask(cx, group, &author, device)?;
+                }
                 keep::said(cx, conversation, (contact, device), what, &bytes)?;
             }
             Ok(_) if state.members.contains_key(&author.account) => {}
@@ -212,7 +228,9 @@ pub(crate) fn receipt<R: CryptoRng>(
     })?;
     let mut who = Vec::with_capacity(others.len());
     for account in others {
-        who.extend(contacts::by_account(cx.db, account)?.map(|contact| contact.id));
+        // Whoever is not known here has heard nothing yet.
+        let Some(contact) = contacts::by_account(cx.db, account)? else { return Ok(()) };
+        who.push(contact.id);
     }
     for id in moved {
         if let Some(state) = messages::least_heard(cx.db, id, &who)?

@@ -1,6 +1,6 @@
 //! How each step is carried out, and what the oracle has to know of it.
 
-use crate::app::{Input, Standing, Who, Wish};
+use crate::app::{GroupId, GroupLink, Input, Standing, Who, Wish};
 use crate::net::What;
 use crate::oracle::Broken;
 use crate::sim::Sim;
@@ -11,6 +11,18 @@ const UNANSWERED_MAX: usize = 50;
 
 /// How long a relay remembers ids of deposits, in milliseconds.
 const RETRY_WINDOW_MS: u64 = 7 * 24 * 3600 * 1000;
+
+/// A text, and to whom.
+pub(crate) enum Said {
+    To(Who, String),
+    In(GroupId, String),
+}
+
+/// What a wish about a group led to.
+pub(crate) enum Wanted {
+    Group(GroupId),
+    Link(Box<GroupLink>),
+}
 
 impl Sim<'_> {
     pub(crate) fn step(&mut self, step: Step) -> Result<(), Broken> {
@@ -62,6 +74,7 @@ impl Sim<'_> {
                 self.now += millis;
                 self.forget_deposits(millis);
             }
+            Step::Gather(gather) => self.gather(gather)?,
             Step::BackUp { of } => {
                 let held = self.world.mailboxes.get(&self.people[of].caller.mailbox).cloned();
                 self.copies.extend(held.map(|held| (of, held)));
@@ -91,7 +104,8 @@ impl Sim<'_> {
     pub(crate) fn wish(&mut self, who: Who, wish: Wish) -> Result<bool, Broken> {
         let Ok(app) = &mut self.people[who].app else { return Ok(false) };
         let said = match &wish {
-            Wish::Say(to, text) => Some((*to, text.clone())),
+            Wish::Say(to, text) => Some(Said::To(*to, text.clone())),
+            Wish::SayIn(group, text) => Some(Said::In(*group, text.clone())),
             _ => None,
         };
         let Some(command) = app.command(wish) else { return Ok(false) };
@@ -106,7 +120,7 @@ impl Sim<'_> {
         }
     }
 
-    fn standing(&mut self, who: Who, whom: Who) -> Option<Standing> {
+    pub(crate) fn standing(&mut self, who: Who, whom: Who) -> Option<Standing> {
         self.people[who].app.as_mut().ok()?.standing(whom)
     }
 }

@@ -2,11 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use hushwire_engine::group::Op;
+pub(crate) use hushwire_engine::group::{GroupLink, Role as Rank};
 use hushwire_engine::{
-    Answer, Command, ContactId, ContactLink, ConversationId, Engine, Event, NewContact, Output, Page, Store,
+    Answer, Command, ContactId, ContactLink, ConversationId, Engine, Event, Group, GroupEntry, GroupStanding,
+    NewContact, Output, Page, Store, Talk,
 };
 pub(crate) use hushwire_engine::{Call, CallFailed, CallId, Input, LocalId, Reply, Standing, State};
-use hushwire_proto::ids::{AccountId, Seq, UnixMillis};
+pub(crate) use hushwire_proto::ids::GroupId;
+use hushwire_proto::ids::{AccountId, ChangeHash, Seq, UnixMillis};
 use rand::rngs::StdRng;
 
 use crate::world::server;
@@ -24,6 +28,35 @@ pub(crate) enum Wish {
     Accept(Who),
     Block(Who),
     Rename(Who, String),
+    Found(String, Vec<Who>),
+    SayIn(GroupId, String),
+    Do(GroupId, Deed),
+    Invite(GroupId),
+    Join(Box<GroupLink>),
+    /// Everything in the group up to this message was seen.
+    ReadIn(GroupId, LocalId),
+}
+
+/// What a person changes in a group.
+#[derive(Clone, Debug)]
+pub(crate) enum Deed {
+    Add(Who),
+    Remove(Who),
+    Leave,
+    Rank(Who, Rank),
+    Rename(u64),
+}
+
+/// A group, as one person sees it: empty for whoever is not in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Seen {
+    pub(crate) members: BTreeMap<Who, Member>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Member {
+    pub(crate) since: ChangeHash,
+    pub(crate) writes: bool,
 }
 
 /// What an app hears from its engine.
@@ -38,8 +71,20 @@ pub(crate) enum Told {
         id: LocalId,
         state: State,
     },
+    /// Said to a group.
+    ReceivedIn {
+        group: GroupId,
+        from: Who,
+        id: LocalId,
+        text: String,
+    },
+    /// A group is another one now.
+    Group(GroupId),
     Gap {
         from: Who,
+        missing: u64,
+    },
+    GapIn {
         missing: u64,
     },
     Undecryptable(String),
@@ -55,6 +100,8 @@ pub(crate) struct Handled {
     pub(crate) wake: Option<UnixMillis>,
     /// The text that was to be sent is kept as this message.
     pub(crate) queued: Option<LocalId>,
+    pub(crate) group: Option<GroupId>,
+    pub(crate) link: Option<Box<GroupLink>>,
 }
 
 /// One message of a conversation.
@@ -70,13 +117,14 @@ pub(crate) struct App {
     engine: Engine,
     accounts: Vec<AccountId>,
     contacts: BTreeMap<Who, ContactId>,
+    groups: BTreeMap<GroupId, ConversationId>,
 }
 
 impl App {
     /// Opens what lies in the database; `accounts` are everybody's.
     pub(crate) fn open(store: Store, accounts: &[AccountId]) -> Self {
         let engine = Engine::open(store).unwrap().expect("an account");
-        Self { engine, accounts: accounts.to_vec(), contacts: BTreeMap::new() }
+        Self { engine, accounts: accounts.to_vec(), contacts: BTreeMap::new(), groups: BTreeMap::new() }
     }
 
     /// The program is gone, the database stays.
@@ -89,7 +137,9 @@ impl App {
         for output in self.engine.handle(input, now, rng).unwrap() {
             match output {
                 Output::Answer(Answer::Queued(message)) => handled.queued = Some(message.id),
-                Output::Answer(_) => {}
+                Output::Answer(Answer::Group(conversation)) => handled.group = self.id_of(conversation),
+                Output::Answer(Answer::GroupLink(link)) => handled.link = Some(link),
+                Output::Answer(Answer::Done | Answer::Refused(_)) => {}
                 Output::Call { id, call } => handled.calls.push((id, call)),
                 Output::WakeAt(at) => handled.wake = Some(at),
                 Output::Event(event) => handled.told.extend(self.told(event)),
@@ -114,7 +164,82 @@ impl App {
             Wish::Accept(whom) => Command::Accept(self.contact(whom)?),
             Wish::Block(whom) => Command::Block(self.contact(whom)?),
             Wish::Rename(whom, name) => Command::Rename(self.contact(whom)?, name),
+            Wish::Found(name, with) => {
+                let members = with.into_iter().map(|whom| self.contact(whom)).collect::<Option<_>>()?;
+                Command::FoundGroup { name, members }
+            }
+            Wish::SayIn(group, text) => Command::Send { to: self.place(group)?, text: text.into() },
+            Wish::Do(group, deed) => {
+                let op = self.op(deed)?;
+                Command::ChangeGroup { group: self.place(group)?, ops: vec![op] }
+            }
+            Wish::Invite(group) => {
+                let group = self.place(group)?;
+                Command::OpenInvite { group, approval: false, expires_at: None, uses: None }
+            }
+            Wish::Join(link) => Command::JoinGroup(link),
+            Wish::ReadIn(group, through) => Command::MarkRead { conversation: self.place(group)?, through },
         }))
+    }
+
+    fn op(&mut self, deed: Deed) -> Option<Op> {
+        Some(match deed {
+            Deed::Add(whom) => {
+                let contact = self.contact(whom)?;
+                Op::Add(self.engine.new_members(&[contact]).unwrap())
+            }
+            Deed::Remove(whom) => Op::Remove(self.accounts[whom]),
+            Deed::Leave => Op::Leave,
+            Deed::Rank(whom, role) => Op::SetRole(self.accounts[whom], role),
+            Deed::Rename(number) => Op::Rename(format!("group called {number}")),
+        })
+    }
+
+    /// Who is in a group and writes there, as this person sees it.
+    pub(crate) fn sees(&mut self, group: GroupId) -> Seen {
+        let Some(Group { standing: GroupStanding::Member, state, .. }) = self.group(group) else {
+            return Seen::default();
+        };
+        let member = |account: &AccountId, since| Member { since, writes: state.may_write(account) };
+        let who = |account: &AccountId| self.accounts.iter().position(|known| known == account);
+        let members = state.members.iter();
+        Seen { members: members.map(|(account, is)| (who(account).unwrap(), member(account, is.since))).collect() }
+    }
+
+    /// Whether this person is in a group, and all that there is to be seen of it.
+    pub(crate) fn whole(&mut self, group: GroupId) -> (bool, String, Vec<GroupEntry>) {
+        let Some(found) = self.group(group).filter(|found| found.standing == GroupStanding::Member) else {
+            return (false, String::new(), Vec::new());
+        };
+        let entries = self.engine.group_entries(found.conversation).unwrap();
+        (true, format!("{:?}", found.state), entries)
+    }
+
+    /// What the history of a group has of one author, in its order.
+    pub(crate) fn said_in(&mut self, group: GroupId, author: Who) -> Vec<String> {
+        let Some(place) = self.place(group) else { return Vec::new() };
+        let messages = self.engine.history(Some(place), Page { limit: 100_000, ..Page::default() }).unwrap();
+        let theirs = messages.into_iter().filter(|m| m.author.is_some_and(|contact| self.who(contact) == author));
+        theirs.map(|m| m.text).collect()
+    }
+
+    fn group(&mut self, group: GroupId) -> Option<Group> {
+        let place = self.place(group)?;
+        self.engine.group(place).unwrap()
+    }
+
+    fn id_of(&self, conversation: ConversationId) -> Option<GroupId> {
+        Some(self.engine.group(conversation).unwrap()?.state.id)
+    }
+
+    /// The conversation of a group.
+    fn place(&mut self, group: GroupId) -> Option<ConversationId> {
+        if !self.groups.contains_key(&group) {
+            let all = self.engine.conversations().unwrap();
+            let found = all.into_iter().find(|conversation| self.id_of(conversation.id) == Some(group))?;
+            self.groups.insert(group, found.id);
+        }
+        self.groups.get(&group).copied()
     }
 
     pub(crate) fn standing(&mut self, whom: Who) -> Option<Standing> {
@@ -164,18 +289,34 @@ impl App {
 
     fn told(&mut self, event: Event) -> Option<Told> {
         Some(match event {
+            Event::Received(message) if matches!(message.with, Talk::Group(_)) => Told::ReceivedIn {
+                group: self.id_of(message.conversation).expect("a group"),
+                from: self.who(message.author.expect("somebody else's")),
+                id: message.id,
+                text: message.text,
+            },
+            Event::GroupJoined { conversation }
+            | Event::GroupLeft { conversation }
+            | Event::GroupChanged { conversation, .. } => Told::Group(self.id_of(conversation).expect("a group")),
             Event::Received(message) => Told::Received {
                 from: self.who(message.author.expect("somebody else's")),
                 id: message.id,
                 text: message.text,
             },
             Event::StateChanged { id, state, .. } => Told::State { id, state },
-            Event::Gap { contact, missing, .. } => Told::Gap { from: self.who(contact), missing },
+            Event::Gap { contact, missing, conversation } => {
+                let from = self.who(contact);
+                match self.talk(from) == Some(conversation) {
+                    true => Told::Gap { from, missing },
+                    false => Told::GapIn { missing },
+                }
+            }
             Event::Undecryptable { reason, .. } => Told::Undecryptable(reason),
             Event::Registered
             | Event::ContactAdded(_)
             | Event::ContactNotFound { .. }
             | Event::ContactRequest(_)
+            | Event::GroupNotJoined { .. }
             | Event::Retrying { .. } => return None,
             other => Told::Alarm(format!("{other:?}")),
         })

@@ -1,7 +1,8 @@
 //! What happens between people and servers: calls go out and replies come back, the own relay delivers, connections break.
 
+use hushwire_proto::address::ServerAddress;
 use hushwire_proto::ids::Seq;
-use hushwire_proto::relay::{Deliveries, Delivery};
+use hushwire_proto::relay::{Deliveries, Delivery, DepositMany, Outcome, StoredMany};
 
 use crate::app::{Call, CallFailed, CallId, Input, Reply, Who};
 use crate::net::{Channel, Parcel, Turn, What};
@@ -21,10 +22,10 @@ const PUSH_MAX: usize = 16;
 impl Sim<'_> {
     /// A call leaves, or cannot.
     pub(crate) fn call(&mut self, who: Who, id: CallId, call: Call) {
-        let (place, channel) = self.way(who, &call);
+        let (place, channels) = self.way(who, &call);
         let turn = Turn::of(&call);
         let is_away =
-            self.is_away(who, place) || (channel == Some(Channel::Own(who)) && self.people[who].line.is_none());
+            self.is_away(who, place) || (channels.contains(&Channel::Own(who)) && self.people[who].line.is_none());
         let is_over = turn.is_some_and(|turn| self.net.is_over(who, turn));
         let is_lost = self.dice.hits(self.weather.lost);
         if is_away || is_over || is_lost {
@@ -33,10 +34,10 @@ impl Sim<'_> {
             let wait = if is_lost { DEADLINE_MS } else { self.dice.below(500) };
             return self.put(self.now + wait, who, What::Reply { id, reply: Err(unreachable()), turn });
         }
-        let at = self.arrival(channel);
+        let at = self.arrival(&channels);
         if self.dice.hits(self.weather.doubled) {
             let late = self.now + self.dice.below(3 * self.weather.slow_ms);
-            let again = channel.map_or(late, |channel| self.net.behind(channel, late.max(at)));
+            let again = self.net.behind(&channels, late.max(at));
             self.put(at, who, What::Call { id, call: call.clone(), answered: true });
             return self.put(again, who, What::Call { id, call, answered: false });
         }
@@ -84,8 +85,23 @@ impl Sim<'_> {
             (Some(evil), Call::Deposit { deposit, .. }) => {
                 evil.deposit(self.world, &mut self.dice, &self.people[who].caller, deposit, is_evil)
             }
+            (_, Call::DepositMany { relay, many }) => self.asked_many(who, relay, many),
             (_, call) => self.world.reply(&self.people[who].caller, call),
         }
+    }
+
+    /// One envelope to many doors: each is answered by itself.
+    fn asked_many(&mut self, who: Who, relay: ServerAddress, mut many: DepositMany) -> Result<Reply, CallFailed> {
+        let later: Vec<bool> = many.doors.iter().map(|_| self.dice.hits(self.weather.lost)).collect();
+        let mut busy = later.iter();
+        many.doors.retain(|_| busy.next() == Some(&false));
+        let call = Call::DepositMany { relay, many };
+        let Reply::StoredMany(stored) = self.world.reply(&self.people[who].caller, call)? else {
+            return Err(CallFailed::OutOfProtocol);
+        };
+        let mut stored = stored.outcomes.into_iter();
+        let outcomes = later.iter().map(|later| if *later { Outcome::Later } else { stored.next().unwrap() }).collect();
+        Ok(Reply::StoredMany(StoredMany { outcomes, retry_after_ms: self.dice.below(2_000) }))
     }
 
     /// The own relay is asked for what is new.
@@ -131,7 +147,7 @@ impl Sim<'_> {
             {
                 evil.push(&mut self.dice, &mut deliveries);
             }
-            let at = self.arrival(Some(Channel::Pushes(who)));
+            let at = self.arrival(&[Channel::Pushes(who)]);
             if self.dice.hits(self.weather.lost) {
                 return self.hang_up(who);
             }
@@ -150,17 +166,20 @@ impl Sim<'_> {
     }
 
     /// Which server, and where order is kept on the way there.
-    fn way(&self, who: Who, call: &Call) -> (Place, Option<Channel>) {
+    fn way(&self, who: Who, call: &Call) -> (Place, Vec<Channel>) {
+        let whose = |mailbox| self.people.iter().position(|device| device.caller.mailbox == mailbox);
+        let relay = |mailbox| Place::Relay(whose(mailbox).expect("nobody else is there"));
         match call {
             Call::Grant { .. } | Call::Revoke { .. } | Call::Acknowledge { .. } => {
-                (Place::Relay(who), Some(Channel::Own(who)))
+                (Place::Relay(who), vec![Channel::Own(who)])
             }
-            Call::Deposit { deposit, .. } => {
-                let whose = self.people.iter().position(|device| device.caller.mailbox == deposit.mailbox);
-                let place = Place::Relay(whose.expect("nobody else is there"));
-                (place, Some(Channel::Deposits(who, deposit.mailbox)))
+            Call::Deposit { deposit, .. } => (relay(deposit.mailbox), vec![Channel::Deposits(who, deposit.mailbox)]),
+            // All doors are at one relay: it is reached as the first of them is.
+            Call::DepositMany { many, .. } => {
+                let channels = many.doors.iter().map(|door| Channel::Deposits(who, door.mailbox)).collect();
+                (relay(many.doors[0].mailbox), channels)
             }
-            _ => (Place::Keyserver, None),
+            _ => (Place::Keyserver, Vec::new()),
         }
     }
 
@@ -168,8 +187,8 @@ impl Sim<'_> {
         self.people[who].offline_until.max(self.net.cut_until(who, place)) > self.now
     }
 
-    fn arrival(&mut self, channel: Option<Channel>) -> u64 {
+    fn arrival(&mut self, channels: &[Channel]) -> u64 {
         let at = self.now + self.dice.below(self.weather.slow_ms);
-        channel.map_or(at, |channel| self.net.behind(channel, at))
+        self.net.behind(channels, at)
     }
 }

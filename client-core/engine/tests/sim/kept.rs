@@ -5,3 +5,6 @@ pub(crate) const HONEST: &[u64] = &[85, 5011, 5094, 5147, 5215, 5335, 5342];
 
 /// With one that lies.
 pub(crate) const EVIL: &[u64] = &[63];
+
+/// With groups: people who were brought in again, in by a change that became void, or texts before they were known.
+pub(crate) const GROUPS: &[u64] = &[1, 4, 5, 7, 10, 12, 14, 20, 32];

@@ -7,6 +7,7 @@
 //! | `sim` | one run: people, time, and what comes next |
 //! | `step`, `act`, `weather` | what people do and what happens to them; what goes wrong in a run, and how often |
 //! | `carry`, `net` | between people and servers; what is on its way |
+//! | `gather`, `crowd` | what people do in groups; what must hold there |
 //! | `evil` | a relay that lies |
 //! | `oracle` | what must hold |
 //! | `app`, `cast` | the engine, as the rest knows it; people to begin with |
@@ -26,8 +27,10 @@ mod act;
 mod app;
 mod carry;
 mod cast;
+mod crowd;
 mod dice;
 mod evil;
+mod gather;
 mod kept;
 mod net;
 mod oracle;
@@ -46,10 +49,13 @@ use std::thread;
 
 use cast::Cast;
 use oracle::Broken;
-use sim::Report;
+use sim::{Kind, Report};
 
 /// Seeds of a run that was told nothing else.
 const SEEDS: u64 = 150;
+
+/// Those of groups, which take longer.
+const SEEDS_OF_GROUPS: u64 = 16;
 
 /// Failing seeds that are looked for before a run ends.
 const FAILURES_MAX: usize = 10;
@@ -59,22 +65,27 @@ const HEARTBEAT: usize = 500;
 
 #[test]
 fn whatever_goes_wrong_each_text_arrives_once_in_order_and_its_state_is_true() {
-    all("whatever_goes_wrong", false, kept::HONEST);
+    all("whatever_goes_wrong", Kind::Honest, SEEDS, kept::HONEST);
 }
 
 #[test]
 fn whatever_a_relay_does_is_harmless_or_told_and_conversations_go_on() {
-    all("whatever_a_relay_does", true, kept::EVIL);
+    all("whatever_a_relay_does", Kind::Evil, SEEDS, kept::EVIL);
+}
+
+#[test]
+fn whatever_happens_to_groups_all_who_are_in_see_the_same_and_hear_each_other_once() {
+    all("whatever_happens_to_groups", Kind::Groups, SEEDS_OF_GROUPS, kept::GROUPS);
 }
 
 #[test]
 fn a_seed_decides_everything() {
-    for (seed, evil) in [(1, false), (2, true), (3, false), (4, true)] {
-        let run = |name: &str| sim::run(&mut Cast::new(format!("again-{name}")), seed, evil).unwrap();
+    for (seed, kind) in [(1, Kind::Honest), (2, Kind::Evil), (3, Kind::Groups), (4, Kind::Groups)] {
+        let run = |name: &str| sim::run(&mut Cast::new(format!("again-{name}")), seed, kind).unwrap();
         assert_eq!(run("one"), run("other"));
     }
     let mut cast = Cast::new("again".to_owned());
-    assert_ne!(sim::run(&mut cast, 1, false), sim::run(&mut cast, 2, false));
+    assert_ne!(sim::run(&mut cast, 1, Kind::Honest), sim::run(&mut cast, 2, Kind::Honest));
 }
 
 #[test]
@@ -82,7 +93,7 @@ fn an_envelope_that_an_honest_relay_loses_is_found_missing() {
     let mut cast = Cast::new("loses".to_owned());
     let mut found = 0;
     for seed in 1..40 {
-        let mut sim = sim::begin(&mut cast, seed, false, None);
+        let mut sim = sim::begin(&mut cast, seed, Kind::Honest, None);
         sim.use_it().unwrap();
         let waiting = sim.world.mailboxes.values_mut().find(|held| held.envelopes.len() > 2);
         let Some(held) = waiting else { continue };
@@ -94,12 +105,12 @@ fn an_envelope_that_an_honest_relay_loses_is_found_missing() {
 }
 
 /// Runs the kept seeds and those that are asked for.
-fn all(test: &str, evil: bool, kept: &[u64]) {
+fn all(test: &str, kind: Kind, default: u64, kept: &[u64]) {
     let number = |name: &str| env::var(name).ok().map(|value| value.parse::<u64>().expect(name));
     let (first, seeds) = match (number("HUSHWIRE_SIM_SEED"), number("HUSHWIRE_SIM_SEEDS")) {
         (first, Some(seeds)) => (first.unwrap_or(1), seeds),
         (Some(seed), None) => (seed, 1),
-        (None, None) => (1, SEEDS),
+        (None, None) => (1, default),
     };
     let seeds: Vec<u64> = kept.iter().copied().chain(first..first + seeds).collect();
     let (next, all, failed) = (AtomicU64::new(0), Mutex::new(Report::default()), Mutex::new(Vec::new()));
@@ -111,7 +122,7 @@ fn all(test: &str, evil: bool, kept: &[u64]) {
             if number > 0 && number % HEARTBEAT == 0 {
                 println!("{number} seeds of {}", seeds.len());
             }
-            match caught(|| sim::run(&mut cast, *seed, evil)) {
+            match caught(|| sim::run(&mut cast, *seed, kind)) {
                 Ok(report) => all.lock().unwrap().add(&report),
                 Err(why) => {
                     failed.lock().unwrap().push((*seed, why));
@@ -131,7 +142,7 @@ fn all(test: &str, evil: bool, kept: &[u64]) {
     let failed = failed.into_inner().unwrap();
     println!("{} seeds: {:?}", seeds.len(), all.into_inner().unwrap());
     if let Some((seed, why)) = failed.first() {
-        panic!("{}", shown(test, *seed, evil, why, &failed));
+        panic!("{}", shown(test, *seed, kind, why, &failed));
     }
 }
 
@@ -144,10 +155,10 @@ fn caught(run: impl FnOnce() -> Result<Report, Broken>) -> Result<Report, Broken
 }
 
 /// What happened last at the first of them, and how to see it again.
-fn shown(test: &str, seed: u64, evil: bool, why: &str, failed: &[(u64, Broken)]) -> String {
+fn shown(test: &str, seed: u64, kind: Kind, why: &str, failed: &[(u64, Broken)]) -> String {
     let mut trace = VecDeque::new();
     let mut cast = Cast::new(format!("{test}-traced"));
-    let again = caught(|| sim::traced(&mut cast, seed, evil, &mut trace));
+    let again = caught(|| sim::traced(&mut cast, seed, kind, &mut trace));
     let others: Vec<String> = failed.iter().map(|(seed, why)| format!("  {seed}: {why}")).collect();
     format!(
         "seed {seed}: {why}\n{}\n\nonce more it {}\nwith HUSHWIRE_SIM_SEED={seed} cargo test -p hushwire-engine --test sim {test}\n\nall that failed:\n{}",

@@ -81,10 +81,11 @@ impl Net {
     }
 
     /// No sooner than what went the same way before.
-    pub(crate) fn behind(&mut self, channel: Channel, at: u64) -> u64 {
-        let last = self.last.entry(channel).or_default();
-        *last = at.max(*last);
-        *last
+    pub(crate) fn behind(&mut self, channels: &[Channel], at: u64) -> u64 {
+        let last = channels.iter().filter_map(|channel| self.last.get(channel)).copied().max();
+        let at = last.map_or(at, |last| at.max(last));
+        self.last.extend(channels.iter().map(|channel| (*channel, at)));
+        at
     }
 
     pub(crate) fn next_at(&self) -> Option<u64> {

@@ -3,7 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::app::{App, Line, LocalId, State, Told, Who};
+use crate::app::{App, GroupId, Line, LocalId, State, Told, Who};
+use crate::crowd::Crowd;
 
 /// What does not hold, in words.
 pub(crate) type Broken = String;
@@ -31,11 +32,18 @@ pub(crate) struct Oracle {
     /// Their relays were set back, and give out what they gave out long ago: too old to be known again.
     set_back: BTreeSet<Who>,
     pub(crate) undecryptable: u64,
+    /// What is said in groups.
+    pub(crate) crowd: Crowd,
+    has_groups: bool,
 }
 
 impl Oracle {
-    pub(crate) fn new(is_evil: bool) -> Self {
-        Self { is_evil, ..Self::default() }
+    pub(crate) fn new(is_evil: bool, has_groups: bool) -> Self {
+        Self { is_evil, has_groups, ..Self::default() }
+    }
+
+    pub(crate) fn has_groups(&self) -> bool {
+        self.has_groups
     }
 
     /// A text that nobody else says, with so many bytes behind it.
@@ -83,11 +91,16 @@ impl Oracle {
         for one in told {
             match one {
                 Told::Received { from, id, text } => self.received(who, *from, *id, text)?,
+                Told::ReceivedIn { group, from, id, text } => self.crowd.received(*group, who, *from, *id, text)?,
+                Told::Group(_) => {}
+                Told::GapIn { missing } => self.crowd.missing(*missing),
+                Told::State { id, state } if self.crowd.is_own(who, *id) => self.crowd.came_to(who, *id, *state)?,
                 Told::State { id, state } => self.came_to(who, *id, *state)?,
                 Told::Gap { from, missing } => self.gaps.entry((who, *from)).or_default().push(*missing),
                 Told::Undecryptable(reason) => {
                     self.undecryptable += 1;
-                    if !self.is_evil && !self.set_back.contains(&who) {
+                    *self.crowd.unopened.entry(reason.clone()).or_default() += u64::from(self.has_groups);
+                    if !self.has_groups && !self.is_evil && !self.set_back.contains(&who) {
                         return Err(format!("{who} was told that something does not open: {reason}"));
                     }
                 }
@@ -127,7 +140,8 @@ impl Oracle {
     }
 
     /// Once everything has come to rest.
-    pub(crate) fn judge(&self, apps: &mut [App]) -> Result<(), Broken> {
+    pub(crate) fn judge(&self, groups: &[GroupId], apps: &mut [App]) -> Result<(), Broken> {
+        self.crowd.judge(groups, apps)?;
         for reader in 0..apps.len() {
             for author in (0..apps.len()).filter(|author| *author != reader) {
                 let (theirs, ours) = (apps[reader].history(author), apps[author].history(reader));
@@ -252,7 +266,7 @@ mod tests {
 
     /// 0 has said one thing to 1.
     fn oracle() -> (Oracle, String) {
-        let mut oracle = Oracle::new(false);
+        let mut oracle = Oracle::new(false, false);
         let text = oracle.text(0, 1, 0);
         oracle.said(0, 1, text.clone(), LocalId(1));
         (oracle, text)

@@ -3,13 +3,14 @@
 //! `act` has what people do and what happens to them, `carry` what happens between people and servers, `oracle` what must
 //! hold of it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use hushwire_engine::Store;
 use hushwire_proto::ids::{AccountId, Seq, UnixMillis};
 
-use crate::app::{App, CallFailed, Input, Standing, Who, Wish};
+use crate::act::{Said, Wanted};
+use crate::app::{App, CallFailed, GroupId, GroupLink, Input, Standing, Told, Who, Wish};
 use crate::cast::{Begun, Cast, PEOPLE_MAX};
 use crate::dice::Dice;
 use crate::evil::Evil;
@@ -29,6 +30,17 @@ const HAPPENINGS_MAX: u32 = 100_000;
 /// Lines of what happened last that are shown with what does not hold.
 const LINES_SHOWN: usize = 60;
 
+/// What a run is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Two at a time, and relays that are honest.
+    Honest,
+    /// The same in groups.
+    Groups,
+    /// Two at a time, and a relay that lies.
+    Evil,
+}
+
 /// What one run was like.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Report {
@@ -36,6 +48,11 @@ pub(crate) struct Report {
     pub(crate) texts: u64,
     pub(crate) crashes: u64,
     pub(crate) undecryptable: u64,
+    pub(crate) texts_in_groups: u64,
+    pub(crate) groups: u64,
+    pub(crate) gaps_in_groups: u64,
+    /// What did not open in runs with groups, by reason.
+    pub(crate) unopened: BTreeMap<String, u64>,
     /// Of everything that happened, and when.
     pub(crate) digest: u64,
 }
@@ -46,6 +63,12 @@ impl Report {
         self.texts += other.texts;
         self.crashes += other.crashes;
         self.undecryptable += other.undecryptable;
+        self.texts_in_groups += other.texts_in_groups;
+        self.groups += other.groups;
+        self.gaps_in_groups += other.gaps_in_groups;
+        for (reason, times) in &other.unopened {
+            *self.unopened.entry(reason.clone()).or_default() += times;
+        }
         self.digest ^= other.digest;
     }
 }
@@ -79,24 +102,26 @@ pub(crate) struct Sim<'a> {
     accounts: Vec<AccountId>,
     pub(crate) copies: BTreeMap<Who, Mailbox>,
     pub(crate) leaps_left: u64,
+    pub(crate) groups: Vec<GroupId>,
+    pub(crate) links: Vec<GroupLink>,
     digest: DefaultHasher,
     trace: Option<&'a mut VecDeque<String>>,
 }
 
 /// A run of that seed.
-pub(crate) fn run(cast: &mut Cast, seed: u64, evil: bool) -> Result<Report, Broken> {
-    begin(cast, seed, evil, None).run()
+pub(crate) fn run(cast: &mut Cast, seed: u64, kind: Kind) -> Result<Report, Broken> {
+    begin(cast, seed, kind, None).run()
 }
 
 /// The same, with what happened last.
-pub(crate) fn traced(cast: &mut Cast, seed: u64, evil: bool, trace: &mut VecDeque<String>) -> Result<Report, Broken> {
-    begin(cast, seed, evil, Some(trace)).run()
+pub(crate) fn traced(cast: &mut Cast, seed: u64, kind: Kind, trace: &mut VecDeque<String>) -> Result<Report, Broken> {
+    begin(cast, seed, kind, Some(trace)).run()
 }
 
-pub(crate) fn begin<'a>(cast: &'a mut Cast, seed: u64, evil: bool, trace: Option<&'a mut VecDeque<String>>) -> Sim<'a> {
+pub(crate) fn begin<'a>(cast: &'a mut Cast, seed: u64, kind: Kind, trace: Option<&'a mut VecDeque<String>>) -> Sim<'a> {
     let mut dice = Dice::seeded(seed);
     let people = *dice.pick(&[2, 3, 3, 3, PEOPLE_MAX]);
-    let weather = Weather::drawn(&mut dice, evil);
+    let weather = Weather::drawn(&mut dice, kind);
     let Begun { world, people, accounts } = cast.begin(people, seed);
     let device = |(store, caller)| Device {
         caller,
@@ -108,20 +133,22 @@ pub(crate) fn begin<'a>(cast: &'a mut Cast, seed: u64, evil: bool, trace: Option
         line: None,
     };
     let people: Vec<Device> = people.into_iter().map(device).collect();
-    let evil = evil.then(|| Evil::of(people.iter().map(|device| device.caller.mailbox).collect()));
+    let evil = (kind == Kind::Evil).then(|| Evil::of(people.iter().map(|device| device.caller.mailbox).collect()));
     let mut sim = Sim {
         world,
         people,
         net: Net::default(),
         dice,
         weather,
-        oracle: Oracle::new(evil.is_some()),
+        oracle: Oracle::new(evil.is_some(), kind == Kind::Groups),
         evil,
         now: log::BEGIN.0,
         report: Report::default(),
         accounts,
         copies: BTreeMap::new(),
         leaps_left: LEAPS_MAX_MS,
+        groups: Vec::new(),
+        links: Vec::new(),
         digest: DefaultHasher::new(),
         trace,
     };
@@ -133,13 +160,36 @@ pub(crate) fn begin<'a>(cast: &'a mut Cast, seed: u64, evil: bool, trace: Option
 
 impl Sim<'_> {
     pub(crate) fn run(mut self) -> Result<Report, Broken> {
+        if self.oracle.has_groups() {
+            self.get_acquainted()?;
+        }
         self.use_it()?;
         self.settle()?;
         self.judge()?;
         self.last_words()?;
         self.report.undecryptable = self.oracle.undecryptable;
+        self.report.groups = self.groups.len() as u64;
+        self.report.gaps_in_groups = self.oracle.crowd.gaps();
+        self.report.unopened.clone_from(&self.oracle.crowd.unopened);
         self.report.digest = self.digest.finish();
         Ok(self.report)
+    }
+
+    /// Most people know each other before they found groups.
+    fn get_acquainted(&mut self) -> Result<(), Broken> {
+        let weather = std::mem::replace(&mut self.weather, Weather::calm());
+        self.rest()?;
+        for who in 0..self.people.len() {
+            for whom in 0..who {
+                if self.dice.hits(800) {
+                    self.wish(who, Wish::Add(whom))?;
+                    self.wish(whom, Wish::Add(who))?;
+                }
+            }
+        }
+        self.rest()?;
+        self.weather = weather;
+        Ok(())
     }
 
     /// People do what they like, and things go wrong.
@@ -191,21 +241,33 @@ impl Sim<'_> {
             for (who, whom) in &pairs {
                 self.say(*who, *whom, 0)?;
             }
+            for group in 0..self.groups.len() {
+                for who in 0..self.people.len() {
+                    self.say_in(who, group, 0)?;
+                }
+            }
             self.rest()?;
         }
         for (who, whom) in pairs {
             self.oracle.goes_on(who, whom)?;
         }
-        self.judge()
+        self.verdict(true)
     }
 
     pub(crate) fn judge(&mut self) -> Result<(), Broken> {
+        self.verdict(false)
+    }
+
+    fn verdict(&mut self, is_over: bool) -> Result<(), Broken> {
         let mut apps = Vec::new();
         for device in &mut self.people {
             let app = std::mem::replace(&mut device.app, Err(None));
             apps.push(app.map_err(|_| "a program does not run".to_owned())?);
         }
-        let verdict = self.oracle.judge(&mut apps);
+        let mut verdict = self.oracle.judge(&self.groups, &mut apps);
+        if verdict.is_ok() && is_over {
+            verdict = self.oracle.crowd.goes_on(&self.groups, &mut apps);
+        }
         for (device, app) in self.people.iter_mut().zip(apps) {
             device.app = Ok(app);
         }
@@ -274,16 +336,36 @@ impl Sim<'_> {
     }
 
     /// One input for the engine; then what it asked for goes out, unless the program dies before.
-    pub(crate) fn hand_over(&mut self, who: Who, input: Input, said: Option<(Who, String)>) -> Result<(), Broken> {
+    pub(crate) fn hand_over(&mut self, who: Who, input: Input, said: Option<Said>) -> Result<(), Broken> {
         let clock = self.clock(who);
         let device = &mut self.people[who];
         let Ok(app) = &mut device.app else { return Ok(()) };
         let handled = app.handle(input, clock, &mut self.world.rng);
         device.wake = handled.wake.or(device.wake);
-        if let (Some((to, text)), Some(id)) = (said, handled.queued) {
-            self.oracle.said(who, to, text, id);
-            self.report.texts += 1;
+        match (said, handled.queued) {
+            (Some(Said::To(to, text)), Some(id)) => {
+                self.oracle.said(who, to, text, id);
+                self.report.texts += 1;
+            }
+            (Some(Said::In(group, text)), Some(id)) => {
+                self.oracle.crowd.said(group, who, text, id);
+                self.report.texts_in_groups += 1;
+            }
+            (Some(_), None) | (None, _) => {}
         }
+        let founded = handled.group.filter(|group| !self.groups.contains(group));
+        let told = handled.told.iter().filter_map(|told| match told {
+            Told::Group(group) => Some(*group),
+            _ => None,
+        });
+        let changed: BTreeSet<GroupId> = told.chain(handled.group).collect();
+        for group in changed {
+            let Ok(app) = &mut self.people[who].app else { continue };
+            let seen = app.sees(group);
+            self.oracle.crowd.sees(group, who, seen);
+        }
+        founded.into_iter().for_each(|group| self.came_of(Wanted::Group(group)));
+        handled.link.into_iter().for_each(|link| self.came_of(Wanted::Link(link)));
         self.note(|| format!("    {who} at {}: {} calls, told {:.200?}", clock.0, handled.calls.len(), handled.told));
         (who, clock.0, handled.calls.len(), handled.told.len()).hash(&mut self.digest);
         self.oracle.heard(who, &handled.told)?;

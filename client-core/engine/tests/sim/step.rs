@@ -3,6 +3,7 @@
 
 use crate::app::Who;
 use crate::dice::Dice;
+use crate::gather::Gather;
 
 const SECOND: u64 = 1000;
 const MINUTE: u64 = 60 * SECOND;
@@ -31,6 +32,7 @@ pub(crate) enum Act {
     Leap,
     BackUp,
     SetBack,
+    Gather,
 }
 
 /// A server, as one person reaches it.
@@ -117,6 +119,8 @@ pub(crate) enum Step {
     SetBack {
         of: Who,
     },
+    /// Something about a group.
+    Gather(Gather),
 }
 
 impl Step {
@@ -148,6 +152,7 @@ impl Step {
             Act::Leap => Self::Leap { millis: *dice.pick(&[HOUR, 10 * HOUR, 2 * DAY, 8 * DAY, LEAPS_MAX_MS]) },
             Act::BackUp => Self::BackUp { of: who },
             Act::SetBack => Self::SetBack { of: who },
+            Act::Gather => Self::Gather(Gather::drawn(dice, people)),
         }
     }
 }

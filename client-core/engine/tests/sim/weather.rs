@@ -2,6 +2,7 @@
 //! another.
 
 use crate::dice::Dice;
+use crate::sim::Kind;
 use crate::step::Act;
 
 /// What each person does all the time, and how often beside the others.
@@ -25,8 +26,11 @@ pub(crate) struct Weather {
 }
 
 impl Weather {
-    pub(crate) fn drawn(dice: &mut Dice, evil: bool) -> Self {
+    pub(crate) fn drawn(dice: &mut Dice, kind: Kind) -> Self {
         let mut acts = USE.to_vec();
+        if kind == Kind::Groups {
+            acts.push((Act::Gather, 300));
+        }
         for (act, weights) in [
             (Act::Crash, [0, 2, 8]),
             (Act::Close, [0, 2, 5]),
@@ -38,10 +42,10 @@ impl Weather {
         ] {
             acts.push((act, *dice.pick(&weights)));
         }
-        if dice.hits(200) {
+        if kind != Kind::Groups && dice.hits(200) {
             acts.push((Act::Block, 3));
         }
-        if dice.hits(150) {
+        if kind != Kind::Groups && dice.hits(150) {
             acts.extend([(Act::BackUp, 3), (Act::SetBack, 2)]);
         }
         Self {
@@ -49,7 +53,7 @@ impl Weather {
             doubled: *dice.pick(&[0, 10, 100]),
             slow_ms: *dice.pick(&[1, 200, 5_000]),
             crash: *dice.pick(&[0, 5, 30]),
-            evil: if evil { *dice.pick(&[50, 200, 600]) } else { 0 },
+            evil: if kind == Kind::Evil { *dice.pick(&[50, 200, 600]) } else { 0 },
             acts,
         }
     }
