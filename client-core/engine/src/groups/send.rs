@@ -2,18 +2,17 @@
 //! outbox as one envelope to many mailboxes. The new key and the envelope are one transaction.
 
 use hushwire_proto::envelope::Envelope;
-use hushwire_proto::ids::{ChangeHash, DepositId, DeviceId, UnixMillis};
+use hushwire_proto::ids::{AccountId, ChangeHash, DepositId, DeviceId, UnixMillis};
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
 use super::{keys, members, with_log};
-use crate::content::Content;
 use crate::engine::Cx;
 use crate::outbox::relay_address;
 use crate::seal::{GroupInside, GroupPlain};
 use crate::store::groups::Ours;
 use crate::store::{StoreError, contacts, groups, outbox, unsealed};
-use crate::types::{Contact, ContactId, GroupStanding, LocalGroup, Talk};
+use crate::types::{Contact, ContactId, GroupStanding, LocalGroup};
 
 /// Messages encrypted after one input, over all groups. More wait for the next.
 const SEALED_AT_ONCE_MAX: usize = 64;
@@ -23,12 +22,14 @@ pub(crate) fn outstanding<R: CryptoRng>(cx: &mut Cx<'_, R>) -> Result<Option<Uni
     let mut wake: Option<UnixMillis> = None;
     let mut sealed = 0;
     for group in unsealed::groups(cx.db)? {
-        while let Some(next) = unsealed::next_for_group(cx.db, group)? {
+        let mut behind = 0;
+        while let Some(next) = unsealed::next_for_group(cx.db, group, behind)? {
             if sealed == SEALED_AT_ONCE_MAX {
                 return Ok(Some(cx.now));
             }
             match one(cx, group, &next)? {
                 Step::Sealed => sealed += 1,
+                Step::Stays => behind = next.id,
                 Step::Waits(until) => {
                     wake = wake.into_iter().chain(until).min();
                     break;
@@ -42,8 +43,13 @@ pub(crate) fn outstanding<R: CryptoRng>(cx: &mut Cx<'_, R>) -> Result<Option<Uni
     Ok(wake)
 }
 
+/// Contents that wait for some of a group.
+const LATER_MAX: u64 = 256;
+
 enum Step {
     Sealed,
+    /// Those whom it is for cannot be reached yet; others are not held up.
+    Stays,
     /// For an answer, or until then.
     Waits(Option<UnixMillis>),
 }
@@ -56,6 +62,20 @@ fn one<R: CryptoRng>(cx: &mut Cx<'_, R>, group: LocalGroup, next: &unsealed::For
         return Ok(Step::Waits(None));
     }
     cx.flight.keys_given.remove(&group);
+    if let Some(only_for) = &next.only_for {
+        let still = with_log(cx, group, |_, log| {
+            let members = &log.state().members;
+            Ok(only_for.iter().filter(|account| members.contains_key(account)).copied().collect::<Vec<_>>())
+        })?;
+        let is_reached = is_any_reached(cx, &still)?;
+        if still.is_empty() || (!is_reached && groups::standing(cx.db, group)? == GroupStanding::Gone) {
+            unsealed::remove(cx.db, next.id)?;
+            return Ok(Step::Sealed);
+        }
+        if !is_reached {
+            return Ok(Step::Stays);
+        }
+    }
     let (known, soon) = members::known(cx, group)?;
     if soon {
         return Ok(Step::Waits(None));
@@ -121,13 +141,10 @@ fn put<R: CryptoRng>(
 ) -> Result<(), StoreError> {
     let id_of_group = groups::id_of(cx.db, group)?;
     let body = outbox::add_body(cx.db, envelope)?;
-    let mut doors = 0;
+    let (mut doors, mut later) = (0, Vec::new());
     for contact in recipients {
         if unsealed::waits_for(cx.db, contact.id)?.is_some() {
-            // What is said they ask for once they have our key; what the group is they would not know to ask for.
-            if let Ok(Content::GroupChanges(_)) = Content::parse(&next.content) {
-                unsealed::add(cx.db, Talk::Contact(contact.id), None, &next.content)?;
-            }
+            later.push(contact.account);
             continue;
         }
         let links = contacts::links(cx.db, contact.id)?;
@@ -149,5 +166,20 @@ fn put<R: CryptoRng>(
     if doors == 0 {
         outbox::remove_body(cx.db, body)?;
     }
+    // Beyond that they miss it, see so with the next that comes, and ask.
+    if !later.is_empty() && unsealed::count_for_some(cx.db, group)? < LATER_MAX {
+        unsealed::add_to_group(cx.db, group, Some(&later), &next.content)?;
+    }
     Ok(())
+}
+
+/// Whether one of these can be written to, as far as that was tried.
+fn is_any_reached<R: CryptoRng>(cx: &Cx<'_, R>, accounts: &[AccountId]) -> Result<bool, StoreError> {
+    for account in accounts {
+        match contacts::writer(cx.db, *account)? {
+            Some(contact) if unsealed::waits_for(cx.db, contact.id)? == Some(true) => {}
+            Some(_) | None => return Ok(true),
+        }
+    }
+    Ok(false)
 }

@@ -72,11 +72,13 @@ pub(crate) fn next(db: &Connection, contact: ContactId) -> Result<Option<Unseale
         .optional()?)
 }
 
-/// The next content for this group.
-pub(crate) fn next_for_group(db: &Connection, group: LocalGroup) -> Result<Option<ForGroup>, StoreError> {
+/// The next content for this group behind that row.
+pub(crate) fn next_for_group(db: &Connection, group: LocalGroup, behind: i64) -> Result<Option<ForGroup>, StoreError> {
     Ok(db
-        .prepare_cached("SELECT id, message, content, only_for FROM unsealed WHERE grp = ?1 ORDER BY id LIMIT 1")?
-        .query_row([group.0], |row| {
+        .prepare_cached(
+            "SELECT id, message, content, only_for FROM unsealed WHERE grp = ?1 AND id > ?2 ORDER BY id LIMIT 1",
+        )?
+        .query_row([group.0, behind], |row| {
             let only_for: Option<Vec<u8>> = row.get(3)?;
             let accounts =
                 |bytes: Vec<u8>| bytes.as_chunks().0.iter().map(|account| AccountId(*account)).collect::<Vec<_>>();
@@ -110,6 +112,14 @@ pub(crate) fn groups(db: &Connection) -> Result<Vec<LocalGroup>, StoreError> {
     let mut statement = db.prepare_cached("SELECT DISTINCT grp FROM unsealed WHERE grp NOT NULL")?;
     let rows = statement.query_map([], |row| row.get(0).map(LocalGroup))?;
     Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// How many contents wait for some of this group.
+pub(crate) fn count_for_some(db: &Connection, group: LocalGroup) -> Result<u64, StoreError> {
+    let count: i64 = db
+        .prepare_cached("SELECT count(*) FROM unsealed WHERE grp = ?1 AND only_for NOT NULL")?
+        .query_row([group.0], |row| row.get(0))?;
+    Ok(super::from_sql(count))
 }
 
 /// Whether something waits for this group.
