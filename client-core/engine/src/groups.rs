@@ -241,10 +241,10 @@ fn sign<R: CryptoRng>(
 pub(crate) fn queue<R: CryptoRng>(
     cx: &mut Cx<'_, R>,
     group: LocalGroup,
-    only_for: Option<&[AccountId]>,
+    only_for: &[AccountId],
     changes: GroupChanges,
 ) -> Result<(), StoreError> {
-    unsealed::add_to_group(cx.db, group, only_for, &Content::GroupChanges(changes).encode())
+    unsealed::add_for_some(cx.db, group, only_for, None, &Content::GroupChanges(changes).encode())
 }
 
 impl Engine {

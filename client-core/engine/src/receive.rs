@@ -363,7 +363,7 @@ fn keep_sender<R: CryptoRng>(
             contact
         }
         // What is about a group makes nobody more than an acquaintance.
-        (None, Some(chain)) if !is_said => members::meet(cx, chain, None)?,
+        (None, Some(chain)) if !is_said => members::meet(cx, chain)?,
         (None, Some(chain)) => {
             let name = people::free_name(cx, &people::unnamed(sender.account))?;
             let row = contacts::NewRow {

@@ -374,3 +374,29 @@ fn who_was_brought_in_by_somebody_who_was_no_admin_any_more_is_told_so() {
     let at_carol = people[2].engine().group(the_group(&people[2])).unwrap().unwrap();
     assert_eq!(at_carol.standing, GroupStanding::Gone);
 }
+
+#[test]
+fn what_is_deleted_before_a_member_can_be_reached_is_not_said_to_them_any_more() {
+    let mut world = World::seeded(70);
+    let mut people: Vec<Person> = ["alice", "bob", "carol"].map(|name| world.person(name)).into();
+    let (alice, others) = people.split_first_mut().unwrap();
+    let members = others.iter_mut().map(|other| meet(&mut world, alice, other)).collect();
+    let carol = others[1].engine().profile().unwrap();
+    let keys = |world: &mut World| world.accounts.get_mut(&carol.account).unwrap().of(carol.device).clone();
+    let published = keys(&mut world);
+    *world.accounts.get_mut(&carol.account).unwrap().of(carol.device) = hushwire_proto::keyserver::Publish::default();
+    let answer = world.command(alice, Command::FoundGroup { name: "friends".into(), members });
+    assert!(matches!(answer, Answer::Group(_)), "{answer:?}");
+    for text in ["stays", "goes"] {
+        settle(&mut world, &mut people);
+        say(&mut world, &mut people[0], text);
+    }
+    settle(&mut world, &mut people);
+    assert_eq!(heard(&people[1]), ["stays", "goes"], "who cannot be reached holds up nobody");
+    assert!(states(&people[0]).iter().all(|state| *state >= State::Sent));
+    let goes = messages(&people[0]).last().unwrap().id;
+    assert_eq!(world.command(&mut people[0], Command::DeleteHere(goes)), Answer::Done);
+    *world.accounts.get_mut(&carol.account).unwrap().of(carol.device) = published;
+    settle(&mut world, &mut people);
+    assert_eq!(heard(&people[2]), ["stays"]);
+}

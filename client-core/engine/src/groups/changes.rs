@@ -53,7 +53,7 @@ fn pass_on<R: CryptoRng>(
     let stay: Vec<AccountId> =
         after.members.keys().filter(|account| !is_new(account) && **account != cx.keys.account).copied().collect();
     for content in contents(cx, log, &new)? {
-        queue(cx, group, Some(&stay), content)?;
+        queue(cx, group, &stay, content)?;
     }
     let out = before.members.keys().filter(|account| !after.members.contains_key(account));
     let refused = before.requests.keys().filter(|account| !after.requests.contains_key(account));
@@ -78,7 +78,7 @@ pub(crate) fn welcome<R: CryptoRng>(
         return Ok(());
     }
     for content in contents(cx, log, &log.changes_after(&[]))? {
-        queue(cx, group, Some(&who), content)?;
+        queue(cx, group, &who, content)?;
     }
     Ok(())
 }

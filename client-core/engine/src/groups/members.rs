@@ -27,25 +27,20 @@ pub(crate) fn learn<R: CryptoRng>(cx: &mut Cx<'_, R>, chain: &Chain) -> Result<(
     }
     match contacts::by_account(cx.db, chain.account())? {
         Some(contact) => drop(lookup::learn_chain(cx, contact.id, chain)?),
-        None => drop(meet(cx, chain, None)?),
+        None => drop(meet(cx, chain)?),
     }
     Ok(())
 }
 
 /// Somebody whom we know from a group.
-pub(crate) fn meet<R: CryptoRng>(
-    cx: &mut Cx<'_, R>,
-    chain: &Chain,
-    keyserver: Option<&ServerAddress>,
-) -> Result<Contact, StoreError> {
+pub(crate) fn meet<R: CryptoRng>(cx: &mut Cx<'_, R>, chain: &Chain) -> Result<Contact, StoreError> {
     let name = people::free_name(cx, &people::unnamed(chain.account()))?;
-    let keyserver = keyserver.map(ToString::to_string);
     let row = contacts::NewRow {
         chain,
         name: &name,
         handle: None,
         claimed_handle: None,
-        keyserver: keyserver.as_deref(),
+        keyserver: None,
         standing: Standing::Known,
         verified: false,
     };
@@ -119,7 +114,7 @@ pub(crate) fn found<R: CryptoRng>(
             Ok(chain) if chain.account() == account => {
                 cx.flight.members.remove(&account);
                 if contacts::by_account(cx.db, account)?.is_none() {
-                    meet(cx, &chain, None)?;
+                    meet(cx, &chain)?;
                 }
                 if let Some(link) = then {
                     contacts::by_account(cx.db, account)?.map_or(Ok(()), |contact| {

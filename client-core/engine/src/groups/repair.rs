@@ -103,8 +103,8 @@ pub(crate) fn asked<R: CryptoRng>(
     let heard = again.heard.map_or(0, |(counter, _)| counter);
     groups::forget_given_to(cx.db, group, contact.id)?;
     let conversation = conversations::of(cx.db, group)?;
-    for content in repair::contents_after(cx.db, conversation, came.max(heard))? {
-        unsealed::add_to_group(cx.db, group, Some(&[contact.account]), &content)?;
+    for one in repair::said_after(cx.db, conversation, came.max(heard))? {
+        unsealed::add_for_some(cx.db, group, &[contact.account], one.message, &one.content)?;
     }
     Ok(())
 }

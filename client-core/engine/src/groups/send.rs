@@ -1,6 +1,7 @@
 //! How what waits for a group gets out: once everybody has our sender key, encrypted once, sealed once, and put into the
 //! outbox as one envelope to many mailboxes. The new key and the envelope are one transaction.
 
+use hushwire_crypto::EncryptError;
 use hushwire_proto::envelope::Envelope;
 use hushwire_proto::ids::{AccountId, ChangeHash, DepositId, DeviceId, UnixMillis};
 use rand_core::CryptoRng;
@@ -11,7 +12,7 @@ use crate::engine::Cx;
 use crate::outbox::relay_address;
 use crate::seal::{GroupInside, GroupPlain};
 use crate::store::groups::Ours;
-use crate::store::{StoreError, contacts, groups, outbox, unsealed};
+use crate::store::{StoreError, contacts, damaged, groups, outbox, unsealed};
 use crate::types::{Contact, ContactId, GroupStanding, LocalGroup};
 
 /// Messages encrypted after one input, over all groups. More wait for the next.
@@ -19,7 +20,6 @@ const SEALED_AT_ONCE_MAX: usize = 64;
 
 /// Seals what waits for groups. When to look again.
 pub(crate) fn outstanding<R: CryptoRng>(cx: &mut Cx<'_, R>) -> Result<Option<UnixMillis>, StoreError> {
-    let mut wake: Option<UnixMillis> = None;
     let mut sealed = 0;
     for group in unsealed::groups(cx.db)? {
         let mut behind = 0;
@@ -30,17 +30,14 @@ pub(crate) fn outstanding<R: CryptoRng>(cx: &mut Cx<'_, R>) -> Result<Option<Uni
             match one(cx, group, &next)? {
                 Step::Sealed => sealed += 1,
                 Step::Stays => behind = next.id,
-                Step::Waits(until) => {
-                    wake = wake.into_iter().chain(until).min();
-                    break;
-                }
+                Step::Waits => break,
             }
         }
         if groups::standing(cx.db, group)? == GroupStanding::Gone {
             keys::leave(cx, group)?;
         }
     }
-    Ok(wake)
+    Ok(None)
 }
 
 /// Contents that wait for some of a group.
@@ -50,8 +47,8 @@ enum Step {
     Sealed,
     /// Those whom it is for cannot be reached yet; others are not held up.
     Stays,
-    /// For an answer, or until then.
-    Waits(Option<UnixMillis>),
+    /// For an answer, with which it is looked at again.
+    Waits,
 }
 
 /// Seals one content for all members, or for those whom it is for.
@@ -59,7 +56,7 @@ fn one<R: CryptoRng>(cx: &mut Cx<'_, R>, group: LocalGroup, next: &unsealed::For
     // Keys are on their way, each in a session that is still to begin: a thousand members are not gone through for each of
     // a thousand answers.
     if cx.flight.keys_given.contains(&group) && unsealed::is_hoped_for(cx.db)? {
-        return Ok(Step::Waits(None));
+        return Ok(Step::Waits);
     }
     cx.flight.keys_given.remove(&group);
     if let Some(only_for) = &next.only_for {
@@ -78,7 +75,7 @@ fn one<R: CryptoRng>(cx: &mut Cx<'_, R>, group: LocalGroup, next: &unsealed::For
     }
     let (known, soon) = members::known(cx, group)?;
     if soon {
-        return Ok(Step::Waits(None));
+        return Ok(Step::Waits);
     }
     let wanted = |contact: &&Contact| next.only_for.as_ref().is_none_or(|only| only.contains(&contact.account));
     let recipients: Vec<Contact> = known.iter().filter(wanted).cloned().collect();
@@ -97,14 +94,17 @@ fn one<R: CryptoRng>(cx: &mut Cx<'_, R>, group: LocalGroup, next: &unsealed::For
     for contact in &recipients {
         if unsealed::waits_for(cx.db, contact.id)? == Some(false) {
             cx.flight.keys_given.insert(group);
-            return Ok(Step::Waits(None));
+            return Ok(Step::Waits);
         }
     }
-    broadcast(cx, group, ours, &recipients, heads, next)?;
-    unsealed::remove(cx.db, next.id)?;
+    // A key that is used up is replaced by the next step, which comes to the same content.
+    if broadcast(cx, group, ours, &recipients, heads, next)? {
+        unsealed::remove(cx.db, next.id)?;
+    }
     Ok(Step::Sealed)
 }
 
+/// `false`: the key is used up, and there will be another one. Nothing was sent.
 fn broadcast<R: CryptoRng>(
     cx: &mut Cx<'_, R>,
     group: LocalGroup,
@@ -112,22 +112,26 @@ fn broadcast<R: CryptoRng>(
     recipients: &[Contact],
     heads: Vec<ChangeHash>,
     next: &unsealed::ForGroup,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     let id = groups::id_of(cx.db, group)?;
     let plain = GroupPlain { group: id, heads, content: next.content.clone() };
-    let Ok(message) = ours.key.encrypt(&plain.encode(), cx.rng) else {
-        // Used up: a new key the next time.
-        groups::forget_our_key(cx.db, group)?;
-        return Ok(());
+    let message = match ours.key.encrypt(&plain.encode(), cx.rng) {
+        Ok(message) => message,
+        Err(EncryptError::UsedUp) => {
+            groups::forget_our_key(cx.db, group)?;
+            return Ok(false);
+        }
+        // What may be said and what changes may hold leave no way to be too long.
+        Err(_) => return Err(damaged("unsealed")),
     };
     let inside = GroupInside { account: cx.keys.account, device: cx.keys.device, message: message.message };
     let Ok(envelope) = inside.seal(&keys::seal(id, &ours.secret), cx.rng) else {
-        // What may be said and what changes may hold leave no way to be too long.
-        return Err(crate::store::damaged("unsealed"));
+        return Err(damaged("unsealed"));
     };
     put(cx, group, &ours.secret, recipients, next, &envelope)?;
     let ours = Ours { key: message.key, messages: ours.messages.saturating_add(1), ..ours };
-    groups::set_our_key(cx.db, group, &ours)
+    groups::set_our_key(cx.db, group, &ours)?;
+    Ok(true)
 }
 
 /// Puts one envelope into the outbox for each device of each recipient.
@@ -168,7 +172,7 @@ fn put<R: CryptoRng>(
     }
     // Beyond that they miss it, see so with the next that comes, and ask.
     if !later.is_empty() && unsealed::count_for_some(cx.db, group)? < LATER_MAX {
-        unsealed::add_to_group(cx.db, group, Some(&later), &next.content)?;
+        unsealed::add_for_some(cx.db, group, &later, next.message, &next.content)?;
     }
     Ok(())
 }

@@ -188,12 +188,13 @@ pub(crate) fn load_door(db: &Connection, id: DepositId) -> Result<(ServerAddress
     Ok((ServerAddress::parse(&relay, RELAY_PORT).map_err(|_| damaged("relay"))?, token))
 }
 
-/// Whether some device's envelope of this message has not been confirmed, or is not sealed yet.
+/// Whether some device's envelope of this message has not been confirmed, or is not sealed yet. Members of a group who
+/// cannot be reached do not count.
 pub(crate) fn has_message(db: &Connection, message: LocalId) -> Result<bool, StoreError> {
     Ok(db
         .prepare_cached(
             "SELECT EXISTS (SELECT 1 FROM outbox WHERE message = ?1)
-                 OR EXISTS (SELECT 1 FROM unsealed WHERE message = ?1)",
+                 OR EXISTS (SELECT 1 FROM unsealed WHERE message = ?1 AND only_for IS NULL)",
         )?
         .query_row([message.0], |row| row.get(0))?)
 }

@@ -68,6 +68,8 @@ pub(crate) fn take(
 /// Nothing is told to this contact any more.
 pub(crate) fn forget(db: &Connection, contact: ContactId) -> Result<(), StoreError> {
     db.execute("DELETE FROM receipts WHERE contact = ?1", [contact.0])?;
+    // Among what had not left may be keys of common groups.
+    db.execute("DELETE FROM given_keys WHERE contact = ?1", [contact.0])?;
     // What was said stays queued, should they be accepted again.
     db.execute("DELETE FROM unsealed WHERE contact = ?1 AND message IS NULL", [contact.0])?;
     Ok(())

@@ -81,14 +81,16 @@ pub(crate) fn take_all(db: &Connection, conversation: ConversationId) -> Result<
 }
 
 /// What was said behind this number, in order.
-pub(crate) fn contents_after(
+pub(crate) fn said_after(
     db: &Connection,
     conversation: ConversationId,
     counter: u64,
-) -> Result<Vec<Zeroizing<Vec<u8>>>, StoreError> {
-    let mut statement =
-        db.prepare_cached("SELECT content FROM unconfirmed WHERE conversation = ?1 AND counter > ?2 ORDER BY counter")?;
-    let rows = statement.query_map([conversation.0, to_sql(counter)], |row| row.get(0).map(Zeroizing::new))?;
+) -> Result<Vec<Unconfirmed>, StoreError> {
+    let mut statement = db.prepare_cached(
+        "SELECT counter, message, content, again FROM unconfirmed WHERE conversation = ?1 AND counter > ?2
+         ORDER BY counter",
+    )?;
+    let rows = statement.query_map([conversation.0, to_sql(counter)], unconfirmed)?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 

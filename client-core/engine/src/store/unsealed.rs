@@ -44,17 +44,17 @@ pub(crate) fn add_once(db: &Connection, contact: ContactId, content: &[u8]) -> R
     Ok(())
 }
 
-/// A content for some members of a group, or all.
-pub(crate) fn add_to_group(
+/// A content for some members of a group. It goes with the message that it is about.
+pub(crate) fn add_for_some(
     db: &Connection,
     group: LocalGroup,
-    only_for: Option<&[AccountId]>,
+    only_for: &[AccountId],
+    message: Option<LocalId>,
     content: &[u8],
 ) -> Result<(), StoreError> {
-    let only_for: Option<Vec<u8>> =
-        only_for.map(|accounts| accounts.iter().flat_map(|account| *account.as_bytes()).collect());
-    db.prepare_cached("INSERT INTO unsealed (grp, only_for, content) VALUES (?1, ?2, ?3)")?
-        .execute(params![group.0, only_for, content])?;
+    let only_for: Vec<u8> = only_for.iter().flat_map(|account| *account.as_bytes()).collect();
+    db.prepare_cached("INSERT INTO unsealed (grp, only_for, message, content) VALUES (?1, ?2, ?3, ?4)")?
+        .execute(params![group.0, only_for, message.map(|m| m.0), content])?;
     Ok(())
 }
 

@@ -167,8 +167,10 @@ impl Crowd {
     }
 
     pub(crate) async fn leave_for_a_while(&mut self, which: Range<usize>) -> Result<(), Failure> {
-        for person in self.members(which) {
-            person.person.client.clone().close().await.map_err(said)?;
+        let close = |member: &mut Member| tokio::spawn(member.person.client.clone().close());
+        let gone: Vec<_> = self.members(which).iter_mut().map(close).collect();
+        for gone in gone {
+            gone.await.map_err(said)?.map_err(said)?;
         }
         Ok(())
     }
@@ -183,8 +185,10 @@ impl Crowd {
     }
 
     pub(crate) async fn disperse(self) {
-        for person in self.people {
-            let _ = person.person.client.close().await; // it is over
+        let closing: Vec<_> =
+            self.people.into_iter().map(|member| tokio::spawn(member.person.client.close())).collect();
+        for closed in closing {
+            let _ = closed.await; // it is over
         }
     }
 }
