@@ -83,4 +83,4 @@ pub use sender_key::{
 pub use service_id::{BadServiceId, ServiceId, ServiceIdKind};
 pub use session::{Addresses, CiphertextMessage, Local};
 pub use sessions::{Opened, OpenedFirst, Sealed, Sessions};
-pub use shared::{SHARED_OVERHEAD, SharedKey};
+pub use shared::{SHARED_OVERHEAD, SharedKey, SharedMark};

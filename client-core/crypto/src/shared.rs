@@ -7,7 +7,7 @@
 //! hint   = HMAC-SHA256(K_hint, nonce)[..8]
 //! ```
 //!
-//! Spec: envelope §10.
+//! Spec: envelope §7, §10.
 
 use aes_gcm_siv::aead::{Aead, Payload};
 use aes_gcm_siv::{Aes256GcmSiv, KeyInit};
@@ -32,19 +32,23 @@ const LABEL_DERIVE: &[u8] = b"hushwire/1 shared derive";
 
 /// A key that several hold, for one purpose. Wiped on drop.
 ///
-/// Spec: envelope §10.
+/// Spec: envelope §7, §10.
 pub struct SharedKey {
     seal: Zeroizing<[u8; 32]>,
-    hint: Zeroizing<[u8; 32]>,
+    mark: SharedMark,
     derive: Zeroizing<[u8; 32]>,
 }
+
+/// What tells that something was sealed under a key, and opens nothing. Wiped on drop.
+#[derive(Clone)]
+pub struct SharedMark(Zeroizing<[u8; 32]>);
 
 impl SharedKey {
     /// The key that a secret gives for a purpose: `HKDF(salt = purpose, secret, label)` for each of its parts.
     #[must_use]
     pub fn new(secret: &[u8; 32], purpose: &[u8]) -> Self {
         let part = |label| hkdf(Some(purpose), secret, label);
-        Self { seal: part(LABEL_SEAL), hint: part(LABEL_HINT), derive: part(LABEL_DERIVE) }
+        Self { seal: part(LABEL_SEAL), mark: SharedMark(part(LABEL_HINT)), derive: part(LABEL_DERIVE) }
     }
 
     /// Seals `plaintext`, and vouches for `ad`. Draws 12 bytes. The length shows: pad before.
@@ -55,21 +59,19 @@ impl SharedKey {
         let sealed =
             Aes256GcmSiv::new((&*self.seal).into()).encrypt((&nonce).into(), Payload { msg: plaintext, aad: ad });
         // It fails beyond 64 GiB only; what is empty opens nowhere.
-        [&nonce[..], &self.hint_of(&nonce)[..], &sealed.unwrap_or_default()[..]].concat()
+        [&nonce[..], &self.mark.hint(&nonce)[..], &sealed.unwrap_or_default()[..]].concat()
     }
 
-    /// Whether something was sealed under this key, as far as its hint says.
+    /// What finds this key.
     #[must_use]
-    pub fn is_of(&self, sealed: &[u8]) -> bool {
-        let Some((nonce, rest)) = sealed.split_first_chunk::<NONCE_BYTES>() else { return false };
-        let Some((hint, _)) = rest.split_first_chunk::<HINT_BYTES>() else { return false };
-        bool::from(self.hint_of(nonce).ct_eq(hint))
+    pub fn mark(&self) -> SharedMark {
+        self.mark.clone()
     }
 
     /// Opens what was sealed for the same `ad`. `None`: it was not, or was altered.
     #[must_use]
     pub fn open(&self, ad: &[u8], sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-        if !self.is_of(sealed) {
+        if !self.mark.fits(sealed) {
             return None;
         }
         let (nonce, rest) = sealed.split_first_chunk::<NONCE_BYTES>()?;
@@ -83,18 +85,33 @@ impl SharedKey {
     pub fn derive(&self, about: &[u8]) -> Zeroizing<[u8; 32]> {
         Zeroizing::new(hmac(&*self.derive, &[about]))
     }
+}
 
-    fn hint_of(&self, nonce: &[u8; NONCE_BYTES]) -> [u8; HINT_BYTES] {
-        let whole = hmac(&*self.hint, &[nonce]);
-        let mut hint = [0; HINT_BYTES];
-        hint.iter_mut().zip(whole).for_each(|(place, byte)| *place = byte);
-        hint
+impl SharedMark {
+    /// Whether something was sealed under this key, as far as its hint says.
+    #[must_use]
+    pub fn fits(&self, sealed: &[u8]) -> bool {
+        let Some((nonce, rest)) = sealed.split_first_chunk::<NONCE_BYTES>() else { return false };
+        let Some((hint, _)) = rest.split_first_chunk::<HINT_BYTES>() else { return false };
+        bool::from(self.hint(nonce).ct_eq(hint))
+    }
+
+    fn hint(&self, nonce: &[u8; NONCE_BYTES]) -> [u8; HINT_BYTES] {
+        let [a, b, c, d, e, f, g, h, ..] = hmac(&*self.0, &[nonce]);
+        [a, b, c, d, e, f, g, h]
+    }
+}
+
+impl std::fmt::Debug for SharedMark {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self(_) = self;
+        f.write_str("SharedMark(..)")
     }
 }
 
 impl std::fmt::Debug for SharedKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { seal: _, hint: _, derive: _ } = self;
+        let Self { seal: _, mark: _, derive: _ } = self;
         f.write_str("SharedKey(..)")
     }
 }
@@ -113,11 +130,11 @@ mod tests {
         let key = SharedKey::new(&[7; 32], b"one");
         let sealed = key.seal(b"to us", b"hello", &mut rng);
         assert_eq!(sealed.len(), 5 + SHARED_OVERHEAD);
-        assert!(key.is_of(&sealed));
+        assert!(key.mark().fits(&sealed));
         assert_eq!(key.open(b"to us", &sealed).unwrap().as_slice(), b"hello");
         assert!(key.open(b"to them", &sealed).is_none());
         for other in [SharedKey::new(&[7; 32], b"two"), SharedKey::new(&[8; 32], b"one")] {
-            assert!(!other.is_of(&sealed) && other.open(b"to us", &sealed).is_none());
+            assert!(!other.mark().fits(&sealed) && other.open(b"to us", &sealed).is_none());
             assert_ne!(*other.derive(b"x"), *key.derive(b"x"));
         }
     }

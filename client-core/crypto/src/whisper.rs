@@ -1,43 +1,33 @@
 //! Short notes between two who share a key, each by itself: no ratchet, no order, no state, so that any may be lost. Not
 //! Signal's: what it protects is worth nothing a minute later.
 //!
-//! Owns the sealing, and the mark by which a reader finds the key. Leaves to the engine who has which key, what is said, and
+//! Owns what a note is; the sealing is that of keys that several hold (`shared`). Leaves to the engine who has which key, what is said, and
 //! what is too old.
 //!
 //! Whoever has the key reads every note that was ever sealed with it: there is no forward secrecy here.
 
 use std::fmt;
 
-use aes_gcm_siv::aead::{Aead, Payload};
-use aes_gcm_siv::{Aes256GcmSiv, KeyInit};
 use rand_core::CryptoRng;
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use crate::kdf::{deal, hkdf, hmac};
+use crate::shared::{SHARED_OVERHEAD, SharedKey, SharedMark};
 
 /// The first byte. No seal begins with it.
 const VERSION: u8 = 0x31;
 
-const NONCE_BYTES: usize = 12;
-
-/// Enough that one of ten thousand keys is taken for another once in 10^15 notes; the tag decides.
-const HINT_BYTES: usize = 8;
-
-const TAG_BYTES: usize = 16;
-
 /// Bytes of a note beside what it says.
-pub const OVERHEAD_BYTES: usize = 1 + NONCE_BYTES + HINT_BYTES + TAG_BYTES;
+pub const OVERHEAD_BYTES: usize = 1 + SHARED_OVERHEAD;
 
-const LABEL: &[u8] = b"Hushwire whisper 1";
+const PURPOSE: &[u8] = b"hushwire/1 whisper";
 
 /// A key for notes in one direction. 32 random bytes, wiped on drop.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
 pub struct WhisperKey([u8; 32]);
 
-/// What finds a key, and opens nothing. 32 bytes, wiped on drop.
-#[derive(Zeroize, ZeroizeOnDrop)]
-pub struct WhisperMark([u8; 32]);
+/// What finds a key, and opens nothing. Wiped on drop.
+pub struct WhisperMark(SharedMark);
 
 impl WhisperKey {
     /// A new key.
@@ -62,37 +52,24 @@ impl WhisperKey {
     /// What finds this key.
     #[must_use]
     pub fn mark(&self) -> WhisperMark {
-        self.keys().1
+        WhisperMark(self.key().mark())
     }
 
-    /// `0x31 ‖ nonce (12) ‖ hint (8) ‖ AES-256-GCM-SIV(K, nonce, said, 0x31 ‖ hint ‖ about)`, with `hint` the first bytes of
-    /// `HMAC(M, nonce)` and `K ‖ M = HKDF(–, key, "Hushwire whisper 1", 64)`. Draws 12 bytes; a nonce that comes twice tells
-    /// that the same was said twice, and nothing more.
-    #[allow(clippy::expect_used, reason = "its only error is a text of 64 GiB")]
+    /// `0x31 ‖ sealed` under the shared key of this secret and the purpose `hushwire/1 whisper`, with `ad = 0x31 ‖ about`.
+    /// Draws 12 bytes; a nonce that comes twice tells that the same was said twice, and nothing more.
+    #[must_use]
     pub fn seal(&self, said: &[u8], about: &[u8], rng: &mut impl CryptoRng) -> Vec<u8> {
-        let mut nonce = [0; NONCE_BYTES];
-        rng.fill_bytes(&mut nonce);
-        let (cipher, mark) = self.keys();
-        let hint = mark.hint(&nonce);
-        let payload = Payload { msg: said, aad: &bound(&hint, about) };
-        let sealed = cipher.encrypt(&nonce.into(), payload).expect("far shorter than the cipher's limit");
-        [&[VERSION][..], &nonce, &hint, &sealed].concat()
+        [&[VERSION][..], &self.key().seal(&bound(about), said, rng)].concat()
     }
 
     /// What was said about just that; nothing if any of it is otherwise.
     #[must_use]
     pub fn open(&self, note: &[u8], about: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-        let (nonce, hint, sealed) = parts(note)?;
-        let payload = Payload { msg: sealed, aad: &bound(hint, about) };
-        self.keys().0.decrypt(&(*nonce).into(), payload).map(Zeroizing::new).ok()
+        self.key().open(&bound(about), sealed(note)?)
     }
 
-    fn keys(&self) -> (Aes256GcmSiv, WhisperMark) {
-        let both = hkdf::<64>(None, &self.0, LABEL);
-        let (mut key, mut mark) = (Zeroizing::new([0; 32]), WhisperMark([0; 32]));
-        deal(&both, &mut [&mut key[..], &mut mark.0]);
-        let key: &[u8; 32] = &key;
-        (Aes256GcmSiv::new(key.into()), mark)
+    fn key(&self) -> SharedKey {
+        SharedKey::new(&self.0, PURPOSE)
     }
 }
 
@@ -100,24 +77,16 @@ impl WhisperMark {
     /// Whether a note is sealed with this key, as far as can be seen without it.
     #[must_use]
     pub fn fits(&self, note: &[u8]) -> bool {
-        parts(note).is_some_and(|(nonce, hint, _)| self.hint(nonce).ct_eq(hint).into())
-    }
-
-    fn hint(&self, nonce: &[u8; NONCE_BYTES]) -> [u8; HINT_BYTES] {
-        let [a, b, c, d, e, f, g, h, ..] = hmac(&self.0, &[nonce]);
-        [a, b, c, d, e, f, g, h]
+        sealed(note).is_some_and(|sealed| self.0.fits(sealed))
     }
 }
 
-fn bound(hint: &[u8; HINT_BYTES], about: &[u8]) -> Vec<u8> {
-    [&[VERSION][..], hint, about].concat()
+fn bound(about: &[u8]) -> Vec<u8> {
+    [&[VERSION][..], about].concat()
 }
 
-fn parts(note: &[u8]) -> Option<(&[u8; NONCE_BYTES], &[u8; HINT_BYTES], &[u8])> {
-    let (version, rest) = note.split_first()?;
-    let (nonce, rest) = rest.split_first_chunk()?;
-    let (hint, sealed) = rest.split_first_chunk()?;
-    (*version == VERSION).then_some((nonce, hint, sealed))
+fn sealed(note: &[u8]) -> Option<&[u8]> {
+    note.strip_prefix(&[VERSION])
 }
 
 impl PartialEq for WhisperKey {
