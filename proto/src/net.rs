@@ -10,11 +10,13 @@
 //! | [`quic`] | the limits of the transport |
 //! | [`stream`] | frames in from a stream and out to it |
 //! | [`serve`], `reply.rs` | the loop of a server, the way back of an answer |
+//! | `backlog.rs` | how long packets wait until they are read |
 //! | [`call`] | the client's side of a connection |
 //!
 //! Spec: relay §2.
 
 mod admission;
+mod backlog;
 pub mod call;
 mod connect;
 mod identity;

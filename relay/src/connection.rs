@@ -7,6 +7,7 @@
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use hushwire_proto::{
@@ -16,7 +17,11 @@ use hushwire_proto::{
     net::serve::Peer,
 };
 
-use crate::{flow::Flow, rates::Address};
+use crate::{
+    flow::Flow,
+    overload::{Away, Overload},
+    rates::Address,
+};
 
 /// The state of one connection.
 #[derive(Debug)]
@@ -29,6 +34,7 @@ pub(crate) struct Connection {
 #[derive(Debug, Default)]
 struct State {
     role: Role,
+    away: Away,
     open: BTreeMap<MailboxId, Opened>,
 }
 
@@ -103,6 +109,11 @@ impl Connection {
         }
         state.role = Role::Sender;
         Ok(())
+    }
+
+    /// Whether its deposits are turned away, and for how long.
+    pub(crate) fn is_turned_away(&self, overload: &Overload) -> Option<Duration> {
+        overload.turns_away(&mut self.lock().away)
     }
 
     /// Acknowledgements now count for this drain.

@@ -87,6 +87,11 @@ pub(crate) fn handle<Q: Queue>(relay: &Arc<Relay<Q>>, connection: &Connection, r
     {
         return answering.say(refused_for(RefusedReason::Overloaded, "more requests than one address may make", wait));
     }
+    if matches!(request, Request::Deposit(_) | Request::DepositMany(_))
+        && let Some(wait) = connection.is_turned_away(&relay.overload)
+    {
+        return answering.say(refused_for(RefusedReason::Overloaded, "more arrives than this relay can take", wait));
+    }
     match request {
         Request::Hello => answering.say(Answer::Welcome(welcome(relay))),
         Request::Open { mailbox, proof } => answering.say(mailbox::open(connection, mailbox, &proof)),

@@ -10,7 +10,7 @@
 //! | `connection.rs`, `flow.rs`, `drains.rs`, `ear.rs` | what is known of a connection, of a drain, of all drains; who hears what is whispered |
 //! | [`queue`] | the promise, its engines and the suite that judges them |
 //! | [`quota`], [`clock`], [`disk`] | arithmetic, time and room, as values |
-//! | [`rates`], `patience.rs` | what one network address may take; how many deposits may wait |
+//! | [`rates`], `patience.rs`, `overload.rs` | what one network address may take; how many deposits may wait; who comes back when, if more comes than can be read |
 //! | [`metrics`], `admin.rs` | what is counted, and who may ask |
 //! | [`check`], [`du`] | what an operator asks of the program |
 //! | [`config`] | the file an operator writes |
@@ -33,6 +33,7 @@ mod fail_points;
 mod flow;
 mod handle;
 pub mod metrics;
+mod overload;
 mod patience;
 pub mod queue;
 pub mod quota;

@@ -13,8 +13,8 @@ pub use hushwire_server::metrics::{Counter, Gauge, Histogram, Reasons};
 /// Jobs in one batch: powers of two up to what one batch takes.
 const BATCH_JOBS: [u64; 11] = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024];
 
-/// Microseconds of one sync: a fast disk's, to one that should be replaced.
-const SYNC_MICROS: [u64; 12] =
+/// Microseconds of one sync, a fast disk's to one that should be replaced; and of packets that wait.
+const WAIT_MICROS: [u64; 12] =
     [100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 500_000, 2_000_000];
 
 /// Refusals, by reason.
@@ -94,6 +94,8 @@ pub struct Metrics {
     pub batch_jobs: Histogram<11>,
     /// Microseconds that writing and syncing one batch took.
     pub sync_micros: Histogram<12>,
+    /// Microseconds that packets waited in the socket until they were read, each time it was looked.
+    pub socket_micros: Histogram<12>,
     /// Bytes free on the disk of the queue; 0: not known.
     pub disk_free: Gauge,
     /// Bytes that must stay free on it.
@@ -121,7 +123,8 @@ impl Default for Metrics {
             backlog: Gauge::default(),
             backlog_max: Gauge::default(),
             batch_jobs: Histogram::new(BATCH_JOBS),
-            sync_micros: Histogram::new(SYNC_MICROS),
+            sync_micros: Histogram::new(WAIT_MICROS),
+            socket_micros: Histogram::new(WAIT_MICROS),
             disk_free: Gauge::default(),
             disk_reserve: Gauge::default(),
             disk_low: AtomicBool::default(),

@@ -32,6 +32,7 @@ use crate::{
     drains::Drains,
     fail_points::{Step, reach},
     handle::WHISPERS_IN_WORK_MAX,
+    overload::Overload,
     queue::Queue,
     rates::{Addresses, Rates},
     service::Relay,
@@ -127,7 +128,7 @@ pub struct Running {
 pub fn start<Q: Queue>(parts: Parts<Q>) -> Result<Running, StartError> {
     let Parts { queue, identity, listen, host, connections, clock, sweep_every, operation } = parts;
     let listener = Listener::bind(listen, &identity, RELAY_ALPN)?;
-    let (local, counts) = (listener.local_addr(), listener.counts());
+    let (local, counts, backlog) = (listener.local_addr(), listener.counts(), listener.backlog());
     let address = ServerAddress::parse(&format!("hush://{host}"), local.port())?;
     let address = address.with_fingerprint(identity.fingerprint());
     let (using, in_use) = mpsc::channel(1);
@@ -153,12 +154,18 @@ pub fn start<Q: Queue>(parts: Parts<Q>) -> Result<Running, StartError> {
         if metrics.out_of_space.load(Relaxed) { Failure::OutOfSpace } else { Failure::Disk }
     });
     let time = RelayTime::go_on(clock, queue.kept_time());
+    let overload = Arc::new(Overload::default());
+    let metrics = queue.metrics().clone();
+    beside.push(tokio::spawn(overload.clone().watch(backlog, move |waits| {
+        metrics.socket_micros.observe(waits.as_micros().try_into().unwrap_or(u64::MAX));
+    })));
     let relay = Arc::new(Relay {
         queue,
         time,
         drains: Drains::default(),
         addresses: Addresses::new(operation.rates),
         patience: Arc::default(),
+        overload,
         whispers: Arc::new(Semaphore::new(WHISPERS_IN_WORK_MAX)),
         _in_use: using,
     });

@@ -14,6 +14,7 @@ use crate::{
     connection::Connection,
     drains::Drains,
     handle::{Answering, handle, refused},
+    overload::Overload,
     patience::Patience,
     queue::Queue,
     rates::Addresses,
@@ -29,6 +30,7 @@ pub(crate) struct Relay<Q> {
     pub(crate) drains: Drains,
     pub(crate) addresses: Addresses,
     pub(crate) patience: Arc<Patience>,
+    pub(crate) overload: Arc<Overload>,
     /// Places for whispers in work.
     pub(crate) whispers: Arc<Semaphore>,
     /// Gone when the last user of the queue is. After the queue in this list, so dropped after it.
@@ -45,7 +47,7 @@ impl<Q: Queue> Service for Relay<Q> {
 
     /// What comes new is shed before what is there.
     fn takes_connections(&self) -> bool {
-        self.queue.metrics().pressure() < CONNECTIONS_SHED_AT
+        !self.overload.turns_connections_away() && self.queue.metrics().pressure() < CONNECTIONS_SHED_AT
     }
 
     fn request(self: &Arc<Self>, connection: &Arc<Connection>, payload: Bytes, reply: Reply) {

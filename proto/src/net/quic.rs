@@ -10,13 +10,14 @@ use std::{
 };
 
 use quinn::{
-    ClientConfig, Endpoint, IdleTimeout, NoneTokenStore, ServerConfig, TokioRuntime, TransportConfig,
+    ClientConfig, Endpoint, IdleTimeout, NoneTokenStore, Runtime, ServerConfig, TokioRuntime, TransportConfig,
     ValidationTokenConfig, VarInt,
     crypto::rustls::{NoInitialCipherSuite, QuicClientConfig, QuicServerConfig},
 };
 use socket2::SockRef;
 
 use super::{
+    backlog::{Backlog, Sounded},
     reset,
     tls::{self, PinnedKey, ServerIdentity},
 };
@@ -100,15 +101,22 @@ pub fn client_config(expected: Fingerprint, alpn: &[u8]) -> Result<(ClientConfig
     Ok((config, pinned))
 }
 
-/// A socket that listens. Needs a tokio runtime around it.
+/// A socket that listens, and how long what arrives waits in it. Needs a tokio runtime around it.
 ///
 /// # Errors
 /// [`SetupError`].
-pub fn server_endpoint(listen: SocketAddr, identity: &ServerIdentity, alpn: &[u8]) -> Result<Endpoint, SetupError> {
+pub fn server_endpoint(
+    listen: SocketAddr,
+    identity: &ServerIdentity,
+    alpn: &[u8],
+) -> Result<(Endpoint, Arc<Backlog>), SetupError> {
     let config = server_config(identity, alpn)?;
     let endpoint = UdpSocket::bind(listen).and_then(|socket| {
         widen(&socket);
-        Endpoint::new(reset::endpoint_config(identity), Some(config), socket, Arc::new(TokioRuntime))
+        let (socket, backlog) = Sounded::new(TokioRuntime.wrap_udp_socket(socket)?)?;
+        let resets = reset::endpoint_config(identity);
+        let endpoint = Endpoint::new_with_abstract_socket(resets, Some(config), socket, Arc::new(TokioRuntime))?;
+        Ok((endpoint, backlog))
     });
     endpoint.map_err(|cause| SetupError::Socket { address: listen, cause })
 }

@@ -30,6 +30,7 @@ use super::{
 };
 pub use super::{
     admission::{Counts, ServeLimits, subscriber},
+    backlog::Backlog,
     reply::Reply,
     stream::{Outbox, OutboxError, Outgoing},
 };
@@ -147,6 +148,7 @@ impl std::fmt::Debug for Peer {
 #[derive(Debug)]
 pub struct Listener {
     endpoint: Endpoint,
+    backlog: Arc<Backlog>,
     local: SocketAddr,
     counts: Arc<Counts>,
 }
@@ -157,14 +159,19 @@ impl Listener {
     /// # Errors
     /// [`quic::SetupError`].
     pub fn bind(listen: SocketAddr, identity: &ServerIdentity, alpn: &[u8]) -> Result<Self, quic::SetupError> {
-        let endpoint = quic::server_endpoint(listen, identity, alpn)?;
+        let (endpoint, backlog) = quic::server_endpoint(listen, identity, alpn)?;
         let local = endpoint.local_addr().map_err(|cause| quic::SetupError::Socket { address: listen, cause })?;
-        Ok(Self { endpoint, local, counts: Arc::default() })
+        Ok(Self { endpoint, backlog, local, counts: Arc::default() })
     }
 
     /// Where it listens.
     pub const fn local_addr(&self) -> SocketAddr {
         self.local
+    }
+
+    /// How long what arrives waits until it is read.
+    pub fn backlog(&self) -> Arc<Backlog> {
+        self.backlog.clone()
     }
 
     /// What [`serve`] counts, for metrics.
@@ -188,7 +195,7 @@ pub async fn serve<S: Service>(
     limits: ServeLimits,
     shutdown: impl Future<Output = ()>,
 ) -> Drained {
-    let Listener { endpoint, local: _, counts } = listener;
+    let Listener { endpoint, backlog: _, local: _, counts } = listener;
     let (drain, draining) = watch::channel(None);
     let server = Arc::new(Server {
         service,

@@ -322,7 +322,7 @@ async fn dropping_the_connection_tells_the_server_and_ends_what_waits() {
 #[tokio::test]
 async fn a_server_that_breaks_the_protocol_is_left() {
     let identity = ServerIdentity::self_signed(&["localhost".to_owned()]).unwrap();
-    let evil = quic::server_endpoint((Ipv4Addr::LOCALHOST, 0).into(), &identity, RELAY_ALPN).unwrap();
+    let (evil, _) = quic::server_endpoint((Ipv4Addr::LOCALHOST, 0).into(), &identity, RELAY_ALPN).unwrap();
     let address = address_of(evil.local_addr().unwrap(), identity.fingerprint());
     let server = tokio::spawn(async move {
         let connection = evil.accept().await.unwrap().await.unwrap();

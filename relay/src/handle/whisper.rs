@@ -28,7 +28,7 @@ pub(super) fn whisper<Q: Queue>(
         return answering.say(refused(RefusedReason::OwnerMayNotDeposit, put::IS_OWNER));
     }
     let metrics = relay.queue.metrics().clone();
-    let has_time = metrics.pressure() < WHISPERS_SHED_AT;
+    let has_time = !relay.overload.is_on() && metrics.pressure() < WHISPERS_SHED_AT;
     let Some(place) = has_time.then(|| relay.whispers.clone().try_acquire_owned().ok()).flatten() else {
         metrics.whispered(Err(Unheard::Shed));
         return answering.say(Answer::Passed);

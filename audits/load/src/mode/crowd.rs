@@ -71,6 +71,8 @@ pub struct Meter {
     sent: AtomicU64,
     /// Deposits that were to begin, but for the generator or a sender that has too many unanswered.
     pub held_back: AtomicU64,
+    /// Deposits that were to begin at a time for which their sender was asked to stay away.
+    pub stayed_away: AtomicU64,
     stored: AtomicU64,
     /// Answered otherwise.
     pub refused: AtomicU64,
@@ -90,6 +92,8 @@ pub struct Meter {
 #[derive(Debug, Default)]
 struct Progress {
     last: u64,
+    /// When it may come back.
+    back: u64,
     sent: u64,
     answered: u64,
     delivered: u64,
@@ -104,6 +108,8 @@ struct Pair {
     meter: Arc<Meter>,
     bodies: Arc<Bodies>,
     stopped: AtomicBool,
+    /// Whether it stays away for as long as it is asked to.
+    heeds: Arc<AtomicBool>,
 }
 
 /// Pairs that are connected.
@@ -113,6 +119,8 @@ pub struct Crowd {
     pub usual: Arc<Meter>,
     /// Those that share one.
     pub hot: Arc<Meter>,
+    /// Whether a sender that is asked to stay away does, as clients do.
+    pub heeds: Arc<AtomicBool>,
     lines: Vec<JoinHandle<()>>,
     devices: Vec<Mouth>,
 }
@@ -136,7 +144,9 @@ impl Crowd {
         });
         let senders = senders.await?;
         let (lines, devices) = (Vec::new(), Vec::new());
-        let mut crowd = Self { pairs: Vec::new(), usual: Arc::default(), hot: Arc::default(), lines, devices };
+        let heeds = Arc::new(AtomicBool::new(true));
+        let (usual, hot) = (Arc::default(), Arc::default());
+        let mut crowd = Self { pairs: Vec::new(), usual, hot, heeds: heeds.clone(), lines, devices };
         let (first, others) = mailboxes.split_first().ok_or("nobody comes")?;
         let doors = std::iter::repeat_n(first, usize::try_from(guests.hot.max(1)).unwrap_or(1)).chain(others);
         for ((index, sender), mailbox) in (0..).zip(senders).zip(doors) {
@@ -144,7 +154,8 @@ impl Crowd {
             let (mouth, deposits) = Mouth::new();
             let (progress, stopped) = (Mutex::default(), AtomicBool::default());
             let (door, window, bodies) = (mailbox.door.clone(), guests.window, bodies.clone());
-            let pair = Arc::new(Pair { door, mouth, progress, window, meter, bodies, stopped });
+            let pair = Pair { door, mouth, progress, window, meter, bodies, stopped, heeds: heeds.clone() };
+            let pair = Arc::new(pair);
             crowd.attend(&pair, sender, deposits);
             crowd.pairs.push(pair);
         }
@@ -260,6 +271,10 @@ impl Pair {
             self.meter.held_back.fetch_add(1, Relaxed);
             return;
         }
+        if at < progress.back && self.heeds.load(Relaxed) {
+            self.meter.stayed_away.fetch_add(1, Relaxed);
+            return;
+        }
         let at = at.max(progress.last + 1);
         self.send(&mut progress, at);
     }
@@ -280,10 +295,11 @@ impl Pair {
                 meter.time(&meter.stored_times, at);
                 self.went_on(|progress| progress.answered += 1);
             }
-            Event::Refused(at, _) => {
+            Event::Refused(at, refused) => {
                 meter.refused.fetch_add(1, Relaxed);
                 meter.time(&meter.refused_times, at);
                 self.went_on(|progress| {
+                    progress.back = now().saturating_add(nanos(Duration::from_millis(refused.retry_after_ms)));
                     progress.answered += 1;
                     progress.delivered += 1; // nothing will come
                 });

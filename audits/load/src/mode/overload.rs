@@ -15,6 +15,9 @@ use crate::target::Target;
 /// How much more than can be sustained is offered.
 const FACTORS: [f64; 3] = [2.0, 5.0, 10.0];
 
+/// And with senders that come back at once when they are asked to stay away.
+const DEAF: f64 = 10.0;
+
 /// Of C that must still go through.
 const GOODPUT: f64 = 0.8;
 
@@ -78,25 +81,31 @@ pub async fn run(target: &Target, plan: Plan) -> Result<(Vec<Case>, Vec<Judgemen
     let (mut cases, mut judged) = (Vec::new(), Vec::new());
     let open = |factor: f64, settle| Period { warm_up: SECOND, measured, rate: Some(whole(capacity * factor)), settle };
     let mut at_capacity = f64::NAN;
-    for factor in [1.0].into_iter().chain(FACTORS) {
-        let refused = crowd.usual.refused.load(Relaxed);
-        let held_back = crowd.usual.held_back.load(Relaxed);
+    for (factor, heeds) in [1.0].into_iter().chain(FACTORS).map(|factor| (factor, true)).chain([(DEAF, false)]) {
+        crowd.heeds.store(heeds, Relaxed);
+        let before = not_stored(&crowd.usual);
         let came = crowd.drive(target, open(factor, SETTLE)).await;
         let goodput = came.stored as f64 / came.used.seconds / capacity;
         let memory = came.used.memory_kib.unwrap_or(f64::NAN) / 1024.0;
-        let (refused, held_back) =
-            (crowd.usual.refused.load(Relaxed) - refused, crowd.usual.held_back.load(Relaxed) - held_back);
-        let name = format!("{factor} C");
-        let held_back = 100.0 * held_back as f64 / (capacity * factor * (seconds + 1) as f64);
+        let mut since = not_stored(&crowd.usual);
+        since.iter_mut().zip(before).for_each(|(count, before)| *count -= before);
+        let [refused, held_back, stayed_away] = since;
+        let of_all = |n: u64| 100.0 * n as f64 / (capacity * factor * (seconds + 1) as f64);
+        let (held_back, stayed_away) = (of_all(held_back), of_all(stayed_away));
+        let name = if heeds { format!("{factor} C") } else { format!("{factor} C, deaf") };
         let case = row(&name, capacity * factor, goodput, &came, &crowd.usual);
-        cases.push(case.with("refused", refused as f64).with("held back %", held_back));
+        cases.push(
+            case.with("refused", refused as f64).with("stayed away %", stayed_away).with("held back %", held_back),
+        );
         if factor > 1.0 {
             let p99 = |times: &crate::times::Times| times.quantile(0.99);
             judged.push(Judgement::new(format!("{name}: goodput, of C"), goodput, Bound::AtLeast(GOODPUT)));
-            let admitted = p99(&crowd.usual.stored_times);
-            judged.push(Judgement::new(format!("{name}: stored p99 ms"), admitted, Bound::AtMost(ADMITTED_P99_MS)));
-            let told = p99(&crowd.usual.refused_times);
-            judged.push(Judgement::new(format!("{name}: refused p99 ms"), told, Bound::AtMost(REFUSED_P99_MS)));
+            if heeds {
+                let admitted = p99(&crowd.usual.stored_times);
+                judged.push(Judgement::new(format!("{name}: stored p99 ms"), admitted, Bound::AtMost(ADMITTED_P99_MS)));
+                let told = p99(&crowd.usual.refused_times);
+                judged.push(Judgement::new(format!("{name}: refused p99 ms"), told, Bound::AtMost(REFUSED_P99_MS)));
+            }
             judged.push(Judgement::new(format!("{name}: not offered, %"), held_back, Bound::AtMost(HELD_BACK_PERCENT)));
             let grown = memory - at_capacity;
             judged.push(Judgement::new(format!("{name}: grown by MiB"), grown, Bound::AtMost(GROWTH_MIB)));
@@ -104,6 +113,7 @@ pub async fn run(target: &Target, plan: Plan) -> Result<(Vec<Case>, Vec<Judgemen
             at_capacity = memory;
         }
     }
+    crowd.heeds.store(true, Relaxed);
     let normal = normal_again(&crowd, target, capacity, open(10.0, Duration::ZERO)).await;
     judged.push(Judgement::new("seconds until all is normal again", normal, Bound::AtMost(NORMAL_WITHIN)));
     let lost = crowd.usual.lost.load(Relaxed);
@@ -114,6 +124,11 @@ pub async fn run(target: &Target, plan: Plan) -> Result<(Vec<Case>, Vec<Judgemen
     cases.extend(more);
     judged.push(hot);
     Ok((cases, judged))
+}
+
+/// Refused, held back, and of senders that stayed away, so far.
+fn not_stored(meter: &Meter) -> [u64; 3] {
+    [&meter.refused, &meter.held_back, &meter.stayed_away].map(|count| count.load(Relaxed))
 }
 
 /// Floods, and then offers what can be sustained: after how many seconds it is again, or infinity.

@@ -19,7 +19,7 @@ use crate::table::Times;
 pub(crate) async fn echo(count: usize) -> Result<Times, Failure> {
     let identity = ServerIdentity::self_signed(&["localhost".to_owned()]).map_err(said)?;
     let listen = (Ipv4Addr::LOCALHOST, 0).into();
-    let server = quic::server_endpoint(listen, &identity, RELAY_ALPN).map_err(said)?;
+    let (server, _) = quic::server_endpoint(listen, &identity, RELAY_ALPN).map_err(said)?;
     let address = server.local_addr().map_err(said)?;
     let serving = tokio::spawn(async move {
         let connection = server.accept().await?.await.ok()?;
