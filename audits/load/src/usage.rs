@@ -14,6 +14,8 @@ pub struct Process {
     pub cpu: f64,
     /// Resident, in KiB.
     pub memory_kib: f64,
+    /// The most that it ever had resident, in KiB.
+    pub peak_kib: f64,
     /// Bytes it made the file system write.
     pub written: f64,
     /// Open files and sockets.
@@ -37,6 +39,7 @@ impl Process {
             descriptors: open.map_or(0, Iterator::count) as f64,
             threads: number_after(&status, "Threads:"),
             memory_kib: number_after(&status, "VmRSS:"),
+            peak_kib: number_after(&status, "VmHWM:"),
             written: number_after(&read("io"), "write_bytes:"),
         }
     }

@@ -114,6 +114,12 @@ impl Server {
         &self.address
     }
 
+    /// Its process.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.program.pid()
+    }
+
     /// Everything that it writes, its log excepted.
     #[must_use]
     pub fn dir(&self) -> &Path {

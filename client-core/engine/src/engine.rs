@@ -2,6 +2,7 @@
 //! the database, never kept in a queue of its own, so a crash at any moment forgets nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use hushwire_proto::address::{Fingerprint, Handle, ServerAddress};
 use hushwire_proto::ids::{AccountId, DepositId, DeviceId, MailboxId, Seq, Token, TokenHash, UnixMillis};
@@ -240,7 +241,7 @@ pub(crate) struct Flight {
     /// When old traces were last forgotten.
     pub(crate) swept: Option<UnixMillis>,
     /// The changes of groups that were looked at since the program began.
-    pub(crate) groups: BTreeMap<LocalGroup, GroupLog>,
+    pub(crate) groups: BTreeMap<LocalGroup, Arc<GroupLog>>,
     /// Members whom their keyserver did not name: how often, and when the next try is due.
     pub(crate) members: BTreeMap<AccountId, Backoff>,
     /// Groups whose members were all given our key, or are about to be.

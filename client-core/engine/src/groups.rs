@@ -22,6 +22,7 @@ pub(crate) mod repair;
 pub(crate) mod send;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use ed25519_dalek::SigningKey;
 use hushwire_proto::account::Chain;
@@ -58,18 +59,17 @@ pub(crate) fn found<R: CryptoRng>(cx: &mut Cx<'_, R>, name: &str, with: &[Contac
         Err(why) => return Ok(Answer::Refused(CommandError::Group(why.into()))),
     };
     let chain = our_chain(cx)?;
-    let bytes = change.encode();
     let log = match GroupLog::found(change.clone(), &chain) {
         Ok(log) => log,
         Err(why) => return Ok(Answer::Refused(CommandError::Group(why.into()))),
     };
     let (group, conversation) = groups::insert(cx.db, log.id(), name, GroupStanding::Member, cx.now)?;
-    groups::add_change(cx.db, group, change.hash(), change.height(), &bytes)?;
+    groups::add_change(cx.db, group, &change)?;
     for account in log.state().members.keys() {
         groups::note_joined(cx.db, group, *account)?;
     }
     changes::welcome(cx, group, &log, log.state().members.keys().copied().collect())?;
-    cx.flight.groups.insert(group, log);
+    cx.flight.groups.insert(group, Arc::new(log));
     Ok(Answer::Group(conversation))
 }
 
@@ -80,13 +80,13 @@ pub(crate) fn change<R: CryptoRng>(
     ops: Vec<Op>,
 ) -> Result<Answer, StoreError> {
     let Some(group) = ours(cx, conversation)? else { return Ok(Answer::Refused(CommandError::NotInGroup)) };
-    with_log(cx, group, |cx, log| match sign(cx, log, ops)? {
+    match sign(cx, group, ops)? {
         Ok(change) => {
-            changes::made(cx, group, log, change)?;
+            changes::made(cx, group, change)?;
             Ok(Answer::Done)
         }
         Err(why) => Ok(Answer::Refused(why)),
-    })
+    }
 }
 
 /// Opens a way into a group.
@@ -103,11 +103,11 @@ pub(crate) fn invite<R: CryptoRng>(
     cx.rng.fill_bytes(&mut secret[..]);
     let key = SigningKey::from_bytes(&secret);
     let op = Op::Invite { id, key: key.verifying_key().to_bytes(), approval, expires_at, uses };
-    with_log(cx, group, |cx, log| match sign(cx, log, vec![op])? {
+    match sign(cx, group, vec![op])? {
         Ok(change) => {
             let link = GroupLink {
-                group: log.id(),
-                name: log.state().name.clone(),
+                group: change.group(),
+                name: log_of(cx, group)?.state().name.clone(),
                 inviter: cx.keys.account,
                 keyserver: cx.keys.keyserver.clone(),
                 opened: change.hash(),
@@ -115,11 +115,11 @@ pub(crate) fn invite<R: CryptoRng>(
                 invite: id,
                 key,
             };
-            changes::made(cx, group, log, change)?;
+            changes::made(cx, group, change)?;
             Ok(Answer::GroupLink(Box::new(link)))
         }
         Err(why) => Ok(Answer::Refused(why)),
-    })
+    }
 }
 
 /// Somebody to put into a group, from among our contacts.
@@ -145,19 +145,15 @@ pub(crate) fn ours<R: CryptoRng>(cx: &Cx<'_, R>, id: ConversationId) -> Result<O
     }
 }
 
-/// Acts with the changes of a group at hand.
-pub(crate) fn with_log<R: CryptoRng, T>(
-    cx: &mut Cx<'_, R>,
-    group: LocalGroup,
-    act: impl FnOnce(&mut Cx<'_, R>, &mut GroupLog) -> Result<T, StoreError>,
-) -> Result<T, StoreError> {
-    let mut log = match cx.flight.groups.remove(&group) {
-        Some(log) => log,
-        None => GroupLog::load(groups::changes(cx.db, group)?).map_err(|_| damaged("group_changes"))?,
-    };
-    let done = act(cx, &mut log)?;
-    cx.flight.groups.insert(group, log);
-    Ok(done)
+/// The changes of a group as they are now.
+pub(crate) fn log_of<R: CryptoRng>(cx: &mut Cx<'_, R>, group: LocalGroup) -> Result<Arc<GroupLog>, StoreError> {
+    if let Some(log) = cx.flight.groups.get(&group) {
+        return Ok(log.clone());
+    }
+    let log = GroupLog::load(groups::changes(cx.db, group)?).map_err(|_| damaged("group_changes"))?;
+    let log = Arc::new(log);
+    cx.flight.groups.insert(group, log.clone());
+    Ok(log)
 }
 
 /// Whether an account is in a group that we are in.
@@ -166,10 +162,8 @@ pub(crate) fn is_member<R: CryptoRng>(
     group: LocalGroup,
     account: AccountId,
 ) -> Result<bool, StoreError> {
-    if groups::standing(cx.db, group)? != GroupStanding::Member {
-        return Ok(false);
-    }
-    with_log(cx, group, |_, log| Ok(log.state().members.contains_key(&account)))
+    Ok(groups::standing(cx.db, group)? == GroupStanding::Member
+        && log_of(cx, group)?.state().members.contains_key(&account))
 }
 
 /// Whether this contact is in a group that we are in.
@@ -206,17 +200,14 @@ pub(crate) fn drop_devices<R: CryptoRng>(
         return Ok(());
     }
     for group in groups::all(cx.db, GroupStanding::Member)? {
-        with_log(cx, group, |cx, log| {
-            if log.state().role(&cx.keys.account).is_none_or(|role| role < Role::Admin) {
-                return Ok(());
-            }
-            let ops = devices.iter().map(|device| Op::DropDevice { device: *device, link }).collect();
-            match sign(cx, log, ops)? {
-                Ok(change) => changes::made(cx, group, log, change),
-                // Dropped already, or the group takes no changes any more.
-                Err(_) => Ok(()),
-            }
-        })?;
+        if log_of(cx, group)?.state().role(&cx.keys.account).is_none_or(|role| role < Role::Admin) {
+            continue;
+        }
+        let ops = devices.iter().map(|device| Op::DropDevice { device: *device, link }).collect();
+        // Else dropped already, or the group takes no changes any more.
+        if let Ok(change) = sign(cx, group, ops)? {
+            changes::made(cx, group, change)?;
+        }
     }
     Ok(())
 }
@@ -226,14 +217,14 @@ pub(crate) fn our_chain<R: CryptoRng>(cx: &Cx<'_, R>) -> Result<Chain, StoreErro
 }
 
 fn sign<R: CryptoRng>(
-    cx: &Cx<'_, R>,
-    log: &GroupLog,
+    cx: &mut Cx<'_, R>,
+    group: LocalGroup,
     ops: Vec<Op>,
 ) -> Result<Result<SignedChange, CommandError>, StoreError> {
     if !cx.keys.is_listed() {
         return Ok(Err(CommandError::NotADevice));
     }
-    let made = log.change(ops, cx.keys.account, cx.keys.device, &cx.keys.signing, cx.now);
+    let made = log_of(cx, group)?.change(ops, cx.keys.account, cx.keys.device, &cx.keys.signing, cx.now);
     Ok(made.map_err(CommandError::Group))
 }
 
@@ -296,7 +287,7 @@ impl Engine {
         Ok(members)
     }
 
-    fn group_log(&self, group: LocalGroup) -> Result<Option<GroupLog>, StoreError> {
+    fn group_log(&self, group: LocalGroup) -> Result<Option<Arc<GroupLog>>, StoreError> {
         if let Some(log) = self.flight.groups.get(&group) {
             return Ok(Some(log.clone()));
         }
@@ -304,7 +295,7 @@ impl Engine {
         if rows.is_empty() {
             return Ok(None);
         }
-        GroupLog::load(rows).map(Some).map_err(|_| damaged("group_changes"))
+        GroupLog::load(rows).map(|log| Some(Arc::new(log))).map_err(|_| damaged("group_changes"))
     }
 
     /// What accounts that a group names are called here.

@@ -24,7 +24,7 @@ const HELD_BACK_EACH_MS: u64 = 16;
 pub(crate) fn hold_back<R: CryptoRng>(cx: &mut Cx<'_, R>, with: Talk) -> Result<UnixMillis, StoreError> {
     let others = match with {
         Talk::Contact(_) => 0,
-        Talk::Group(group) => crate::groups::with_log(cx, group, |_, log| Ok(log.state().members.len()))?,
+        Talk::Group(group) => crate::groups::log_of(cx, group)?.state().members.len(),
     };
     let jitter = HELD_BACK_JITTER_MS.saturating_add((others as u64).saturating_mul(HELD_BACK_EACH_MS));
     Ok(cx.now.plus(HELD_BACK_MIN_MS + cx.rng.next_u64() % (jitter + 1)))

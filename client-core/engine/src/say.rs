@@ -93,7 +93,7 @@ pub(crate) fn may_speak<R: CryptoRng>(cx: &mut Cx<'_, R>, to: ConversationId) ->
                 return Ok(Err(CommandError::NotInGroup));
             }
             let us = cx.keys.account;
-            if !groups::with_log(cx, group, |_, log| Ok(log.state().may_write(&us)))? {
+            if !groups::log_of(cx, group)?.state().may_write(&us) {
                 return Ok(Err(CommandError::MayOnlyRead));
             }
         }

@@ -2,8 +2,8 @@
 //!
 //! Spec: group §7.
 
-use std::cell::OnceCell;
 use std::collections::BTreeSet;
+use std::sync::OnceLock;
 
 use hushwire_proto::account::Chain;
 use hushwire_proto::ids::{ChangeHash, GroupId};
@@ -22,7 +22,7 @@ pub struct GroupLog {
     pub(super) graph: Graph,
     waiting: Waiting,
     /// Computed when somebody asks, so that many changes that come at once cost one computation.
-    fold: OnceCell<Fold>,
+    fold: OnceLock<Fold>,
 }
 
 /// What became of a change that was verified.
@@ -84,7 +84,7 @@ impl GroupLog {
         let id = change.group();
         let mut graph = Graph::default();
         graph.add(change, true)?;
-        Ok(Self { id, graph, waiting: Waiting::default(), fold: OnceCell::new() })
+        Ok(Self { id, graph, waiting: Waiting::default(), fold: OnceLock::new() })
     }
 
     /// Takes a change in, whoever brought it. `author`: the device lists of its author.

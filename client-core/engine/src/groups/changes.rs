@@ -2,12 +2,13 @@
 //! missing.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use hushwire_proto::account::{Chain, encode_links, parse_links};
 use hushwire_proto::ids::{AccountId, ChangeHash};
 use rand_core::CryptoRng;
 
-use super::{our_chain, queue, with_log};
+use super::{log_of, our_chain, queue};
 use crate::account::verify_links;
 use crate::content::{CHANGES_BYTES_MAX, CHANGES_MAX, Content, GroupAsk, GroupChanges, HEADS_MAX};
 use crate::engine::Cx;
@@ -26,16 +27,37 @@ const ANSWERED_AT_ONCE_MAX: usize = 32;
 pub(crate) fn made<R: CryptoRng>(
     cx: &mut Cx<'_, R>,
     group: LocalGroup,
-    log: &mut GroupLog,
     change: SignedChange,
 ) -> Result<(), StoreError> {
-    let before = log.state().clone();
+    let before = log_of(cx, group)?.state().clone();
     let chain = our_chain(cx)?;
-    let (hash, height, bytes) = (change.hash(), change.height(), change.encode());
-    let Ok(Inserted::New { complete, .. }) = log.insert(change, &chain) else { return Err(damaged("group_changes")) };
-    groups::add_change(cx.db, group, hash, height, &bytes)?;
-    pass_on(cx, group, log, &before, &complete)?;
-    follow(cx, group, log, &before, &complete)
+    let Ok(Inserted::New { complete, .. }) = keep(cx, group, change, &chain)? else {
+        return Err(damaged("group_changes"));
+    };
+    let log = log_of(cx, group)?;
+    pass_on(cx, group, &log, &before, &complete)?;
+    follow(cx, group, &log, &before, &complete)
+}
+
+/// Keeps a change, if it holds.
+fn keep<R: CryptoRng>(
+    cx: &mut Cx<'_, R>,
+    group: LocalGroup,
+    change: SignedChange,
+    author: &Chain,
+) -> Result<Result<Inserted, BadChange>, StoreError> {
+    let mut log = log_of(cx, group)?;
+    // Held by nobody else now, so that it need not be copied.
+    cx.flight.groups.remove(&group);
+    let inserted = Arc::make_mut(&mut log).insert(change.clone(), author);
+    cx.flight.groups.insert(group, log);
+    if matches!(inserted, Ok(Inserted::New { .. } | Inserted::Waiting(_))) {
+        groups::add_change(cx.db, group, &change)?;
+    }
+    if let Ok(Inserted::New { dropped, .. }) = &inserted {
+        dropped.iter().try_for_each(|hash| groups::remove_change(cx.db, group, *hash))?;
+    }
+    Ok(inserted)
 }
 
 /// Tells everybody whom they concern of these changes: those who stay, those who are out, and those who are new, who get
@@ -141,10 +163,9 @@ pub(crate) fn is_wish<R: CryptoRng>(
     if change.group() != told.group || groups::standing(cx.db, group)? != GroupStanding::Member {
         return Ok(false);
     }
-    with_log(cx, group, |cx, log| {
-        let joins = is_let_in(cx, log, chain.account(), &change);
-        Ok(joins && matches!(log.clone().insert(change, chain), Ok(Inserted::New { .. })))
-    })
+    let log = log_of(cx, group)?;
+    let joins = is_let_in(cx, &log, chain.account(), &change);
+    Ok(joins && matches!(GroupLog::clone(&log).insert(change, chain), Ok(Inserted::New { .. })))
 }
 
 /// Changes came from this contact.
@@ -196,34 +217,35 @@ pub(crate) fn came<R: CryptoRng>(
             return Ok(Ok(()));
         };
         let Some(chain) = chains.get(&founding.author()) else { return Ok(Err("a group without its founder")) };
-        let (hash, bytes) = (founding.hash(), founding.encode());
-        let Ok(log) = GroupLog::found(founding, chain) else { return Ok(Err("a group that was not founded")) };
-        groups::add_change(cx.db, group, hash, 0, &bytes)?;
+        let Ok(log) = GroupLog::found(founding.clone(), chain) else { return Ok(Err("a group that was not founded")) };
+        groups::add_change(cx.db, group, &founding)?;
         members::learn(cx, chain)?;
-        cx.flight.groups.insert(group, log);
+        cx.flight.groups.insert(group, Arc::new(log));
     }
     let is_trusted = is_trusted && standing != GroupStanding::Member;
-    with_log(cx, group, |cx, log| take(cx, group, log, (from, is_trusted), parsed, &chains))
+    take(cx, group, (from, is_trusted), parsed, &chains)
 }
 
 fn take<R: CryptoRng>(
     cx: &mut Cx<'_, R>,
     group: LocalGroup,
-    log: &mut GroupLog,
     (from, is_trusted): (&Contact, bool),
     changes: Vec<SignedChange>,
     chains: &BTreeMap<AccountId, Chain>,
 ) -> Result<Result<(), NotTaken>, StoreError> {
     let is_member = |log: &GroupLog| log.state().members.contains_key(&from.account);
-    if !is_trusted && !is_member(log) && changes.len() > 1 {
+    let log = log_of(cx, group)?;
+    if !is_trusted && !is_member(&log) && changes.len() > 1 {
         return Ok(Err("changes of a group, brought by somebody who is not in it"));
     }
     let was_member = groups::standing(cx.db, group)? == GroupStanding::Member;
     let before = if was_member { log.state().clone() } else { nobody(log.state()) };
+    drop(log);
     let (mut new, mut refused) = (Vec::new(), None);
     for change in changes {
         let author = change.author();
-        if !(is_trusted || is_member(log) || was_member && is_let_in(cx, log, from.account, &change)) {
+        let log = log_of(cx, group)?;
+        if !(is_trusted || is_member(&log) || was_member && is_let_in(cx, &log, from.account, &change)) {
             refused = Some("a change of a group, brought by somebody who is not in it");
             continue;
         }
@@ -238,18 +260,13 @@ fn take<R: CryptoRng>(
                 }
             },
         };
-        let (hash, height, bytes) = (change.hash(), change.height(), change.encode());
-        match log.insert(change, &chain) {
-            Ok(Inserted::New { complete, dropped }) => {
-                groups::add_change(cx.db, group, hash, height, &bytes)?;
-                dropped.iter().try_for_each(|hash| groups::remove_change(cx.db, group, *hash))?;
+        drop(log);
+        match keep(cx, group, change, &chain)? {
+            Ok(Inserted::New { complete, .. }) => {
                 new.extend(complete);
                 members::learn(cx, &chain)?;
             }
-            Ok(Inserted::Waiting(_)) => {
-                groups::add_change(cx.db, group, hash, height, &bytes)?;
-                members::learn(cx, &chain)?;
-            }
+            Ok(Inserted::Waiting(_)) => members::learn(cx, &chain)?,
             Ok(Inserted::Known) => {}
             Err(BadChange::UnknownDevice | BadChange::UnknownLink) => {
                 if let Some(contact) = contacts::by_account(cx.db, author)? {
@@ -260,6 +277,7 @@ fn take<R: CryptoRng>(
             Err(_) => refused = Some("a change of a group that does not hold"),
         }
     }
+    let log = log_of(cx, group)?;
     if !log.missing().is_empty() {
         ask(cx, log.id(), from, log.heads())?;
     }
@@ -270,12 +288,12 @@ fn take<R: CryptoRng>(
     let brought: Vec<ChangeHash> = new.iter().filter(|hash| joins(hash)).copied().collect();
     if !brought.is_empty() && was_member {
         // Whoever comes by a link tells one member; the others, and what there is, hear of each other from that one.
-        pass_on(cx, group, log, &before, &brought)?;
+        pass_on(cx, group, &log, &before, &brought)?;
     }
     if was_member {
-        tell_whom_we_brought(cx, log, &before, &new)?;
+        tell_whom_we_brought(cx, &log, &before, &new)?;
     }
-    follow(cx, group, log, &before, &new)?;
+    follow(cx, group, &log, &before, &new)?;
     Ok(refused.map_or(Ok(()), Err))
 }
 
@@ -377,16 +395,15 @@ pub(crate) fn entry(change: &SignedChange, what: &[(&Op, Option<Void>)]) -> Grou
 /// Somebody asks for what follows.
 pub(crate) fn asked<R: CryptoRng>(cx: &mut Cx<'_, R>, from: &Contact, asked: &GroupAsk) -> Result<(), StoreError> {
     let Some(group) = groups::by_id(cx.db, asked.group)? else { return Ok(()) };
-    with_log(cx, group, |cx, log| {
-        let after = log.changes_after(&asked.heads);
-        if after.is_empty() || !cx.flight.missed.once_more(group, from.id, Way::Changes, cx.now) {
-            return Ok(());
-        }
-        for content in contents(cx, log, &after)?.into_iter().take(ANSWERED_AT_ONCE_MAX) {
-            unsealed::add(cx.db, Talk::Contact(from.id), None, &Content::GroupChanges(content).encode())?;
-        }
-        Ok(())
-    })
+    let log = log_of(cx, group)?;
+    let after = log.changes_after(&asked.heads);
+    if after.is_empty() || !cx.flight.missed.once_more(group, from.id, Way::Changes, cx.now) {
+        return Ok(());
+    }
+    for content in contents(cx, &log, &after)?.into_iter().take(ANSWERED_AT_ONCE_MAX) {
+        unsealed::add(cx.db, Talk::Contact(from.id), None, &Content::GroupChanges(content).encode())?;
+    }
+    Ok(())
 }
 
 /// Asks a member for what follows what we have.
@@ -419,10 +436,10 @@ pub(crate) fn join<R: CryptoRng>(cx: &mut Cx<'_, R>, link: &GroupLink) -> Result
     }
     groups::set(cx.db, group, &link.name, GroupStanding::Asked)?;
     let has_changes = groups::changes_count(cx.db, group)? > 0;
-    let log = if has_changes { Some(with_log(cx, group, |_, log| Ok(log.clone()))?) } else { None };
+    let log = if has_changes { Some(log_of(cx, group)?) } else { None };
     let (account, device) = (cx.keys.account, cx.keys.device);
     let keyserver = cx.keys.keyserver.clone();
-    let change = match link.join(log.as_ref(), account, device, keyserver, &cx.keys.signing, cx.now) {
+    let change = match link.join(log.as_deref(), account, device, keyserver, &cx.keys.signing, cx.now) {
         Ok(change) => change,
         Err(why) => return Ok(Answer::Refused(CommandError::Group(why.into()))),
     };

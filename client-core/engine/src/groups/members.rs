@@ -6,7 +6,7 @@ use hushwire_proto::ids::AccountId;
 use hushwire_proto::keyserver::Who;
 use rand_core::CryptoRng;
 
-use super::{changes, with_log};
+use super::{changes, log_of};
 use crate::account::verify_links;
 use crate::contacts as people;
 use crate::engine::{Cx, Pending};
@@ -53,20 +53,17 @@ pub(crate) fn meet<R: CryptoRng>(cx: &mut Cx<'_, R>, chain: &Chain) -> Result<Co
 /// are left out after the first try, and found later.
 pub(crate) fn known<R: CryptoRng>(cx: &mut Cx<'_, R>, group: LocalGroup) -> Result<(Vec<Contact>, bool), StoreError> {
     let us = cx.keys.account;
-    let members = with_log(cx, group, |_, log| {
-        let others = log.state().members.iter().filter(|(account, _)| **account != us);
-        Ok(others.map(|(account, member)| (*account, member.keyserver.clone())).collect::<Vec<_>>())
-    })?;
-    let (mut found, mut soon) = (Vec::with_capacity(members.len()), false);
-    for (account, keyserver) in members {
-        match contacts::by_account(cx.db, account)? {
+    let log = log_of(cx, group)?;
+    let (mut found, mut soon) = (Vec::with_capacity(log.state().members.len()), false);
+    for (account, member) in log.state().members.iter().filter(|(account, _)| **account != us) {
+        match contacts::by_account(cx.db, *account)? {
             Some(contact) => {
                 if contacts::keyserver(cx.db, contact.id)?.is_none() {
-                    contacts::set_keyserver(cx.db, contact.id, &keyserver.to_string())?;
+                    contacts::set_keyserver(cx.db, contact.id, &member.keyserver.to_string())?;
                 }
                 found.push(contact);
             }
-            None => soon |= look_up(cx, account, keyserver, None)?,
+            None => soon |= look_up(cx, *account, member.keyserver.clone(), None)?,
         }
     }
     Ok((found, soon))

@@ -3,10 +3,10 @@
 
 use hushwire_crypto::{GroupDecryptError, SenderKeyMessage};
 use hushwire_proto::envelope::Envelope;
-use hushwire_proto::ids::{AccountId, DeviceId, GroupId};
+use hushwire_proto::ids::{AccountId, ChangeHash, DeviceId, GroupId};
 use rand_core::CryptoRng;
 
-use super::{changes, is_member, keys, repair, with_log};
+use super::{changes, is_member, keys, log_of, repair};
 use crate::content::{self, Content, GroupKey, Origin, Receipt};
 use crate::engine::Cx;
 use crate::group::GroupState;
@@ -78,15 +78,14 @@ fn opened<R: CryptoRng>(cx: &mut Cx<'_, R>, group: LocalGroup, inside: &GroupIns
     if groups::standing(cx.db, group)? == GroupStanding::Gone {
         return Err(Dropped::Unwanted);
     }
-    let lacks = groups::standing(cx.db, group)? != GroupStanding::Member
-        || with_log(cx, group, |_, log| Ok(plain.heads.iter().any(|head| log.get(head).is_none())))?;
+    let log = match groups::changes_count(cx.db, group)? {
+        0 => None,
+        _ => Some(log_of(cx, group)?),
+    };
+    let is_here = |head: &ChangeHash| log.as_ref().is_some_and(|log| log.get(head).is_some());
+    let lacks = groups::standing(cx.db, group)? != GroupStanding::Member || !plain.heads.iter().all(is_here);
     if lacks {
-        let heads = if groups::changes_count(cx.db, group)? == 0 {
-            Vec::new()
-        } else {
-            with_log(cx, group, |_, log| Ok(log.heads()))?
-        };
-        changes::ask(cx, plain.group, &contact, heads)?;
+        changes::ask(cx, plain.group, &contact, log.map(|log| log.heads()).unwrap_or_default())?;
     }
     if is_member(cx, group, contact.account)? {
         return said(cx, group, (&contact, inside.device), content, &plain.content);
@@ -118,7 +117,7 @@ fn said<R: CryptoRng>(
     let Content::Said(said) = content else {
         return Err(bad(Reason::NotAllowed, "a content that is not accepted from a group"));
     };
-    if !with_log(cx, group, |_, log| Ok(log.state().may_write(&contact.account)))? {
+    if !log_of(cx, group)?.state().may_write(&contact.account) {
         return Err(bad(Reason::NotAllowed, "said to a group by a member who may only read"));
     }
     let conversation = conversations::of(cx.db, group)?;
@@ -192,7 +191,7 @@ pub(crate) fn heard_of<R: CryptoRng>(cx: &Cx<'_, R>, id: GroupId) -> Result<Opti
 pub(crate) fn gone<R: CryptoRng, T>(cx: &mut Cx<'_, R>, account: AccountId, content: &Content) -> Result<T, Dropped> {
     if let Content::GroupKey(told) = content
         && let Some(group) = groups::by_id(cx.db, told.group)?
-        && with_log(cx, group, |_, log| Ok(log.state().members.contains_key(&account)))?
+        && log_of(cx, group)?.state().members.contains_key(&account)
     {
         let by = contacts::by_account(cx.db, account)?.map(|contact| contact.id);
         keys::keep_shut(cx, group, by, &told.secret)?;
@@ -223,17 +222,10 @@ pub(crate) fn receipt<R: CryptoRng>(
     moved.extend(messages::note_read_through(cx.db, conversation, receipt.author, receipt.read_through, contact.id)?);
     moved.sort_unstable();
     moved.dedup();
-    let others = with_log(cx, group, |cx, log| {
-        Ok(log.state().members.keys().filter(|account| **account != cx.keys.account).copied().collect::<Vec<_>>())
-    })?;
-    let mut who = Vec::with_capacity(others.len());
-    for account in others {
-        // Whoever is not known here has heard nothing yet.
-        let Some(contact) = contacts::by_account(cx.db, account)? else { return Ok(()) };
-        who.push(contact.id);
-    }
+    let (us, log) = (cx.keys.account, log_of(cx, group)?);
+    let others: Vec<AccountId> = log.state().members.keys().filter(|account| **account != us).copied().collect();
     for id in moved {
-        if let Some(state) = messages::least_heard(cx.db, id, &who)?
+        if let Some(state) = messages::least_heard(cx.db, id, &others)?
             && messages::advance(cx.db, id, state)?
         {
             cx.event(Event::StateChanged { id, conversation, state });

@@ -7,7 +7,7 @@ use hushwire_proto::ids::{AccountId, ChangeHash, DepositId, DeviceId, UnixMillis
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
-use super::{keys, members, with_log};
+use super::{keys, log_of, members};
 use crate::engine::Cx;
 use crate::outbox::relay_address;
 use crate::seal::{GroupInside, GroupPlain};
@@ -60,10 +60,9 @@ fn one<R: CryptoRng>(cx: &mut Cx<'_, R>, group: LocalGroup, next: &unsealed::For
     }
     cx.flight.keys_given.remove(&group);
     if let Some(only_for) = &next.only_for {
-        let still = with_log(cx, group, |_, log| {
-            let members = &log.state().members;
-            Ok(only_for.iter().filter(|account| members.contains_key(account)).copied().collect::<Vec<_>>())
-        })?;
+        let log = log_of(cx, group)?;
+        let is_still = |account: &&AccountId| log.state().members.contains_key(account);
+        let still: Vec<AccountId> = only_for.iter().filter(is_still).copied().collect();
         let is_reached = is_any_reached(cx, &still)?;
         if still.is_empty() || (!is_reached && groups::standing(cx.db, group)? == GroupStanding::Gone) {
             unsealed::remove(cx.db, next.id)?;
@@ -85,7 +84,7 @@ fn one<R: CryptoRng>(cx: &mut Cx<'_, R>, group: LocalGroup, next: &unsealed::For
     }
     let all = keys::devices(cx, &known)?;
     let ours = keys::ours(cx, group, &all)?;
-    let heads = with_log(cx, group, |_, log| Ok(log.heads()))?;
+    let heads = log_of(cx, group)?.heads();
     let concerned: Vec<(ContactId, DeviceId)> =
         all.iter().filter(|(contact, _)| recipients.iter().any(|one| one.id == *contact)).copied().collect();
     keys::give(cx, group, &ours, &concerned, heads.clone())?;

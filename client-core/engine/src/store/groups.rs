@@ -6,6 +6,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use zeroize::Zeroizing;
 
 use super::{StoreError, conversations, damaged, from_sql, to_sql};
+use crate::group::SignedChange;
 use crate::types::{ContactId, ConversationId, GroupStanding, LocalGroup};
 
 /// Makes the row of a group and its conversation.
@@ -61,15 +62,9 @@ pub(crate) fn all(db: &Connection, standing: GroupStanding) -> Result<Vec<LocalG
 }
 
 /// Keeps a change.
-pub(crate) fn add_change(
-    db: &Connection,
-    group: LocalGroup,
-    hash: ChangeHash,
-    height: u64,
-    bytes: &[u8],
-) -> Result<(), StoreError> {
+pub(crate) fn add_change(db: &Connection, group: LocalGroup, change: &SignedChange) -> Result<(), StoreError> {
     db.prepare_cached("INSERT OR IGNORE INTO group_changes (grp, hash, height, bytes) VALUES (?1, ?2, ?3, ?4)")?
-        .execute(params![group.0, hash.as_bytes(), to_sql(height), bytes])?;
+        .execute(params![group.0, change.hash().as_bytes(), to_sql(change.height()), change.encode()])?;
     Ok(())
 }
 

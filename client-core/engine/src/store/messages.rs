@@ -1,5 +1,7 @@
 //! The history: one row a message, and how far each has come.
 
+use std::collections::BTreeMap;
+
 use hushwire_proto::ids::{AccountId, DeviceId, MessageId, UnixMillis};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -325,19 +327,23 @@ pub(crate) fn note_read_through(
 /// Who is known to have our message, and how far.
 pub(crate) fn heard(db: &Connection, id: LocalId) -> Result<Vec<(ContactId, State)>, StoreError> {
     let mut statement = db.prepare_cached("SELECT contact, state FROM heard WHERE message = ?1 ORDER BY contact")?;
-    let rows = statement.query_map([id.0], |row| {
-        let state = if row.get::<_, i64>(1)? >= 4 { State::Read } else { State::Delivered };
-        Ok((ContactId(row.get(0)?), state))
-    })?;
+    let rows = statement.query_map([id.0], |row| Ok((ContactId(row.get(0)?), heard_state(row.get(1)?))))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
 /// How far our message has come with the last of these; `None`: somebody does not have it.
-pub(crate) fn least_heard(db: &Connection, id: LocalId, of: &[ContactId]) -> Result<Option<State>, StoreError> {
-    let heard = heard(db, id)?;
-    let states = of.iter().map(|who| heard.binary_search_by_key(who, |(contact, _)| *contact).ok());
-    let states = states.map(|place| place.and_then(|place| heard.get(place)).map(|(_, state)| *state));
-    Ok(states.collect::<Option<Vec<_>>>().and_then(|states| states.into_iter().min()))
+pub(crate) fn least_heard(db: &Connection, id: LocalId, of: &[AccountId]) -> Result<Option<State>, StoreError> {
+    let mut statement = db.prepare_cached(
+        "SELECT c.account, h.state FROM heard h JOIN contacts c ON c.id = h.contact WHERE h.message = ?1",
+    )?;
+    let rows = statement.query_map([id.0], |row| Ok((AccountId(row.get(0)?), heard_state(row.get(1)?))))?;
+    let states = rows.collect::<Result<BTreeMap<_, _>, _>>()?;
+    let of_each: Option<Vec<State>> = of.iter().map(|account| states.get(account).copied()).collect();
+    Ok(of_each.and_then(|states| states.into_iter().min()))
+}
+
+fn heard_state(code: i64) -> State {
+    if code >= 4 { State::Read } else { State::Delivered }
 }
 
 /// What a row of [`COLUMNS`] says.

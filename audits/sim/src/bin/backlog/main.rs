@@ -14,8 +14,9 @@ use std::time::Instant;
 use hushwire_sim::Failure;
 use hushwire_sim::backlog::Backlog;
 use hushwire_sim::person::said;
+use hushwire_sim::usage::disk_bytes;
 use serde_json::json;
-use watched::{Watched, file_bytes};
+use watched::Watched;
 
 const HELP: &str = "backlog [--messages N] [--conversations N] [--json]";
 
@@ -74,7 +75,7 @@ async fn measure(dir: &Path, conversations: usize, each: usize) -> Result<Vec<Ro
     let mut backlog = Backlog::prepare(dir, conversations - groups, groups).await?;
     Watched::run(backlog.receive()?)?; // the hellos
     let nothing = Watched::run(backlog.receive()?)?;
-    let database_before = file_bytes(&backlog.account())?;
+    let database_before = disk_bytes(&backlog.account());
     let began = Instant::now();
     backlog.write(each).await?;
     let written = began.elapsed();
@@ -90,8 +91,8 @@ async fn measure(dir: &Path, conversations: usize, each: usize) -> Result<Vec<Ro
     if kept != messages {
         return Err(format!("{kept} of {messages} messages are kept"));
     }
-    let database = file_bytes(&backlog.account())?;
-    let mib = |kib: u64| kib as f64 / 1024.0;
+    let database = disk_bytes(&backlog.account());
+    let mib = |kib: f64| kib / 1024.0;
     let row = |what, value, unit| Row { what, value, unit };
     Ok(vec![
         row("messages", messages as f64, ""),
@@ -101,9 +102,9 @@ async fn measure(dir: &Path, conversations: usize, each: usize) -> Result<Vec<Ro
         row("the backlog: the last message is shown after", all.last_shown.as_secs_f64(), "s"),
         row("the backlog: all is acknowledged and the program has ended", all.took.as_secs_f64(), "s"),
         row("the backlog: shown", messages as f64 / all.last_shown.as_secs_f64(), "per second"),
-        row("the backlog: processor, of which one core has 1 s a second", all.cpu.as_secs_f64(), "s"),
+        row("the backlog: processor, of which one core has 1 s a second", all.cpu_s, "s"),
         row("the backlog: memory at most", mib(all.memory_kib), "MiB"),
-        row("database before", mib(database_before / 1024), "MiB"),
-        row("database after", mib(database / 1024), "MiB"),
+        row("database before", mib(database_before / 1024.0), "MiB"),
+        row("database after", mib(database / 1024.0), "MiB"),
     ])
 }

@@ -2,25 +2,29 @@
 //!
 //! A relay and a keyserver run as programs. Each member is a whole client with an encrypted database, many in this process,
 //! and speaks to the servers over connections of its own. Measured are founding the group, the first message, which gives
-//! each member the sender's key, further ones, one to members of whom most are not there, somebody who comes, somebody
-//! who goes, the message after that, which needs a new key, and in the same run the same message to each by itself.
+//! each member the sender's key, further ones, one to members of whom most are not there, somebody who goes, the message
+//! after that, which needs a new key, somebody who comes, and in the same run the same message to each by itself.
 //!
 //! All members share this machine's cores and disk with the servers: the time until the last one has a message is that of
-//! so many decryptions and as many synced writes, which elsewhere many machines do at once.
+//! so many decryptions and as many synced writes, which elsewhere many machines do at once. So each row also says how long
+//! a core was busy for all clients together, and for the relay.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "its purpose is to print a table")]
 
 mod people;
+mod rows;
 
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hushwire_client::group::Op;
 use hushwire_client::{Command, Event};
 use hushwire_sim::Failure;
 use hushwire_sim::person::said;
 use hushwire_sim::server::{Kind, Server};
-use people::{Crowd, Row, disk_bytes, heard_by_all};
+use hushwire_sim::usage::disk_bytes;
+use people::{Crowd, all_hear, heard_by_all};
+use rows::{Lap, Rows};
 
 const HELP: &str = "groupload [--members N] [--json]";
 
@@ -55,86 +59,73 @@ async fn run() -> Result<(), Failure> {
         }
     }
     let dir = tempfile::tempdir().map_err(said)?;
-    let rows = measure(dir.path(), members).await?;
-    if json {
-        for row in &rows {
-            println!("{}", row.json(members));
-        }
-    } else {
-        println!("a group of {members}");
-        for row in &rows {
-            println!("  {row}");
-        }
-    }
-    Ok(())
+    measure(dir.path(), Rows { members, json }).await
 }
 
-async fn measure(dir: &Path, members: usize) -> Result<Vec<Row>, Failure> {
+async fn measure(dir: &Path, rows: Rows) -> Result<(), Failure> {
     let relay = Server::start_with(Kind::Relay, dir, RELAY)?;
     let keyserver = Server::start_with(Kind::Keyserver, dir, KEYSERVER)?;
-    let mut rows = Vec::new();
-    let began = Instant::now();
+    let all = rows.members;
     // One more, who comes later.
-    let (mut crowd, keyserver) = Crowd::gather(dir, &relay, keyserver, members + 1).await?;
-    rows.push(Row::new("accounts made, all of whom know the founder", began.elapsed(), 0));
+    let (mut crowd, keyserver) = Crowd::gather(dir, &relay, keyserver, all + 1).await?;
+    rows.head();
 
-    let (before, began) = (crowd.uploaded(), Instant::now());
-    let group = crowd.found(members).await?;
-    rows.push(Row::new("founded: the last member is in it", began.elapsed(), crowd.uploaded() - before));
+    let lap = Lap::begin(&crowd);
+    let group = crowd.found(all).await?;
+    lap.end(rows, &crowd, "founded: the last member is in it");
 
     for what in ["first message: the last member has it", "second message", "third message"] {
-        let (before, began) = (crowd.uploaded(), Instant::now());
+        let lap = Lap::begin(&crowd);
         crowd.say(group, what).await?;
-        heard_by_all(crowd.members(1..members), what).await?;
-        let took = began.elapsed();
-        rows.push(Row::new(what, took, crowd.uploaded() - before));
+        heard_by_all(crowd.members(1..all), what).await?;
+        lap.end(rows, &crowd, what);
         crowd.rest().await;
     }
 
-    crowd.leave_for_a_while(members / 10 + 1..members).await?;
-    let (disk, before, began) = (disk_bytes(relay.dir())?, crowd.uploaded(), Instant::now());
+    let there = all / 10 + 1;
+    crowd.leave_for_a_while(there..all).await?;
+    let (disk, lap) = (disk_bytes(relay.dir()), Lap::begin(&crowd));
     let what = "a message, with nine of ten away: the last who is there has it";
     crowd.say(group, what).await?;
-    heard_by_all(crowd.members(1..members / 10 + 1), what).await?;
-    rows.push(Row::new(what, began.elapsed(), crowd.uploaded() - before));
+    heard_by_all(crowd.members(1..there), what).await?;
+    lap.end(rows, &crowd, what);
     crowd.sent().await?;
     tokio::time::sleep(Duration::from_secs(1)).await;
-    let away = members.saturating_sub(members / 10 + 1).max(1);
-    let grown = disk_bytes(relay.dir())?.saturating_sub(disk) / away as u64;
-    rows.push(Row::new("relay's disk for each who is away, bytes", Duration::ZERO, grown));
-    let began = Instant::now();
-    crowd.come_back(members / 10 + 1..members).await?;
-    heard_by_all(crowd.members(members / 10 + 1..members), what).await?;
-    rows.push(Row::new("all are back and have it", began.elapsed(), 0));
+    let grown = disk_bytes(relay.dir()) - disk;
+    rows.number("bytes of the relay's disk for each who is away", grown / (all - there).max(1) as f64);
+    let lap = Lap::begin(&crowd);
+    crowd.come_back(there..all).await?;
+    heard_by_all(crowd.members(there..all), what).await?;
+    lap.end(rows, &crowd, "all are back and have it");
     crowd.rest().await;
 
-    let (before, began) = (crowd.uploaded(), Instant::now());
-    crowd.add(group, members).await?;
-    crowd.wait_for_change(members, |event| matches!(event, Event::GroupJoined { .. })).await?;
-    rows.push(Row::new("somebody comes: is in it", began.elapsed(), crowd.uploaded() - before));
-    crowd.rest().await;
-
-    let gone = crowd.account(members).await?;
-    let (before, began) = (crowd.uploaded(), Instant::now());
+    let (stay, gone) = (all - 1, crowd.account(all - 1).await?);
+    let lap = Lap::begin(&crowd);
     crowd.command(0, Command::ChangeGroup { group, ops: vec![Op::Remove(gone)] }).await?;
-    crowd.wait_for_change(1, |event| matches!(event, Event::GroupChanged { .. })).await?;
-    rows.push(Row::new("somebody is put out: a member knows", began.elapsed(), crowd.uploaded() - before));
+    all_hear(crowd.members(1..stay), "knows who is out", |event| matches!(event, Event::GroupChanged { .. })).await?;
+    lap.end(rows, &crowd, "somebody is put out: the last member knows");
     crowd.rest().await;
 
-    let (before, began) = (crowd.uploaded(), Instant::now());
+    let lap = Lap::begin(&crowd);
     let what = "the message after that, under a new key";
     crowd.say(group, what).await?;
-    heard_by_all(crowd.members(1..members), what).await?;
-    rows.push(Row::new(what, began.elapsed(), crowd.uploaded() - before));
+    heard_by_all(crowd.members(1..stay), what).await?;
+    lap.end(rows, &crowd, what);
     crowd.rest().await;
 
-    let (before, began) = (crowd.uploaded(), Instant::now());
+    let lap = Lap::begin(&crowd);
+    crowd.add(group, all).await?;
+    all_hear(crowd.members(all..all + 1), "is in it", |event| matches!(event, Event::GroupJoined { .. })).await?;
+    lap.end(rows, &crowd, "somebody comes: is in it");
+    crowd.rest().await;
+
+    let lap = Lap::begin(&crowd);
     let what = "the same to each by itself";
-    crowd.say_to_each(members, what).await?;
-    heard_by_all(crowd.members(1..members), what).await?;
-    rows.push(Row::new(what, began.elapsed(), crowd.uploaded() - before));
+    crowd.say_to_each(stay, what).await?;
+    heard_by_all(crowd.members(1..stay), what).await?;
+    lap.end(rows, &crowd, what);
     crowd.disperse().await;
     keyserver.kill();
     relay.kill();
-    Ok(rows)
+    Ok(())
 }

@@ -1,7 +1,5 @@
 //! Many clients in one process, of whom the first is the founder.
 
-use std::fmt;
-use std::fs;
 use std::ops::Range;
 use std::path::Path;
 use std::time::Duration;
@@ -12,7 +10,7 @@ use hushwire_client::{Answer, Client, Command, ContactId, ConversationId, DataDi
 use hushwire_sim::Failure;
 use hushwire_sim::person::{PATIENCE, Person, said, setup};
 use hushwire_sim::server::Server;
-use serde_json::json;
+use tokio::time::{Instant, timeout_at};
 
 /// Accounts that are made at the same time.
 const AT_ONCE: usize = 16;
@@ -20,44 +18,37 @@ const AT_ONCE: usize = 16;
 /// A keyserver makes a thousand accounts at once for one address, and then one every ten seconds, until it begins anew.
 const ACCOUNTS_MAX: usize = 50 * AT_ONCE;
 
+/// Members who lack something that are named.
+const NAMED_MAX: usize = 10;
+
 /// Receipts have come by then.
 const REST: Duration = Duration::from_secs(3);
 
-/// One thing that was measured.
-pub(crate) struct Row {
-    what: String,
-    took: Duration,
-    bytes: u64,
-}
-
-impl Row {
-    pub(crate) fn new(what: &str, took: Duration, bytes: u64) -> Self {
-        Self { what: what.to_owned(), took, bytes }
-    }
-
-    pub(crate) fn json(&self, members: usize) -> String {
-        let ms = self.took.as_secs_f64() * 1000.0;
-        json!({"members": members, "what": self.what, "ms": ms, "bytes": self.bytes}).to_string()
-    }
-}
-
-impl fmt::Display for Row {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:<64} {:>10.1} ms {:>12} bytes", self.what, self.took.as_secs_f64() * 1000.0, self.bytes)
-    }
-}
-
 /// One of them.
 pub(crate) struct Member {
+    /// Which, the founder being 0.
+    place: usize,
     person: Person,
     /// The founder's contact, for the others; for the founder nobody.
     contact: Option<ContactId>,
     talk: Option<ConversationId>,
 }
 
+impl Member {
+    /// What is known of why something did not come.
+    fn lacks(&self, why: &str) -> String {
+        let connectivity = self.person.client.connectivity();
+        let now = connectivity.borrow();
+        let error = now.last_error.as_deref().unwrap_or("no error");
+        format!("member {}: {why} ({:?}, {error})", self.place, now.relay)
+    }
+}
+
 /// All of them.
 pub(crate) struct Crowd {
     people: Vec<Member>,
+    /// The relay's process.
+    pub(crate) relay: u32,
 }
 
 impl Crowd {
@@ -79,7 +70,7 @@ impl Crowd {
             });
             for made in some.collect::<Vec<_>>() {
                 let person = made.await.map_err(said)??;
-                people.push(Member { person, contact: None, talk: None });
+                people.push(Member { place: people.len(), person, contact: None, talk: None });
                 eprint!("\r{} accounts", people.len());
             }
         }
@@ -100,17 +91,14 @@ impl Crowd {
         }
         let mut others = known;
         people.append(&mut others);
-        Ok((Self { people }, keyserver))
+        Ok((Self { people, relay: relay.pid() }, keyserver))
     }
 
     pub(crate) async fn found(&mut self, members: usize) -> Result<ConversationId, Failure> {
         let ids = self.people.iter().take(members).filter_map(|person| person.contact).collect();
         let answer = self.command(0, Command::FoundGroup { name: "crowd".to_owned(), members: ids }).await?;
         let Answer::Group(group) = answer else { return Err(format!("{answer:?} instead of a group")) };
-        for (place, person) in self.members(1..members).iter_mut().enumerate() {
-            person.person.until(|event| matches!(event, Event::GroupJoined { .. })).await?;
-            eprint!("\r{} are in it    ", place + 1);
-        }
+        all_hear(self.members(1..members), "is in it", |event| matches!(event, Event::GroupJoined { .. })).await?;
         Ok(group)
     }
 
@@ -143,10 +131,6 @@ impl Crowd {
         Ok(profile.account)
     }
 
-    pub(crate) async fn wait_for_change(&mut self, who: usize, is: impl Fn(&Event) -> bool) -> Result<(), Failure> {
-        self.people.get_mut(who).ok_or("nobody")?.person.until(is).await.map(drop)
-    }
-
     /// Bytes of the founder's requests so far.
     pub(crate) fn uploaded(&self) -> u64 {
         self.people.first().map_or(0, |founder| founder.person.client.connectivity().borrow().uploaded)
@@ -176,8 +160,13 @@ impl Crowd {
     }
 
     pub(crate) async fn come_back(&mut self, which: Range<usize>) -> Result<(), Failure> {
-        for Member { person, .. } in self.members(which) {
-            person.client = Client::open(&person.dir, Unlock::Stored).await.map_err(said)?;
+        let open = |member: &Member| {
+            let dir = member.person.dir.clone();
+            tokio::spawn(async move { Client::open(&dir, Unlock::Stored).await })
+        };
+        let coming: Vec<_> = self.members(which.clone()).iter().map(open).collect();
+        for (Member { person, .. }, back) in self.members(which).iter_mut().zip(coming) {
+            person.client = back.await.map_err(said)?.map_err(said)?;
             person.events = person.client.events();
             person.client.connect().await.map_err(said)?;
         }
@@ -195,26 +184,33 @@ impl Crowd {
 
 /// Waits until each has this message.
 pub(crate) async fn heard_by_all(who: &mut [Member], what: &str) -> Result<(), Failure> {
-    let heard = |event: &Event| matches!(event, Event::Received(message) if message.text == what);
+    all_hear(who, what, |event| matches!(event, Event::Received(message) if message.text == what)).await
+}
+
+/// Waits until this has happened to each, and not longer than [`PATIENCE`] for all together; else names those to whom it
+/// has not.
+pub(crate) async fn all_hear(who: &mut [Member], what: &str, is: impl Fn(&Event) -> bool) -> Result<(), Failure> {
+    let (end, number) = (Instant::now() + PATIENCE, who.len());
+    let mut lack = Vec::new();
     // What comes to those who are asked later waits for them.
-    for person in who {
-        person.person.until(heard).await?;
+    for (done, member) in who.iter_mut().enumerate() {
+        eprint!("\r{done} of {number}: {what}    ");
+        match timeout_at(end, member.person.until(&is)).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(why)) => lack.push(member.lacks(&why)),
+            Err(_) => lack.push(member.lacks("nothing came")),
+        }
     }
-    Ok(())
+    eprintln!("\r{} of {number}: {what}    ", number - lack.len());
+    if lack.is_empty() {
+        return Ok(());
+    }
+    let named = lack.iter().take(NAMED_MAX).map(String::as_str).collect::<Vec<_>>().join("\n  ");
+    Err(format!("after {} s {} of {number} lack \"{what}\":\n  {named}", PATIENCE.as_secs(), lack.len()))
 }
 
 /// They know the founder.
 async fn knows(mut member: Member, founder: NewContact) -> Result<Member, Failure> {
     member.person.add(founder).await?;
     Ok(member)
-}
-/// What files in a directory take.
-pub(crate) fn disk_bytes(dir: &Path) -> Result<u64, Failure> {
-    let mut bytes = 0;
-    for entry in fs::read_dir(dir).map_err(said)? {
-        let entry = entry.map_err(said)?;
-        let kind = entry.metadata().map_err(said)?;
-        bytes += if kind.is_dir() { disk_bytes(&entry.path())? } else { kind.len() };
-    }
-    Ok(bytes)
 }

@@ -19,6 +19,7 @@ use hushwire_keyserver::fill;
 use hushwire_sim::Failure;
 use hushwire_sim::port::free_port;
 use hushwire_sim::server::{Kind, Server};
+use hushwire_sim::usage::disk_bytes;
 use serde_json::{Map, Value, json};
 
 use self::load::Load;
@@ -88,7 +89,7 @@ async fn run(asked: Asked) -> Result<(), Failure> {
         row.put("handles", float(size));
         row.put("fill_s", took.as_secs_f64());
         row.put("last_big_epoch_ms", millis(last));
-        row.put("disk_bytes_per_handle", float(bytes_below(&config.data_dir)?) / float(size.max(1)));
+        row.put("disk_bytes_per_handle", disk_bytes(&config.data_dir) / float(size.max(1)));
 
         let began = Instant::now();
         let server = Server::start(Kind::Keyserver, &dir)?;
@@ -149,17 +150,6 @@ async fn fill_up(config: &Config, from: u64, to: u64) -> Result<(Duration, Durat
     });
     let last = filling.await.map_err(said)??;
     Ok((began.elapsed(), last))
-}
-
-/// All files below a directory.
-fn bytes_below(dir: &Path) -> Result<u64, Failure> {
-    let mut bytes = 0;
-    for entry in fs::read_dir(dir).map_err(said)? {
-        let entry = entry.map_err(said)?;
-        let meta = entry.metadata().map_err(said)?;
-        bytes += if meta.is_dir() { bytes_below(&entry.path())? } else { meta.len() };
-    }
-    Ok(bytes)
 }
 
 async fn page(admin: std::net::SocketAddr) -> Result<String, Failure> {
