@@ -3,9 +3,9 @@
 
 mod world;
 
-use hushwire_engine::{Command, Contact, Event, Input, Reason, State};
+use hushwire_engine::{Command, Event, Input, Reason, State};
 use prost::Message as _;
-use world::peer::{Peer, text};
+use world::peer::{Peer, accepted, text};
 use world::{Person, World};
 
 const HOUR: u64 = 3600 * 1000;
@@ -102,18 +102,6 @@ fn edits_and_reactions_that_did_not_open_come_as_well() {
     world.settle(&mut [&mut alice, &mut bob]);
     let message = bob.messages().pop().unwrap();
     assert_eq!((message.text.as_str(), message.edits, message.reactions.len()), ("second", 1, 1));
-}
-
-/// A peer whom this person has accepted, and who has prekeys.
-fn accepted(world: &mut World, by: &mut Person) -> (Peer, Contact) {
-    let mut peer = Peer::new(world);
-    peer.begin(world, by);
-    peer.say(world, by, &text(1, "hello"));
-    let contact = by.engine().contacts().unwrap().pop().unwrap();
-    world.command(by, Command::Accept(contact.id));
-    peer.publish(world);
-    world.settle(&mut [by]);
-    (peer, contact)
 }
 
 /// The ratchet message in a first message. Spec: signal-wire §3.4.

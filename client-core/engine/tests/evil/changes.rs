@@ -8,8 +8,9 @@ use rand::RngExt as _;
 
 use crate::accepted;
 use crate::group::{change, codes, heard, rows, say, settle, state, the_group, three, tip};
-use crate::world::member::{ChangeWire, Content, Found, GroupAsk, Member, OpWire, Receipt, hash, remove, rename, sign};
+use crate::world::member::{Member, hash, remove, rename, sign};
 use crate::world::peer::Peer;
+use crate::world::wire::{ChangeWire, Content, Found, GroupAsk, GroupPlain, OpWire, Receipt};
 use crate::world::{World, server};
 
 /// A group of this peer's own, with nobody but itself.
@@ -187,7 +188,7 @@ fn who_lies_about_heads_is_asked_once_for_each_lie_and_is_heard() {
     for number in 1..=30 {
         let content = crate::world::member::words(number, "believe me");
         let heads = (0..64).map(|_| world.rng.random::<[u8; 32]>().to_vec()).collect();
-        let plain = crate::world::member::GroupPlain { heads, ..three.mallory.plain(&content) };
+        let plain = GroupPlain { heads, ..three.mallory.plain(&content) };
         three.mallory.speak_plain(&mut world, &mut three.bob, &plain);
     }
     assert_eq!(heard(&three.bob).len(), 30);

@@ -7,9 +7,9 @@ use rand::RngExt as _;
 
 use crate::group::{change, codes, heard, messages, say, settle, state, three};
 use crate::world::World;
-use crate::world::member::{
-    About, Again, Content, GroupInside, GroupKey, GroupPlain, Receipt, Reference, Rewords, Said, Timer, said, saying,
-    words,
+use crate::world::member::{said, saying, words};
+use crate::world::wire::{
+    About, Again, Content, GroupInside, GroupKey, GroupPlain, Receipt, Reference, Rewords, Said, Timer, Words,
 };
 
 #[test]
@@ -252,7 +252,7 @@ fn numbers_of_a_member_as_large_as_they_get_wear_nothing_out_in_a_group() {
     for (counter, lamport) in [(largest, largest), (5, largest), (largest, 0)] {
         let last =
             Said { lamport, message_id: [lamport.to_be_bytes(), counter.to_be_bytes()].concat(), ..said(counter) };
-        let last = Said { text: Some(crate::world::member::Words { text: "large".into() }), ..last };
+        let last = Said { text: Some(Words { text: "large".into() }), ..last };
         three.mallory.speak(&mut world, &mut three.bob, &saying(last));
     }
     for text in ["one", "two"] {

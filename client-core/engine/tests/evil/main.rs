@@ -14,21 +14,10 @@ mod who;
 #[path = "../world/mod.rs"]
 mod world;
 
-use hushwire_engine::{Command, Contact, ContactLink, Event, NewContact};
-use world::peer::{Peer, text};
+use hushwire_engine::{ContactLink, Event, NewContact};
+use world::peer::Peer;
+pub(crate) use world::peer::accepted;
 use world::{Person, World, server};
-
-/// A peer whom this person has accepted.
-pub(crate) fn accepted(world: &mut World, by: &mut Person) -> (Peer, Contact) {
-    let mut peer = Peer::new(world);
-    peer.begin(world, by);
-    peer.say(world, by, &text(1, "hello"));
-    let contact = by.engine().contacts().unwrap().pop().unwrap();
-    world.command(by, Command::Accept(contact.id));
-    peer.publish(world);
-    world.settle(&mut [by]);
-    (peer, contact)
-}
 
 pub(crate) fn dropped(person: &Person) -> usize {
     person.events.iter().filter(|event| matches!(event, Event::Undecryptable { .. })).count()

@@ -3,7 +3,8 @@
 use hushwire_engine::{Call, Command, Standing, State};
 use prost::Message as _;
 
-use crate::world::peer::{ContentWire, IntroductionWire, Peer, PlainWire, receipt, text};
+use crate::world::peer::{Peer, receipt, text};
+use crate::world::wire::{Content, IntroductionWire, PlainWire};
 use crate::world::{Person, World};
 use crate::{accepted, dropped};
 
@@ -38,7 +39,7 @@ fn numbers_as_large_as_they_get_wear_nothing_out() {
     let (mut peer, contact) = accepted(&mut world, &mut bob);
     let largest = |counter: u64, lamport: u64, sent_at_ms: u64| {
         let mut plain = text(counter, "large");
-        let mut content = ContentWire::decode(&plain.content[..]).unwrap();
+        let mut content = Content::decode(&plain.content[..]).unwrap();
         let said = content.said.as_mut().unwrap();
         (said.lamport, said.sent_at_ms) = (lamport, sent_at_ms);
         plain.content = content.encode_to_vec();
@@ -64,7 +65,7 @@ fn a_second_text_under_a_used_number_replaces_nothing_and_is_told() {
     let mut bob = world.person("bob");
     let (mut peer, _) = accepted(&mut world, &mut bob);
     let mut other = text(1, "I never said hello");
-    let mut content = ContentWire::decode(&other.content[..]).unwrap();
+    let mut content = Content::decode(&other.content[..]).unwrap();
     content.said.as_mut().unwrap().message_id = vec![9; 16];
     other.content = content.encode_to_vec();
     peer.say(&mut world, &mut bob, &other);

@@ -4,7 +4,8 @@ use hushwire_engine::{Command, State};
 use hushwire_proto::account::{Device, encode_links};
 use hushwire_proto::ids::DeviceId;
 
-use crate::world::peer::{InsideWire, Peer, text};
+use crate::world::peer::{Peer, text};
+use crate::world::wire::InsideWire;
 use crate::world::{Keys, World};
 use crate::{accepted, dropped, link_of};
 

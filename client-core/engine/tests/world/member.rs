@@ -4,8 +4,7 @@
 use std::collections::BTreeMap;
 
 use ed25519_dalek::Signer as _;
-use hushwire_crypto::sealed;
-use hushwire_crypto::{DistributionId, Local, OurSenderKey, SHARED_OVERHEAD, Sessions, SharedKey, SignalMessage};
+use hushwire_crypto::{DistributionId, OurSenderKey, SHARED_OVERHEAD, Sessions, SharedKey};
 use hushwire_proto::account::encode_links;
 use hushwire_proto::envelope::{Envelope, class_for};
 use hushwire_proto::ids::{AccountId, ChangeHash};
@@ -14,221 +13,12 @@ use prost::Message as _;
 use rand::RngExt as _;
 use sha2::{Digest as _, Sha256};
 
-use super::peer::{InsideWire, Peer, PlainWire};
+use super::peer::Peer;
+use super::wire::{
+    ChangeWire, Content, GroupChanges, GroupInside, GroupKey, GroupPlain, OpWire, PlainWire, Proven, Said, SignedWire,
+    Words,
+};
 use super::{Person, World};
-
-#[derive(Clone, PartialEq, prost::Message)]
-pub struct Content {
-    #[prost(message, optional, tag = "1")]
-    pub said: Option<Said>,
-    #[prost(message, optional, tag = "2")]
-    pub receipt: Option<Receipt>,
-    #[prost(message, optional, tag = "3")]
-    pub again: Option<Again>,
-    #[prost(message, optional, tag = "4")]
-    pub group_key: Option<GroupKey>,
-    #[prost(message, optional, tag = "5")]
-    pub group_changes: Option<GroupChanges>,
-    #[prost(message, optional, tag = "6")]
-    pub group_ask: Option<GroupAsk>,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-pub struct Said {
-    #[prost(bytes = "vec", tag = "1")]
-    pub message_id: Vec<u8>,
-    #[prost(uint64, tag = "2")]
-    pub counter: u64,
-    #[prost(bytes = "vec", tag = "3")]
-    pub previous: Vec<u8>,
-    #[prost(uint64, tag = "4")]
-    pub lamport: u64,
-    #[prost(uint64, tag = "5")]
-    pub sent_at_ms: u64,
-    #[prost(message, optional, tag = "6")]
-    pub text: Option<Words>,
-    #[prost(message, optional, tag = "7")]
-    pub edit: Option<Rewords>,
-    #[prost(message, optional, tag = "8")]
-    pub take_back: Option<Rewords>,
-    #[prost(message, optional, tag = "9")]
-    pub react: Option<About>,
-    #[prost(message, optional, tag = "10")]
-    pub pin: Option<About>,
-    #[prost(message, optional, tag = "11")]
-    pub timer: Option<Timer>,
-}
-
-/// A text.
-#[derive(Clone, PartialEq, prost::Message)]
-pub struct Words {
-    #[prost(string, tag = "1")]
-    pub text: String,
-}
-
-/// An edit; without words what takes back.
-#[derive(Clone, PartialEq, prost::Message)]
-pub struct Rewords {
-    #[prost(bytes = "vec", tag = "1")]
-    pub of: Vec<u8>,
-    #[prost(string, tag = "2")]
-    pub text: String,
-}
-
-/// A reaction, or without words a pin that is taken off.
-#[derive(Clone, PartialEq, prost::Message)]
-pub struct About {
-    #[prost(message, optional, tag = "1")]
-    pub to: Option<Reference>,
-    #[prost(string, tag = "2")]
-    pub emoji: String,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-pub struct Reference {
-    #[prost(bytes = "vec", tag = "1")]
-    pub author: Vec<u8>,
-    #[prost(bytes = "vec", tag = "2")]
-    pub message_id: Vec<u8>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
-pub struct Timer {
-    #[prost(uint32, tag = "1")]
-    pub seconds: u32,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-pub struct Receipt {
-    #[prost(uint32, tag = "1")]
-    pub author: u32,
-    #[prost(uint64, repeated, tag = "2")]
-    pub delivered: Vec<u64>,
-    #[prost(uint64, tag = "3")]
-    pub read_through: u64,
-    #[prost(bytes = "vec", tag = "4")]
-    pub group: Vec<u8>,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-pub struct Again {
-    #[prost(bytes = "vec", tag = "1")]
-    pub group: Vec<u8>,
-    #[prost(uint32, tag = "2")]
-    pub device: u32,
-    #[prost(bool, tag = "3")]
-    pub asks: bool,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-pub struct GroupKey {
-    #[prost(bytes = "vec", tag = "1")]
-    pub group: Vec<u8>,
-    #[prost(bytes = "vec", tag = "2")]
-    pub key: Vec<u8>,
-    #[prost(bytes = "vec", tag = "3")]
-    pub secret: Vec<u8>,
-    #[prost(bytes = "vec", repeated, tag = "4")]
-    pub heads: Vec<Vec<u8>>,
-    #[prost(uint64, tag = "5")]
-    pub lamport: u64,
-    #[prost(uint64, tag = "6")]
-    pub said_counter: u64,
-    #[prost(bytes = "vec", tag = "7")]
-    pub said_hash: Vec<u8>,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-pub struct GroupChanges {
-    #[prost(bytes = "vec", tag = "1")]
-    pub group: Vec<u8>,
-    #[prost(message, repeated, tag = "2")]
-    pub changes: Vec<Proven>,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-pub struct Proven {
-    #[prost(bytes = "vec", tag = "1")]
-    pub change: Vec<u8>,
-    #[prost(bytes = "vec", tag = "2")]
-    pub chain: Vec<u8>,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-pub struct GroupAsk {
-    #[prost(bytes = "vec", tag = "1")]
-    pub group: Vec<u8>,
-    #[prost(bytes = "vec", repeated, tag = "2")]
-    pub heads: Vec<Vec<u8>>,
-}
-
-/// What stands in an envelope to a group.
-#[derive(Clone, PartialEq, prost::Message)]
-pub struct GroupInside {
-    #[prost(bytes = "vec", tag = "1")]
-    pub account: Vec<u8>,
-    #[prost(uint32, tag = "2")]
-    pub device: u32,
-    #[prost(bytes = "vec", tag = "3")]
-    pub message: Vec<u8>,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-pub struct GroupPlain {
-    #[prost(bytes = "vec", tag = "1")]
-    pub group: Vec<u8>,
-    #[prost(bytes = "vec", repeated, tag = "2")]
-    pub heads: Vec<Vec<u8>>,
-    #[prost(bytes = "vec", tag = "3")]
-    pub content: Vec<u8>,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-pub struct ChangeWire {
-    #[prost(bytes = "vec", tag = "1")]
-    pub group: Vec<u8>,
-    #[prost(bytes = "vec", repeated, tag = "2")]
-    pub parents: Vec<Vec<u8>>,
-    #[prost(uint64, tag = "3")]
-    pub height: u64,
-    #[prost(bytes = "vec", tag = "4")]
-    pub author: Vec<u8>,
-    #[prost(uint32, tag = "5")]
-    pub device: u32,
-    #[prost(uint64, tag = "6")]
-    pub at_ms: u64,
-    #[prost(string, repeated, tag = "7")]
-    pub servers: Vec<String>,
-    #[prost(message, repeated, tag = "8")]
-    pub ops: Vec<OpWire>,
-}
-
-/// Some of what a change can do: exactly one is set.
-#[derive(Clone, PartialEq, prost::Message)]
-pub struct OpWire {
-    #[prost(message, optional, tag = "1")]
-    pub found: Option<Found>,
-    #[prost(bytes = "vec", optional, tag = "3")]
-    pub remove: Option<Vec<u8>>,
-    #[prost(string, optional, tag = "8")]
-    pub rename: Option<String>,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-pub struct Found {
-    #[prost(string, tag = "1")]
-    pub name: String,
-    #[prost(bytes = "vec", tag = "2")]
-    pub members: Vec<u8>,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct SignedWire {
-    #[prost(bytes = "vec", tag = "1")]
-    change: Vec<u8>,
-    #[prost(bytes = "vec", tag = "2")]
-    signature: Vec<u8>,
-}
 
 pub fn rename(name: &str) -> OpWire {
     OpWire { rename: Some(name.into()), ..OpWire::default() }
@@ -320,18 +110,9 @@ impl Member {
     }
 
     fn open(&mut self, world: &mut World, from: &Person, envelope: &Envelope) -> Option<Content> {
-        let unsealed = sealed::open(envelope.bytes(), &self.peer.identity).ok()?;
-        let end = unsealed.content.iter().rposition(|byte| *byte != 0)?;
-        let inside = InsideWire::decode(&unsealed.content[..end]).ok()?;
-        if inside.account != from.account().0 {
-            return None;
-        }
-        let local = Local::new(&self.peer.identity, 5).with_peer(from.identity());
-        let message = SignalMessage::parse(&inside.message).ok()?;
-        let opened = self.sessions.get(&from.account())?.decrypt(&local, &message, &mut world.rng).ok()?;
-        self.sessions.insert(from.account(), opened.sessions);
-        let plain = PlainWire::decode(&opened.plaintext[..]).ok()?;
-        Content::decode(&plain.content[..]).ok()
+        let (sessions, content) = self.peer.open_in(self.sessions.get(&from.account())?, world, from, envelope)?;
+        self.sessions.insert(from.account(), sessions);
+        Some(content)
     }
 
     /// Says it to one person alone.

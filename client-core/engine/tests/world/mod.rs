@@ -16,6 +16,7 @@ pub mod member;
 pub mod pages;
 pub mod peer;
 pub mod servers;
+pub mod wire;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;

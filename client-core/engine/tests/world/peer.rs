@@ -6,6 +6,7 @@ use hushwire_crypto::{
     CiphertextMessage, IdentityKeyPair, KemPublicKey, KyberPreKey, KyberPreKeyPublic, Local, OneTimePreKeyPublic,
     PreKeyBundle, PublicKey, Sessions, SignalMessage, SignedPreKey, SignedPreKeyPublic,
 };
+use hushwire_engine::{Command, Contact};
 use hushwire_proto::account::{Device, Link, Signatory, SignedLink, encode_links, identity_transcript};
 use hushwire_proto::envelope::{Envelope, class_for};
 use hushwire_proto::ids::{AccountId, DeviceId, MailboxId, Token};
@@ -13,98 +14,42 @@ use hushwire_proto::keyserver::{Publish, SignedCurveKey, SignedKyberKey};
 use prost::Message as _;
 use rand::RngExt as _;
 
+use super::wire::{Content, InsideWire, PlainWire, Receipt, Said, Words};
 use super::{Keys, Person, World, server};
-
-#[derive(Clone, PartialEq, prost::Message)]
-pub struct InsideWire {
-    #[prost(uint32, tag = "1")]
-    pub kind: u32,
-    #[prost(bytes = "vec", tag = "2")]
-    pub account: Vec<u8>,
-    #[prost(uint32, tag = "3")]
-    pub device: u32,
-    #[prost(bytes = "vec", tag = "4")]
-    pub message: Vec<u8>,
-    #[prost(bytes = "vec", tag = "5")]
-    pub links: Vec<u8>,
-    #[prost(bytes = "vec", tag = "6")]
-    pub recipient: Vec<u8>,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-pub struct PlainWire {
-    #[prost(bytes = "vec", tag = "1")]
-    pub content: Vec<u8>,
-    #[prost(message, optional, tag = "2")]
-    pub introduction: Option<IntroductionWire>,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-pub struct IntroductionWire {
-    #[prost(bytes = "vec", tag = "1")]
-    pub token: Vec<u8>,
-    #[prost(string, tag = "2")]
-    pub handle: String,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-pub struct ContentWire {
-    #[prost(message, optional, tag = "1")]
-    pub said: Option<SaidWire>,
-    #[prost(message, optional, tag = "2")]
-    pub receipt: Option<ReceiptWire>,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-pub struct SaidWire {
-    #[prost(bytes = "vec", tag = "1")]
-    pub message_id: Vec<u8>,
-    #[prost(uint64, tag = "2")]
-    pub counter: u64,
-    #[prost(bytes = "vec", tag = "3")]
-    pub previous: Vec<u8>,
-    #[prost(uint64, tag = "4")]
-    pub lamport: u64,
-    #[prost(uint64, tag = "5")]
-    pub sent_at_ms: u64,
-    #[prost(message, optional, tag = "6")]
-    pub text: Option<TextWire>,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-pub struct TextWire {
-    #[prost(string, tag = "1")]
-    pub text: String,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-pub struct ReceiptWire {
-    #[prost(uint32, tag = "1")]
-    pub author: u32,
-    #[prost(uint64, repeated, tag = "2")]
-    pub delivered: Vec<u64>,
-    #[prost(uint64, tag = "3")]
-    pub read_through: u64,
-}
 
 /// A text that stands where it should not matter; its id is made of its number and its first bytes.
 pub fn text(counter: u64, text: &str) -> PlainWire {
     let mut start = [0; 8];
     start.iter_mut().zip(text.bytes()).for_each(|(to, byte)| *to = byte);
-    let said = SaidWire {
+    let said = Said {
         message_id: [&counter.to_be_bytes()[..], &start].concat(),
         counter,
         previous: if counter > 1 { vec![1; 32] } else { Vec::new() },
         lamport: counter,
         sent_at_ms: 1,
-        text: Some(TextWire { text: text.into() }),
+        text: Some(Words { text: text.into() }),
+        ..Said::default()
     };
-    PlainWire { content: ContentWire { said: Some(said), receipt: None }.encode_to_vec(), introduction: None }
+    let content = Content { said: Some(said), ..Content::default() };
+    PlainWire { content: content.encode_to_vec(), introduction: None }
 }
 
 pub fn receipt(author: u32, delivered: Vec<u64>, read_through: u64) -> PlainWire {
-    let receipt = ReceiptWire { author, delivered, read_through };
-    PlainWire { content: ContentWire { said: None, receipt: Some(receipt) }.encode_to_vec(), introduction: None }
+    let receipt = Receipt { author, delivered, read_through, ..Receipt::default() };
+    let content = Content { receipt: Some(receipt), ..Content::default() };
+    PlainWire { content: content.encode_to_vec(), introduction: None }
+}
+
+/// A peer whom this person has accepted, and who has prekeys.
+pub fn accepted(world: &mut World, by: &mut Person) -> (Peer, Contact) {
+    let mut peer = Peer::new(world);
+    peer.begin(world, by);
+    peer.say(world, by, &text(1, "hello"));
+    let contact = by.engine().contacts().unwrap().pop().unwrap();
+    world.command(by, Command::Accept(contact.id));
+    peer.publish(world);
+    world.settle(&mut [by]);
+    (peer, contact)
 }
 
 pub struct Peer {
@@ -259,15 +204,30 @@ impl Peer {
     }
 
     /// Opens an envelope that was sent to this peer in a session that it began.
-    pub fn open(&mut self, world: &mut World, from: &Person, envelope: &Envelope) -> SaidWire {
-        let unsealed = sealed::open(envelope.bytes(), &self.identity).unwrap();
-        let end = unsealed.content.iter().rposition(|byte| *byte != 0).unwrap();
-        let inside = InsideWire::decode(&unsealed.content[..end]).unwrap();
+    pub fn open(&mut self, world: &mut World, from: &Person, envelope: &Envelope) -> Said {
+        let (sessions, content) = self.open_in(&self.sessions, world, from, envelope).unwrap();
+        self.sessions = sessions;
+        content.said.unwrap()
+    }
+
+    /// The same in any session with this person; nothing if it is not from them, or does not open.
+    pub fn open_in(
+        &self,
+        sessions: &Sessions,
+        world: &mut World,
+        from: &Person,
+        envelope: &Envelope,
+    ) -> Option<(Sessions, Content)> {
+        let unsealed = sealed::open(envelope.bytes(), &self.identity).ok()?;
+        let end = unsealed.content.iter().rposition(|byte| *byte != 0)?;
+        let inside = InsideWire::decode(&unsealed.content[..end]).ok()?;
+        if inside.account != from.account().0 {
+            return None;
+        }
         let local = Local::new(&self.identity, 5).with_peer(from.identity());
-        let message = SignalMessage::parse(&inside.message).unwrap();
-        let opened = self.sessions.decrypt(&local, &message, &mut world.rng).unwrap();
-        self.sessions = opened.sessions;
-        let plain = PlainWire::decode(&opened.plaintext[..]).unwrap();
-        ContentWire::decode(&plain.content[..]).unwrap().said.unwrap()
+        let message = SignalMessage::parse(&inside.message).ok()?;
+        let opened = sessions.decrypt(&local, &message, &mut world.rng).ok()?;
+        let plain = PlainWire::decode(&opened.plaintext[..]).ok()?;
+        Some((opened.sessions, Content::decode(&plain.content[..]).ok()?))
     }
 }
