@@ -13,6 +13,8 @@
 //! | [`forged`] | changes to a message under way, or to its sender's state | only what was said is ever read; the true one opens after it |
 //! | [`session`] | what two devices do, over a line that loses, repeats and alters | each message opens when the specification says so, and once |
 //! | [`group`] | the same for a sender key and two members | the same |
+//! | [`changes`] | what people make of a group, allowed or not, and how it comes | all have the same group in the end |
+//! | [`contents`] | changes, links, contents, and what is inside seals that many can make | what is read is written and read as the same |
 //! | [`wire`] | frames, requests, answers, device lists, addresses | what is read is written and read as the same |
 //! | [`accounts`] | links that thieves and owners sign, and changes to them | what may follow is taken, and nothing else |
 //! | [`proofs`] | changes to what a keyserver's log says, or any bytes | only what the log says is proven |
@@ -33,6 +35,8 @@
 )]
 
 mod accounts;
+mod changes;
+mod contents;
 mod device;
 mod edit;
 mod forged;
@@ -48,6 +52,8 @@ mod stored;
 mod wire;
 
 pub use accounts::accounts;
+pub use changes::changes;
+pub use contents::contents;
 pub use forged::forged;
 pub use group::group;
 pub use handshake::handshake;
@@ -62,7 +68,7 @@ pub use wire::wire;
 pub type Target = fn(&[u8]);
 
 /// Every target, under the name of its corpus and of its program.
-pub const TARGETS: [(&str, Target); 10] = [
+pub const TARGETS: [(&str, Target); 12] = [
     ("messages", messages),
     ("handshake", handshake),
     ("stored", stored),
@@ -70,6 +76,8 @@ pub const TARGETS: [(&str, Target); 10] = [
     ("forged", forged),
     ("session", session),
     ("group", group),
+    ("changes", changes),
+    ("contents", contents),
     ("wire", wire),
     ("accounts", accounts),
     ("proofs", proofs),

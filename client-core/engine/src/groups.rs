@@ -26,9 +26,10 @@ use std::sync::Arc;
 
 use ed25519_dalek::SigningKey;
 use hushwire_proto::account::Chain;
-use hushwire_proto::address::{KEYSERVER_PORT, ServerAddress};
+use hushwire_proto::address::ServerAddress;
 use hushwire_proto::ids::{AccountId, DeviceId, GroupId, InviteId, LinkHash, UnixMillis};
 use rand_core::CryptoRng;
+use rusqlite::Connection;
 
 use crate::account::verify_links;
 use crate::contacts as people;
@@ -133,8 +134,12 @@ pub(crate) fn new_member<R: CryptoRng>(
         Standing::Request => people::accept(cx, id)?,
         Standing::Accepted | Standing::Known => {}
     }
-    let keyserver = lookup::keyserver_of(cx, id)?;
-    Ok(Ok(NewMember { account: contact.account, keyserver, role: Role::Member }))
+    as_member(cx.db, &contact, &cx.keys.keyserver).map(Ok)
+}
+
+fn as_member(db: &Connection, contact: &Contact, ours: &ServerAddress) -> Result<NewMember, StoreError> {
+    let keyserver = lookup::keyserver_or(db, contact.id, ours)?;
+    Ok(NewMember { account: contact.account, keyserver, role: Role::Member })
 }
 
 /// The group of a conversation, if we are a member.
@@ -277,12 +282,9 @@ impl Engine {
         let db = self.store.read();
         let mut members = Vec::with_capacity(contacts.len());
         for id in contacts {
-            let Some(contact) = contacts::get(db, *id)? else { continue };
-            let keyserver = match contacts::keyserver(db, *id)? {
-                Some(text) => ServerAddress::parse(&text, KEYSERVER_PORT).map_err(|_| damaged("keyserver"))?,
-                None => self.keys.keyserver.clone(),
-            };
-            members.push(NewMember { account: contact.account, keyserver, role: Role::Member });
+            if let Some(contact) = contacts::get(db, *id)? {
+                members.push(as_member(db, &contact, &self.keys.keyserver)?);
+            }
         }
         Ok(members)
     }

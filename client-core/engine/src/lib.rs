@@ -33,6 +33,8 @@ mod engine;
 mod event;
 mod expiry;
 mod explain;
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 pub mod group;
 mod groups;
 mod history;

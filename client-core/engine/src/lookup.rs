@@ -5,6 +5,7 @@ use hushwire_proto::account::{Chain, Compared};
 use hushwire_proto::address::{Handle, KEYSERVER_PORT, ServerAddress};
 use hushwire_proto::keyserver::{Found, Proven, RefusedReason, Who};
 use rand_core::CryptoRng;
+use rusqlite::Connection;
 
 use crate::account::verify_links;
 use crate::contacts::{accept, free_name, unnamed};
@@ -177,8 +178,17 @@ pub(crate) fn keep_fresh<R: CryptoRng>(cx: &mut Cx<'_, R>, contact: &Contact) ->
 
 /// Where a contact's prekeys are: where they were found, else at our own keyserver.
 pub(crate) fn keyserver_of<R: CryptoRng>(cx: &Cx<'_, R>, contact: ContactId) -> Result<ServerAddress, StoreError> {
-    match contacts::keyserver(cx.db, contact)? {
-        None => Ok(cx.keys.keyserver.clone()),
+    keyserver_or(cx.db, contact, &cx.keys.keyserver)
+}
+
+/// The same where ours is this.
+pub(crate) fn keyserver_or(
+    db: &Connection,
+    contact: ContactId,
+    ours: &ServerAddress,
+) -> Result<ServerAddress, StoreError> {
+    match contacts::keyserver(db, contact)? {
+        None => Ok(ours.clone()),
         Some(text) => ServerAddress::parse(&text, KEYSERVER_PORT).map_err(|_| damaged("keyserver")),
     }
 }

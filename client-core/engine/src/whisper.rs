@@ -15,6 +15,8 @@ use hushwire_proto::ids::{DeviceId, UnixMillis};
 use hushwire_proto::relay::Whisper;
 use rand_core::CryptoRng;
 
+#[cfg(feature = "fuzz")]
+pub use self::said::reread;
 use self::said::{Said, Way, What};
 use crate::engine::Cx;
 use crate::input::Call;

@@ -100,6 +100,19 @@ impl Way {
     }
 }
 
+/// A whisper from this device to this account under this key, sealed anew if it is one.
+#[cfg(feature = "fuzz")]
+pub fn reread(
+    envelope: &Envelope,
+    key: &WhisperKey,
+    from: (AccountId, DeviceId),
+    to: AccountId,
+    rng: &mut impl CryptoRng,
+) -> Option<Envelope> {
+    let way = Way { from, to };
+    Said::open(envelope, key, &way)?.seal(key, &way, rng)
+}
+
 fn code(seen: Seen) -> u32 {
     match seen {
         Seen::Now => 1,
