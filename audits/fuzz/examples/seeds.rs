@@ -68,6 +68,7 @@ fn main() {
     lives(&out);
     questions(&out);
     keys(&out);
+    groups(&out);
 }
 
 struct Vectors<'a> {
@@ -197,6 +198,51 @@ fn questions(out: &Path) {
             }
         }
     }
+}
+
+/// What people make of a group, see `changes`; and what they say to each other, see `contents`.
+fn groups(out: &Path) {
+    let steps: Vec<u8> = (0..160_u8).map(|place| place.wrapping_mul(37)).collect();
+    for (number, who) in (0..6_u8).enumerate() {
+        for what in 0..20 {
+            write(
+                out,
+                "changes",
+                &format!("does-{number}-{what}"),
+                who,
+                &[&[0, what, 0x41, who, 1, what, 2, 0], &steps[..]].concat(),
+            );
+        }
+    }
+    let field = |number: u8, bytes: &[u8]| {
+        let length = [bytes.len() & 0x7F | 0x80, bytes.len() >> 7].map(|part| u8::try_from(part).expect("short"));
+        [&[number << 3 | 2], &length[..], bytes].concat()
+    };
+    let (id, hash) = ([1; 16], [2; 32]);
+    let text =
+        [&field(1, &id)[..], &[16, 2], &field(3, &hash), &[32, 3, 40, 4], &field(6, &field(1, b"hello"))].concat();
+    let receipt = [&[8, 1][..], &field(2, &[1, 2]), &[24, 1], &field(4, &hash)].concat();
+    let key = [field(1, &hash), field(2, &[3; 70]), field(3, &hash), field(4, &hash), vec![40, 5]].concat();
+    let brought = [field(1, &hash), field(2, &[field(1, &[1; 9]), field(2, &[2; 9])].concat())].concat();
+    let again = [field(1, &hash), vec![16, 1, 24, 1]].concat();
+    let ask = [field(1, &hash), field(2, &hash)].concat();
+    for (number, said) in (1_u8..).zip([text, receipt, again, key, brought, ask]) {
+        let content = field(number, &said);
+        write(out, "contents", &format!("content-{number}"), 2, &content);
+        write(out, "contents", &format!("plain-{number}"), 3, &field(1, &content));
+        let to_group = [field(1, &hash), field(2, &hash), field(3, &content)].concat();
+        write(out, "contents", &format!("group-plain-{number}"), 4, &to_group);
+    }
+    let inside = [field(1, &hash), vec![16, 1], field(3, &[3; 70])].concat();
+    for spoils in 0..2 {
+        write(out, "contents", &format!("inside-{spoils}"), 5, &[&[spoils], &inside[..]].concat());
+        for (number, what) in [[16, 1], [24, 1], [32, 2]].into_iter().enumerate() {
+            let name = format!("whisper-{spoils}-{number}");
+            write(out, "contents", &name, 6, &[&[spoils, 8, 5], &what[..], &[0x80]].concat());
+        }
+    }
+    let ends = [&[0, 5][..], b"walks", b"hush://keys.example.org:4432"].concat();
+    write(out, "contents", "link", 1, &[&[1; 152][..], &ends].concat());
 }
 
 /// One of everything that is stored by itself.

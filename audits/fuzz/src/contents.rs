@@ -76,7 +76,7 @@ fn to_group(bytes: &[u8]) {
     let (key, other) = (SharedKey::new(&[7; 32], b"group"), SharedKey::new(&[7; 32], b"door"));
     let mut rng = StdRng::seed_from_u64(1);
     let mut input = Input::new(bytes);
-    let spoils = input.byte().unwrap_or_default() % 4 == 0;
+    let spoils = input.byte().unwrap_or_default().is_multiple_of(4);
     let mut inside = input.rest().to_vec();
     inside.push(0x80);
     let Some(class) = class_for(1 + hushwire_crypto::SHARED_OVERHEAD + inside.len()) else { return };
@@ -101,7 +101,7 @@ fn whisper(bytes: &[u8]) {
     let about = Transcript::new(Label::Whisper).part(&alice.0).part(&[1]).part(&bob.0).bytes().to_vec();
     let mut rng = StdRng::seed_from_u64(1);
     let mut input = Input::new(bytes);
-    let spoils = input.byte().unwrap_or_default() % 4 == 0;
+    let spoils = input.byte().unwrap_or_default().is_multiple_of(4);
     let mut said = input.rest().to_vec();
     said.resize(ENVELOPE_CLASSES[0] - OVERHEAD_BYTES, 0);
     let note = key.seal(&said, &about, &mut rng);
