@@ -74,10 +74,10 @@ pub(crate) struct Receipts {
 /// `hush typing`
 #[derive(Args, Debug)]
 pub(crate) struct Typing {
-    /// A contact: name, handle or account id
+    /// A contact (name, handle or account id) or a group
     #[arg(value_name = "NAME")]
-    pub(crate) contact: String,
-    /// on: each sees when the other types; off: neither does
+    pub(crate) with: String,
+    /// on: each sees when the other types, in a group those who switched it on; off: neither does
     #[arg(value_name = "on|off", action = ArgAction::Set, value_parser = switch)]
     pub(crate) on: bool,
 }

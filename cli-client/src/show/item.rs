@@ -37,8 +37,8 @@ pub(crate) enum Item<'a> {
     Timer { conversation: &'a Where, by: Option<&'a Named>, seconds: Option<u32> },
     /// What was begun and not sent.
     Draft { conversation: &'a Where, draft: Option<&'a str> },
-    /// A contact types, or has stopped.
-    Typing { contact: &'a Named, on: bool },
+    /// Somebody types, or has stopped.
+    Typing { conversation: &'a Where, contact: &'a Named, on: bool },
     /// When a contact was there.
     Presence { contact: &'a Named, seen: Seen },
     /// A message of ours has come further.

@@ -189,11 +189,9 @@ impl Line {
         });
     }
 
-    /// Only over a connection that stands. What became of it nobody asks.
-    async fn whisper(&self, call: Call) {
-        if let Some(connection) = self.connection.clone()
-            && !is_closed(&connection).await
-        {
+    /// A person looks at a conversation there, so that more will go over the connection. What became of it nobody asks.
+    async fn whisper(&mut self, call: Call) {
+        if let Ok(connection) = self.connected(&call).await {
             let _ = self.begin(connection, call, Pass::default());
         }
     }

@@ -106,7 +106,6 @@ fn account_lines() -> Vec<Value> {
         Item::SafetyNumber { contact: &contact, digits: "12345" },
         Item::Finding(&finding),
         Item::Auditor(&auditor),
-        Item::Typing { contact: &named, on: true },
         Item::Presence { contact: &named, seen: Seen::Today },
     ])
 }
@@ -159,6 +158,7 @@ fn talk_lines() -> Vec<Value> {
         Item::Gap { conversation: &place, contact: &named, missing: 2 },
         Item::Conversation(&conversation),
         Item::Timer { conversation: &place, by: None, seconds: Some(60) },
+        Item::Typing { conversation: &place, contact: &named, on: true },
         Item::Draft { conversation: &place, draft: None },
     ])
 }
