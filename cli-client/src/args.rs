@@ -17,7 +17,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, builder::FalseyValueParser};
 pub(crate) use account::{Passphrase, Protect, Register};
 pub(crate) use devices::{Device, JoinArgs, Recover, Recovery, WordsFrom};
 pub(crate) use groups::Group;
-pub(crate) use help::{parsed, program};
+pub(crate) use help::{parsed, parsed_in_part, program};
 pub(crate) use people::{Auditor, Contact, Link, Verify};
 pub(crate) use settings::{Archive, Draft, Lasts, Mute, Presence, Receipts, Timer, Typing};
 pub(crate) use talk::{Chat, History, List, Message, Receive, Search, Send, Wait};

@@ -152,12 +152,17 @@ impl Talk<'_> {
                 Some(_) => format!("talking with {name} (not verified)"),
                 None => format!("talking in the group {name}"),
             };
-            self.screen.notice(&format!("-- {whom}. Enter sends, /help shows what else there is, /quit or Ctrl-D ends."))?;
+            self.screen
+                .notice(&format!("-- {whom}. Enter sends, /help shows what else there is, /quit or Ctrl-D ends."))?;
             let id = self.conversation;
             let shares = self.client.query(move |engine| engine.shares(id)).await?;
             match (shares.typing, contact) {
-                (true, Some(_)) => self.screen.notice("-- they may see that you type, as you see it of them: /typing off ends that")?,
-                (true, None) => self.screen.notice("-- members who switched it on too may see that you type: /typing off ends that")?,
+                (true, Some(_)) => {
+                    self.screen.notice("-- they may see that you type, as you see it of them: /typing off ends that")?
+                }
+                (true, None) => self
+                    .screen
+                    .notice("-- members who switched it on too may see that you type: /typing off ends that")?,
                 (false, _) => {}
             }
             if let Some(draft) = &with.draft {

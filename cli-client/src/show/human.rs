@@ -59,6 +59,8 @@ pub(crate) fn lines(item: &Item<'_>, paint: Paint, columns: Option<usize>) -> Ve
             let what = if *on { "types" } else { "types no more" };
             notice(&format!("{} {what}", clean_line(&contact.name)), columns, |line| paint.dim(line))
         }
+        // The sentence beside it says it.
+        Item::Shares { .. } => Vec::new(),
         Item::Presence { contact, seen } => {
             let seen = match seen {
                 Seen::Now => "is there now",

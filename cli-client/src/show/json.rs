@@ -94,6 +94,9 @@ fn fields(item: &Item<'_>) -> (&'static str, Value) {
         Item::Typing { conversation, contact, on } => {
             ("typing", with(with(place(conversation), named(contact)), json!({"on": on})))
         }
+        Item::Shares { conversation, shares } => {
+            ("shares", with(place(conversation), json!({"typing": shares.typing, "presence": shares.presence})))
+        }
         Item::Presence { contact, seen } => ("presence", with(named(contact), json!({"seen": seen_word(*seen)}))),
         Item::Gap { conversation, contact, missing } => {
             ("gap", with(with(place(conversation), named(contact)), json!({"missing": missing})))

@@ -233,7 +233,7 @@ pub enum CommandError {
     #[error("a reaction has 1 to {0} bytes, none of them a control character")]
     BadReaction(usize),
     /// More seconds than messages may take to disappear, or none.
-    #[error("messages disappear after 1 to {0} seconds, or do not")]
+    #[error("messages disappear after 1 second to {} days, or not at all", .0 / 86_400)]
     BadTimer(u32),
     /// None of ours, or we are in it no longer.
     #[error("you are not a member of this group")]

@@ -298,9 +298,7 @@ impl Engine {
         let db = self.store.read();
         match conversations::talk(db, id)? {
             Some(Talk::Contact(contact)) => whispers::shares(db, contact),
-            Some(Talk::Group(group)) => {
-                Ok(Shares { presence: false, typing: whispers::group_typing(db, group)? })
-            }
+            Some(Talk::Group(group)) => Ok(Shares { presence: false, typing: whispers::group_typing(db, group)? }),
             None => Ok(Shares { presence: false, typing: false }),
         }
     }

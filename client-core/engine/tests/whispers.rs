@@ -274,7 +274,10 @@ fn nobody_is_told_who_is_there_without_looking() {
     assert_eq!(heard(&mut alice), [], "which comes when she looks no more");
     world.wait(10 * MINUTE);
     world.input(&mut alice, Input::Tick);
-    assert!(!alice.calls.iter().any(|(_, call)| matches!(call, Call::Whisper { .. })), "who does not look asks nothing");
+    assert!(
+        !alice.calls.iter().any(|(_, call)| matches!(call, Call::Whisper { .. })),
+        "who does not look asks nothing"
+    );
 }
 
 #[test]

@@ -185,7 +185,10 @@ fn who_is_put_out_neither_hears_nor_is_heard_and_stops_typing_at_once() {
     assert_eq!(sees(&mut world, &mut people[0], &early), typing(&people[2], true));
     let carol = people[2].account();
     let group = the_group(&people[0]);
-    assert_eq!(world.command(&mut people[0], Command::ChangeGroup { group, ops: vec![Op::Remove(carol)] }), Answer::Done);
+    assert_eq!(
+        world.command(&mut people[0], Command::ChangeGroup { group, ops: vec![Op::Remove(carol)] }),
+        Answer::Done
+    );
     assert_eq!(seen(&mut people[0]), typing(&people[2], false), "with the change itself");
     // Carol has not heard of it, and goes on.
     world.wait(6_000);

@@ -167,6 +167,9 @@ impl Line {
             Ok(begun) => begun,
             Err(error) => {
                 self.end(turn);
+                if registers {
+                    self.around.newcomer.tried(Some(&error));
+                }
                 return self.reply(id, Err(error)).await;
             }
         };
@@ -179,10 +182,7 @@ impl Line {
                 Err(error) => (Err(unreachable(error)), Some(made)),
             };
             if let Some(newcomer) = newcomer {
-                newcomer.answered(match &reply {
-                    Err(CallFailed::Keyserver(refused)) => Some(refused.clone()),
-                    _ => None,
-                });
+                newcomer.tried(reply.as_ref().err());
             }
             drop(connection); // not before: others may wait for it still when it is not asked again
             Ended { id, reply, lost }

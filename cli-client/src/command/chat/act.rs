@@ -87,7 +87,10 @@ impl Talk<'_> {
             }
             Slash::Presence(on) => {
                 let Some(contact) = self.contact else {
-                    return Err(Failure::usage("whether you are there is told to contacts, never to groups", "/typing works in groups"));
+                    return Err(Failure::usage(
+                        "whether you are there is told to contacts, never to groups",
+                        "/typing works in groups",
+                    ));
                 };
                 self.client.command(Command::SharePresence(contact, on)).await?;
                 self.seen = None;
@@ -104,7 +107,10 @@ impl Talk<'_> {
         if let Some(id) = number {
             let found = self.client.query(move |engine| engine.message(id)).await?;
             return found.filter(|message| message.conversation == self.conversation).ok_or_else(|| {
-                Failure::usage(format!("there is no message #{} here", id.0), "the number stands behind each message: #12")
+                Failure::usage(
+                    format!("there is no message #{} here", id.0),
+                    "the number stands behind each message: #12",
+                )
             });
         }
         let all = super::super::history::last(self.client, self.conversation, None, HISTORY * 10).await?;

@@ -114,8 +114,7 @@ pub(super) fn heard<R: CryptoRng>(cx: &mut Cx<'_, R>, envelope: &Envelope) -> Re
     }
     let known = groups::sender_keys(cx.db, group, contact.id, said.device, said.distribution)?;
     let id = groups::id_of(cx.db, group)?;
-    if known.signed(&said.about(id), &signature)
-        && cx.flight.whispers.hears((contact.id, said.device), said.at, cx.now)
+    if known.signed(&said.about(id), &signature) && cx.flight.whispers.hears((contact.id, said.device), said.at, cx.now)
     {
         super::types(cx, conversation, contact.id, said.typing);
     }

@@ -44,11 +44,7 @@ pub(crate) fn block<R: CryptoRng>(cx: &mut Cx<'_, R>, contact: ContactId) -> Res
 }
 
 /// Whether they are told when we are there, and whether we may ask them.
-pub(crate) fn share_presence<R: CryptoRng>(
-    cx: &mut Cx<'_, R>,
-    contact: ContactId,
-    on: bool,
-) -> Result<(), StoreError> {
+pub(crate) fn share_presence<R: CryptoRng>(cx: &mut Cx<'_, R>, contact: ContactId, on: bool) -> Result<(), StoreError> {
     if !on {
         cx.flight.whispers.there.remove(&contact);
     }
