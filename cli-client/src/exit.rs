@@ -6,6 +6,7 @@
 
 use std::{fmt, io, process::ExitCode};
 
+use hushwire_client::group::CannotChange;
 use hushwire_client::{CannotJoin, CommandError, Error};
 
 /// What the exit code says.
@@ -110,6 +111,7 @@ impl From<CommandError> for Failure {
             CommandError::NoSuchContact => "`hush contact list` shows your contacts",
             CommandError::NoSuchConversation => "`hush list` shows your conversations",
             CommandError::NotInGroup => "`hush group list` shows the groups that you are in",
+            CommandError::Group(CannotChange::LastOwner) => "`hush group role NAME WHO owner` makes somebody else one",
             CommandError::MayOnlyRead | CommandError::Group(_) => "`hush group show NAME` says who may do what",
             CommandError::NoSuchMessage => "`hush history NAME` shows messages with their numbers, after #",
             CommandError::NotYours => "only who said it changes it or takes it back; `hush history` shows who that was",

@@ -21,6 +21,7 @@ mod passphrase;
 mod show;
 mod text;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -122,7 +123,10 @@ fn not_understood(error: &clap::Error) -> ExitCode {
             Out::new(&global).failure(&Failure::usage(message, hint));
         }
         // What is wrong in clap's words, and where to go on from there in ours.
-        None => eprintln!("{}", error.to_string().trim_end().replace(CLAPS_LAST_WORDS, &format!("{hint}."))),
+        None => {
+            let text = error.to_string().trim_end().replace(CLAPS_LAST_WORDS, &format!("{hint}."));
+            let _ = writeln!(std::io::stderr(), "{text}"); // nobody is left to tell
+        }
     }
     Exit::Usage.into()
 }

@@ -1,11 +1,19 @@
 //! Who types and who is there, over a real relay.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, unreachable_pub, dead_code)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    unreachable_pub,
+    dead_code
+)]
 
 mod world;
 
 use std::time::Duration;
 
-use hushwire_client::{Client, Command, Contact, Event, Seen, State};
+use hushwire_client::{Answer, Client, Command, Contact, Event, Seen, State};
 use world::{Person, World};
 
 /// Says it until somebody hears of it: a whisper may be lost.
@@ -68,5 +76,57 @@ async fn two_who_look_at_a_conversation_see_each_other_type_and_be_there_though_
     }
     let typing = Event::Typing { conversation: at_bob.conversation, contact: at_bob.id, on: true };
     until_heard(&alice.client, Command::Typing(at_alice.conversation, true), &mut bob, typing).await;
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_who_look_at_a_group_see_who_types_there() {
+    let world = World::new().await;
+    let mut people = Vec::new();
+    for name in ["alice", "bob", "carol", "dave"] {
+        people.push(world.person(name).await);
+    }
+    let (alice, others) = people.split_first_mut().unwrap();
+    let mut members = Vec::new();
+    for other in others.iter_mut() {
+        other.add(world.handle("alice")).await;
+        members.push(alice.add(world.handle(&other.name)).await.id);
+    }
+    let made = alice.client.command(Command::FoundGroup { name: "friends".into(), members }).await.unwrap();
+    let Answer::Group(group) = made else { panic!("{made:?}") };
+    let mut groups = vec![group];
+    for other in others.iter_mut() {
+        let joined = |event: &Event| match event {
+            Event::GroupJoined { conversation } => Some(*conversation),
+            _ => None,
+        };
+        groups.push(other.hear(joined).await);
+    }
+    // A key that each is known to have.
+    for place in 0..people.len() {
+        people[place].send(groups[place], "hello").await;
+        for (other, person) in people.iter_mut().enumerate() {
+            if other != place {
+                person.receive().await;
+            }
+        }
+    }
+    for (person, group) in people.iter().zip(&groups) {
+        does(person, Command::ShareTyping(*group, true)).await;
+        does(person, Command::LookAt(*group, true)).await;
+    }
+    let (alice, others) = people.split_first_mut().unwrap();
+    let says = alice.client.clone();
+    let heard = others.iter_mut().zip(&groups[1..]).map(|(person, there)| {
+        let (there, begins) = (*there, |event: &Event, there| {
+            matches!(event, Event::Typing { conversation, on: true, .. } if *conversation == there).then_some(())
+        });
+        async move { person.hear(move |event| begins(event, there)).await }
+    });
+    // Once it is said, all hear it: whispers to one relay do not drive each other out.
+    says.command(Command::Typing(groups[0], true)).await.unwrap();
+    for hears in heard {
+        hears.await;
+    }
     world.end().await;
 }

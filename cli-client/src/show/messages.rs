@@ -35,7 +35,7 @@ pub(super) fn item_lines(item: &Item<'_>, paint: Paint, columns: Option<usize>) 
             notice(&further(*id, conversation, *state, *heard), columns, |line| paint.dim(line))
         }
         Item::Disappeared { id, conversation } => {
-            let text = format!("message #{} in {} is gone: its time had come", id.0, clean_line(&conversation.name));
+            let text = format!("message #{} in {} is gone from this device", id.0, clean_line(&conversation.name));
             notice(&text, columns, |line| paint.dim(line))
         }
         _ => Vec::new(),

@@ -43,7 +43,7 @@ impl Talk<'_> {
             }
             Slash::Edit(which, text) => {
                 let message = self.which(which, Last::Ours).await?.id;
-                self.change(message, Command::Edit { message, text }).await
+                self.does(Command::Edit { message, text }).await
             }
             Slash::Delete { which, here: false } => {
                 let message = self.which(which, Last::Ours).await?;
@@ -53,28 +53,24 @@ impl Talk<'_> {
                         format!("/delete #{} here deletes it on this device only", message.id.0),
                     ));
                 }
-                self.change(message.id, Command::TakeBack(message.id)).await
+                self.does(Command::TakeBack(message.id)).await
             }
             Slash::Delete { which, here: true } => {
                 let message = self.which(which, Last::Any).await?.id;
-                self.client.command(Command::DeleteHere(message)).await?;
-                self.screen.notice(&format!("-- message #{} is gone on this device; the others keep it", message.0))
+                self.does(Command::DeleteHere(message)).await
             }
             Slash::React(which, emoji) => {
                 let message = self.which(which, Last::Theirs).await?.id;
-                self.change(message, Command::React { message, emoji }).await
+                self.does(Command::React { message, emoji }).await
             }
             Slash::Pin(which, pinned) => {
                 let message = self.which(which, Last::Any).await?.id;
-                self.change(message, Command::Pin { message, pinned }).await
+                self.does(Command::Pin { message, pinned }).await
             }
             Slash::Forward(which, name) => self.forward(which, &name).await,
             Slash::Timer(after) => {
                 let seconds = after.map(|time| u32::try_from(time.as_secs()).unwrap_or(u32::MAX));
-                let conversation = self.conversation;
-                self.client.command(Command::SetTimer { conversation, seconds }).await?;
-                let place = self.app.conversation(conversation).await?;
-                self.screen.item(&Item::Timer { conversation: &place, by: None, seconds })
+                self.does(Command::SetTimer { conversation: self.conversation, seconds }).await
             }
             Slash::Typing(on) => {
                 self.client.command(Command::ShareTyping(self.conversation, on)).await?;
@@ -129,16 +125,10 @@ impl Talk<'_> {
         })
     }
 
-    /// Does something with a message, and shows it as it is then.
-    async fn change(&mut self, id: LocalId, command: Command) -> Result<(), Failure> {
+    /// Does something of which an event says what came of it.
+    async fn does(&self, command: Command) -> Result<(), Failure> {
         self.client.command(command).await?;
-        match self.client.query(move |engine| engine.message(id)).await? {
-            Some(message) => {
-                let shown = self.app.shown(message).await?;
-                self.screen.item(&Item::MessageChanged(&shown))
-            }
-            None => Ok(()),
-        }
+        Ok(())
     }
 
     async fn forward(&mut self, which: Option<LocalId>, name: &str) -> Result<(), Failure> {
