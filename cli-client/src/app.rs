@@ -152,7 +152,26 @@ impl App {
     pub(crate) async fn fetch(&self, deadline: Duration) -> Result<(), Failure> {
         let client = self.client().await?;
         client.connect().await?;
-        if client.drained(deadline).await?.done { Ok(()) } else { Err(self.offline(deadline).await) }
+        let mut connectivity = client.connectivity();
+        let (mut drained, mut is_told) = (std::pin::pin!(client.drained(deadline)), false);
+        loop {
+            tokio::select! {
+                biased;
+                drained = &mut drained => {
+                    return if drained?.done { Ok(()) } else { Err(self.offline(deadline).await) };
+                }
+                Ok(()) = connectivity.changed(), if !is_told => {
+                    // Whoever waits knows early for what.
+                    if let Some(why) = connectivity.borrow_and_update().last_error.clone() {
+                        is_told = true;
+                        let (why, seconds) = (text::clean_line(&why), deadline.as_secs());
+                        self.out.note(&format!(
+                            "The relay cannot be reached: {why}. Trying again for {seconds} s; Ctrl-C stops it."
+                        ));
+                    }
+                }
+            }
+        }
     }
 
     /// Goes online for a moment, so that what was done here gets out. `false`: it did not, and goes out later.

@@ -17,11 +17,12 @@ use clap::{ArgAction, Args, Parser, Subcommand, builder::FalseyValueParser};
 pub(crate) use account::{Passphrase, Protect, Register};
 pub(crate) use devices::{Device, JoinArgs, Recover, Recovery, WordsFrom};
 pub(crate) use groups::Group;
-pub(crate) use help::{parsed, program};
+pub(crate) use help::{parsed, parsed_in_part, program};
 pub(crate) use people::{Auditor, Contact, Link, Verify};
 pub(crate) use settings::{Archive, Draft, Lasts, Mute, Presence, Receipts, Timer, Typing};
 pub(crate) use talk::{Chat, History, List, Message, Receive, Search, Send, Wait};
 use value::{account_name, duration};
+pub(crate) use value::{switch, time_or_off};
 
 const FIRST_STEPS: &str = "\
 First steps:
@@ -122,7 +123,9 @@ pub(crate) enum Command {
     History(History),
     /// Talk with a contact or in a group, line by line
     #[command(
-        after_help = "Example:\n  hush chat bob\n\nMarks at your messages: · queued here, ✓ the relay has it, ✓✓ arrived, ✓✓ read (in colour, or the word).\n/quit or Ctrl-D ends the chat."
+        after_help = "Example:\n  hush chat bob\n\nMarks at your messages: · queued here, ✓ the relay has it, ✓✓ arrived, ✓✓ read (in colour, or the word).\n\
+        What stands before the line that you type says who else types. In the chat, /help shows how to answer, edit, take back, react and more; \
+        a message is named by the number behind it.\n/quit or Ctrl-D ends the chat."
     )]
     Chat(Chat),
     /// Search in everything that was written
@@ -159,14 +162,14 @@ pub(crate) enum Command {
         after_help = "Example:\n  hush receipts bob off\n\nThat a message arrived is told all the same: without it nothing could be sent anew."
     )]
     Receipts(Receipts),
-    /// Choose whether a contact may see when you type
-    #[command(
-        after_help = "Example:\n  hush typing bob off\n\nWho does not show it is not shown it. `hush` reads whole lines and never says it of itself; other programs with this account do."
-    )]
+    /// Choose whether a contact or a group may see when you type
+    #[command(after_help = "Examples:\n  hush typing bob off\n  hush typing team on\n\n\
+        On for contacts, off for groups, unless you say otherwise here. Who does not show it is not shown it. It is seen in `hush chat`, \
+        while it is open on both sides; in groups of more than 33 members never. No server learns of it.")]
     Typing(Typing),
     /// Choose whether a contact may see that you are there
     #[command(after_help = "Example:\n  hush presence bob on\n\n\
-        Off unless you switch it on. Both have to share it; then `hush chat` asks when something is written, and shows the answer. No server learns of it.")]
+        Off unless you switch it on. Both have to share it; then `hush chat` asks while it is open, and shows the answer: now, today or this week. No server learns of it.")]
     Presence(Presence),
     /// Compare safety numbers with a contact, or ask the keyserver's log about one
     #[command(

@@ -6,6 +6,7 @@
 
 use std::{fmt, io, process::ExitCode};
 
+use hushwire_client::group::CannotChange;
 use hushwire_client::{CannotJoin, CommandError, Error};
 
 /// What the exit code says.
@@ -110,16 +111,18 @@ impl From<CommandError> for Failure {
             CommandError::NoSuchContact => "`hush contact list` shows your contacts",
             CommandError::NoSuchConversation => "`hush list` shows your conversations",
             CommandError::NotInGroup => "`hush group list` shows the groups that you are in",
+            CommandError::Group(CannotChange::LastOwner) => "`hush group role NAME WHO owner` makes somebody else one",
             CommandError::MayOnlyRead | CommandError::Group(_) => "`hush group show NAME` says who may do what",
-            CommandError::NoSuchMessage => "`hush history` shows messages with their numbers: --json, `id`",
+            CommandError::NoSuchMessage => "`hush history NAME` shows messages with their numbers, after #",
             CommandError::NotYours => "only who said it changes it or takes it back; `hush history` shows who that was",
             CommandError::TakenBack => "there is nothing left of it to act on",
             CommandError::BadReaction(_) => "give one emoji",
-            CommandError::BadTimer(_) => "give a time between a second and a year, or none",
+            CommandError::BadTimer(_) => "write 30s, 1h or 7d; off ends it",
             CommandError::TooManyMentions(_) => "name fewer people",
             CommandError::NameTaken(_) => "give another name with --name",
+            CommandError::TextLength { found: 0, .. } => "write something",
             CommandError::TextLength { .. } => "send a long text in parts",
-            CommandError::Blocked => "`hush contact accept NAME` lets them write again",
+            CommandError::Blocked => "`hush contact unblock NAME` lets them write again",
             CommandError::Myself => "give this link or handle to somebody else, and add theirs",
             CommandError::AlreadyRegistered => "`hush whoami` shows the handle; --account NAME makes a second account",
             CommandError::NoFingerprint => {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use hushwire_client::ids::AccountId;
-use hushwire_client::{Contact, Conversation, ConversationId, Group, Talk};
+use hushwire_client::{Contact, Conversation, ConversationId, Group, GroupStanding, Talk};
 
 use crate::app::App;
 use crate::exit::Failure;
@@ -50,9 +50,29 @@ impl App {
             return found.ok_or_else(|| no_contact(asked, &[]));
         }
         let all = self.client().await?.query(|engine| engine.conversations()).await?;
-        match named(asked, &all)? {
+        match self.group_named(asked, &all).await? {
             Some(group) => Ok(group),
             None => Err(no_conversation(asked, &all)),
+        }
+    }
+
+    /// Of several groups of that name the one that we are in, if that is one.
+    async fn group_named(&self, asked: &str, all: &[Conversation]) -> Result<Option<Conversation>, Failure> {
+        let several = match named(asked, all) {
+            Err(several) => several,
+            found => return found,
+        };
+        let mut ours = Vec::new();
+        for one in all {
+            let id = one.id;
+            let group = self.client().await?.query(move |engine| engine.group(id)).await?;
+            if group.is_some_and(|group| group.standing == GroupStanding::Member) {
+                ours.push(one.clone());
+            }
+        }
+        match named(asked, &ours) {
+            Ok(Some(group)) => Ok(Some(group)),
+            Ok(None) | Err(_) => Err(several),
         }
     }
 
@@ -62,7 +82,7 @@ impl App {
     /// When there is none, or there are several.
     pub(crate) async fn group_talk(&self, asked: &str) -> Result<Conversation, Failure> {
         let all = self.client().await?.query(|engine| engine.conversations()).await?;
-        match named(asked, &all)? {
+        match self.group_named(asked, &all).await? {
             Some(group) => Ok(group),
             None => Err(Failure::usage(
                 format!("there is no group `{}`", text::clean_line(asked)),
@@ -210,8 +230,24 @@ fn close_to<'a>(asked: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a
     let mut names = names;
     names.find(|name| {
         let name = name.to_lowercase();
-        !wanted.is_empty() && !name.is_empty() && (name.starts_with(&wanted) || wanted.starts_with(&name))
+        let begins = !name.is_empty() && (name.starts_with(&wanted) || wanted.starts_with(&name));
+        !wanted.is_empty() && (begins || is_slip(&wanted, &name))
     })
+}
+
+/// Whether one letter is missing, too many or another one, or two beside each other have changed places.
+fn is_slip(typed: &str, meant: &str) -> bool {
+    let (typed, meant): (Vec<char>, Vec<char>) = (typed.chars().collect(), meant.chars().collect());
+    if typed.len().min(meant.len()) < 3 {
+        return false;
+    }
+    let same = typed.iter().zip(&meant).take_while(|(a, b)| a == b).count();
+    let rest = |text: &[char], skipped: usize| text.get(same + skipped..).unwrap_or_default().to_vec();
+    let swapped = typed.get(same) == meant.get(same + 1) && typed.get(same + 1) == meant.get(same);
+    rest(&typed, 1) == rest(&meant, 1)
+        || rest(&typed, 1) == rest(&meant, 0)
+        || rest(&typed, 0) == rest(&meant, 1)
+        || swapped && rest(&typed, 2) == rest(&meant, 2)
 }
 
 fn no_contact(asked: &str, contacts: &[Contact]) -> Failure {
@@ -233,3 +269,20 @@ fn no_conversation(asked: &str, all: &[Conversation]) -> Failure {
 }
 
 const NOBODY_YET: &str = "you have no contacts yet: `hush contact add LINK`, or a handle such as bob@keys.example.org";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_comes_close_is_what_was_meant_and_what_does_not_is_not() {
+        for (typed, meant) in
+            [("bbo", "bob"), ("alcie", "alice"), ("alic", "alice"), ("aliice", "alice"), ("carel", "carol")]
+        {
+            assert_eq!(close_to(typed, ["dave", meant].into_iter()), Some(meant), "{typed}");
+        }
+        for typed in ["", "x", "eve", "davd1", "caorll"] {
+            assert_eq!(close_to(typed, ["bob", "alice", "carol"].into_iter()), None, "{typed}");
+        }
+    }
+}

@@ -21,6 +21,7 @@ mod passphrase;
 mod show;
 mod text;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -34,6 +35,9 @@ use show::Out;
 
 /// A thread may still wait for a key on the terminal when everything else is done.
 const THREADS_END: Duration = Duration::from_millis(100);
+
+/// They name an option that has less to say than `hush help COMMAND`.
+const CLAPS_LAST_WORDS: &str = "For more information, try '--help'.";
 
 fn main() -> ExitCode {
     let cli = match args::parsed() {
@@ -100,11 +104,31 @@ async fn stopped() -> Exit {
 
 /// Help and version are what was asked for; everything else is a slip of the person.
 fn not_understood(error: &clap::Error) -> ExitCode {
-    let _ = error.print();
-    match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Exit::Ok.into(),
-        _ => Exit::Usage.into(),
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        let _ = error.print();
+        return Exit::Ok.into();
     }
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        let _ = error.print();
+        return Exit::Usage.into();
+    }
+    let (global, command) = args::parsed_in_part();
+    let help = ["hush help"].into_iter().chain(command.iter().map(String::as_str)).collect::<Vec<_>>().join(" ");
+    let hint = format!("`{help}` explains it and shows an example");
+    match global.filter(|global| global.json) {
+        Some(global) => {
+            let text = error.to_string();
+            let message = text.split("\n\n").next().unwrap_or_default();
+            let message = message.trim_start_matches("error: ").split_whitespace().collect::<Vec<_>>().join(" ");
+            Out::new(&global).failure(&Failure::usage(message, hint));
+        }
+        // What is wrong in clap's words, and where to go on from there in ours.
+        None => {
+            let text = error.to_string().trim_end().replace(CLAPS_LAST_WORDS, &format!("{hint}."));
+            let _ = writeln!(std::io::stderr(), "{text}"); // nobody is left to tell
+        }
+    }
+    Exit::Usage.into()
 }
 
 /// To stderr. `RUST_LOG` wins over `-v`.

@@ -178,3 +178,21 @@ fn a_chat_in_a_group_shows_who_writes_and_what_is_changed() {
     drop(chat.stdin.take());
     assert_eq!(chat.wait().unwrap().code(), Some(0));
 }
+
+#[test]
+fn of_groups_of_one_name_the_one_that_we_are_in_is_meant_and_two_of_them_are_told_apart_by_number() {
+    let servers = Servers::start();
+    let (alice, _bob, _carol) = three(&servers);
+    only(alice.json(["group", "create", "team", "bob"]));
+    let alone = alice.hush(["group", "create", "team"]);
+    for words in ["this one is group:", "Nobody else is in it", "hush group add group:"] {
+        assert!(alone.code == 0 && alone.err.contains(words), "{words}: {alone:?}");
+    }
+    let number = alone.err.split("this one is ").nth(1).unwrap().split('.').next().unwrap();
+    let several = alice.hush(["group", "show", "team"]);
+    assert!(several.code == 1 && several.err.contains(number), "{several:?}");
+    assert_eq!(alice.hush(["group", "leave", number]).code, 0);
+    assert_eq!(only(alice.json(["group", "show", "team"]))["members"].as_array().unwrap().len(), 2);
+    let last = alice.hush(["group", "leave", "team"]);
+    assert!(last.code == 1 && last.err.contains("hush group role NAME WHO owner"), "{last:?}");
+}

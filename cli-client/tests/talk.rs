@@ -151,3 +151,79 @@ fn what_was_written_is_found_by_its_words_and_where_a_message_is_is_said_hop_by_
         assert!(hops.out.contains(words), "{words}: {}", hops.out);
     }
 }
+
+#[test]
+fn what_is_typed_wrong_is_answered_with_what_to_type() {
+    let servers = Servers::start();
+    let (alice, bob) = friends(&servers);
+    for (typed, said) in [
+        (&["send", "bbo", "hi"][..], "did you mean bob?"),
+        (&["send", "bob", ""], "write something"),
+        (&["send", "bob", "--reply-to", "99", "hi"], "after #"),
+        (&["timer", "bob", "9999d"], "366 days"),
+        (&["timer", "bob", "0"], "30s, 1h or 7d"),
+        (&["contact", "add", "hushwire:c#abc"], "copy the link whole"),
+        (&["typing", "bob", "perhaps"], "on or off"),
+    ] {
+        let ended = support::ended(alice.command().args(typed).output().unwrap());
+        assert!(ended.code == 1 && ended.err.contains(said), "{typed:?}: {ended:?}");
+    }
+    let sent = only(alice.json(["send", "bob", "are you there?"]));
+    let waits = alice.hush(["send", "bob", "--wait", "read", "--timeout", "0.5", "and now?"]);
+    let status = format!("hush message status {}", sent["id"].as_i64().unwrap() + 1);
+    assert!(waits.code == 7 && waits.err.contains(&status), "{waits:?}");
+    assert_eq!(alice.hush(["contact", "block", "bob"]).code, 0);
+    assert!(alice.hush(["send", "bob", "hi"]).err.contains("hush contact unblock"));
+    assert_eq!(alice.hush(["contact", "unblock", "bob"]).code, 0);
+    // A stranger's name is a number until somebody gives a better one.
+    let carol = Person::new();
+    carol.register(&servers, "carol");
+    only(carol.json(["contact", "add", "bob"]));
+    only(carol.json(["send", "bob", "do you remember me?"]));
+    let request = one(&bob.json(["receive"]), "contact_request");
+    let name = request["contact"].as_str().unwrap().to_owned();
+    let accepted = bob.hush(["contact", "accept", &name]);
+    assert!(accepted.err.contains(&format!("hush contact rename {name}")), "{accepted:?}");
+}
+
+#[test]
+fn whether_others_see_who_types_and_who_is_there_is_chosen_and_shown() {
+    let servers = Servers::start();
+    let (alice, _bob) = friends(&servers);
+    only(alice.json(["group", "create", "team", "bob"]));
+    let shares = |args: [&str; 2]| {
+        let shown = only(alice.json(args));
+        (shown["typing"].as_bool().unwrap(), shown["presence"].as_bool().unwrap())
+    };
+    assert_eq!((shares(["typing", "bob"]), shares(["typing", "team"])), ((true, false), (false, false)));
+    for args in [["typing", "bob", "off"], ["typing", "team", "on"], ["presence", "bob", "on"]] {
+        assert_eq!(alice.hush(args).code, 0);
+    }
+    assert_eq!((shares(["presence", "bob"]), shares(["typing", "team"])), ((false, true), (true, false)));
+    let group = alice.hush(["presence", "team", "on"]);
+    assert!(group.code == 1 && group.err.contains("no contact `team`"), "{group:?}");
+}
+
+#[test]
+fn a_chat_answers_edits_reacts_pins_and_takes_back() {
+    let servers = Servers::start();
+    let (alice, bob) = friends(&servers);
+    only(alice.json(["send", "bob", "dinner?"]));
+    assert_eq!(number(&one(&bob.json(["receive"]), "message")), "1");
+    let lines = "hello\n/edit hello, Alice\n/reply at nine\n/react \u{1F44D}\n/pin #2\n/delete\n/dance\n/edit #99 x\n\
+        /delete #1\n//etc is a folder\n/who\n/help\n";
+    let chat = bob.hush_with_stdin(["chat", "alice", "--json"], lines);
+    assert_eq!(chat.code, 0, "{chat:?}");
+    for words in ["no such command", "no message #99", "/delete #1 here", "/react [#12]"] {
+        assert!(chat.err.contains(words), "{words}: {}", chat.err);
+    }
+    let objects = bob.json(["history", "alice"]);
+    let said: Vec<(&str, bool, bool)> = objects
+        .iter()
+        .map(|one| (one["text"].as_str().unwrap(), one["deleted"].as_bool().unwrap(), one["pinned"].as_bool().unwrap()))
+        .collect();
+    assert!(said.contains(&("/etc is a folder", false, false)), "{said:?}");
+    assert!(said.contains(&("", true, false)), "the answer was taken back: {said:?}");
+    assert!(said.contains(&("hello, Alice", false, true)), "{said:?}");
+    assert_eq!(objects[0]["reactions"][0]["emoji"], "👍", "{objects:#?}");
+}

@@ -60,9 +60,35 @@ fn help_begins_with_the_first_steps_and_every_command_has_an_example() {
 fn a_slip_is_the_persons_and_says_what_to_type() {
     let person = Person::new();
     refused(&person.hush(["sned", "bob", "hi"]), 1, &["sned", "send"]);
-    refused(&person.hush(["send"]), 1, &["Usage"]);
+    refused(&person.hush(["send"]), 1, &["Usage", "`hush help send`"]);
+    refused(&person.hush(["group", "role", "team"]), 1, &["Usage", "`hush help group role`"]);
     refused(&person.hush(["-a", "../x", "whoami"]), 1, &["letters, digits"]);
     refused(&person.hush(["register", "--relay", "hush://r.example.org", "--keyserver", "x"]), 1, &["fingerprint"]);
+}
+
+#[test]
+fn a_slip_is_told_to_a_program_as_one_object() {
+    let person = Person::new();
+    for args in [["--json", "send"], ["--json", "sned"], ["whoami", "--jason"]] {
+        let slip = person.hush(args);
+        refused(&slip, 1, &["hush help"]);
+        let object: Result<serde_json::Value, _> = serde_json::from_str(&slip.err);
+        assert_eq!(object.is_ok(), args.contains(&"--json"), "{}", slip.err);
+        if let Ok(object) = object {
+            assert_eq!((&object["type"], &object["error"]), (&"error".into(), &"usage".into()));
+        }
+    }
+}
+
+#[test]
+fn a_keyserver_that_is_none_and_a_relay_that_does_not_answer_are_named_at_once() {
+    let (servers, person) = (Servers::start(), Person::new());
+    let args = ["register", "--relay", &servers.relay, "--keyserver", &servers.relay, "--timeout", "2"];
+    let wrong = person.hush([args[0], args[1], args[2], args[3], args[4], args[5], args[6], "--protect", "key-file"]);
+    refused(&wrong, 3, &["The keyserver cannot be reached: what answers there", "Trying again for 2 s"]);
+    let nobody = Person::new();
+    begun(&nobody, &["--protect", "key-file"]);
+    refused(&nobody.hush(["receive", "--timeout", "15"]), 3, &["The relay cannot be reached", "Trying again for 15 s"]);
 }
 
 #[test]

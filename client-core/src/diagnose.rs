@@ -111,7 +111,11 @@ fn prekeys(profile: &Profile) -> Finding {
 
 fn outbox(waiting: &[Waiting]) -> Finding {
     let failing = waiting.iter().filter(|message| message.attempts > 0).count();
-    let detail = format!("{} messages wait, {failing} of them after a failed try", waiting.len());
+    let detail = match waiting.len() {
+        0 => "nothing waits".to_owned(),
+        1 => format!("1 message waits, {}", if failing == 0 { "not tried yet" } else { "after a failed try" }),
+        many => format!("{many} messages wait, {failing} of them after a failed try"),
+    };
     if failing == 0 {
         return ok("outbox", &detail);
     }

@@ -11,7 +11,7 @@ use hushwire_engine::{CannotJoin, CommandError, StoreError};
 #[non_exhaustive]
 pub enum Error {
     /// Make an account, or name another directory.
-    #[error("there is no account in {}; create one first, or name another directory", dir.display())]
+    #[error("there is no account in {}", dir.display())]
     NoAccount {
         /// Where.
         dir: PathBuf,

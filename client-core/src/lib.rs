@@ -59,7 +59,7 @@ pub use hushwire_engine::{
     CommandError, Contact, ContactId, ContactLink, Conversation, ConversationId, DeviceRequest, Engine, Event,
     FoundInLog, Group, GroupEntry, GroupStanding, Joining, Journey, KnownAccount, Lie, ListChange, ListedDevice,
     LocalGroup, LocalId, LogReport, Membership, Message, NewContact, NewText, Page, Profile, Reason, RecoveryKey,
-    SafetyNumber, Sealing, Seen, Setup, Standing, State, StoreError, Talk, Underway, Waiting, WhoInLog,
+    SafetyNumber, Sealing, Seen, Setup, Shares, Standing, State, StoreError, Talk, Underway, Waiting, WhoInLog,
 };
 pub use hushwire_proto::admission::{BadInvite, Invite};
 pub use hushwire_proto::keyserver::{Refused, RefusedReason};

@@ -31,6 +31,12 @@ use turns::{Turn, Turns};
 /// Servers that are spoken to at the same time. People have contacts at a few; a socket each.
 const LINES_MAX: usize = 64;
 
+/// A whisper does not wait behind more calls: what is said to the devices of a group at one relay, with as much before it.
+const WHISPERED_BEHIND_MAX: usize = 64;
+
+/// Beyond so many lines none is made for a whisper alone.
+const WHISPER_LINES_MAX: usize = LINES_MAX / 2;
+
 /// Deliveries that wait for the engine. The rest waits at the relay.
 const HEARD_WAITING_MAX: usize = 2;
 
@@ -64,7 +70,7 @@ impl Link {
     pub(crate) fn call(&mut self, outgoing: Outgoing) -> Option<Input> {
         if let Call::Whisper { relay, .. } = &outgoing.call {
             let line = (Purpose::Deposits, relay.clone());
-            self.whisper(&line, outgoing);
+            self.whisper(line, outgoing);
             return None;
         }
         let turn = Turn::of(&outgoing.call);
@@ -102,12 +108,13 @@ impl Link {
         Some(Input::Replied { call: outgoing.id, reply })
     }
 
-    /// Only over a line that there is, and only if nothing waits there: else it is dropped.
-    fn whisper(&self, line: &(Purpose, ServerAddress), outgoing: Outgoing) {
-        if let Some(calls) = self.lines.get(line)
-            && calls.capacity() == calls.max_capacity()
-        {
-            let _ = calls.try_send(outgoing); // or the line was idle and has ended
+    /// Only if little waits there: else it is dropped, as it is if it would take a line from what must arrive.
+    fn whisper(&mut self, line: (Purpose, ServerAddress), outgoing: Outgoing) {
+        let waiting = |calls: &mpsc::Sender<Outgoing>| calls.max_capacity() - calls.capacity();
+        let is_busy = self.lines.get(&line).is_some_and(|calls| waiting(calls) > WHISPERED_BEHIND_MAX);
+        let may_begin = self.lines.contains_key(&line) || self.lines.len() < WHISPER_LINES_MAX;
+        if !is_busy && may_begin {
+            let _ = self.call_over(line, outgoing); // what is not taken is dropped
         }
     }
 

@@ -37,6 +37,8 @@ pub enum Registering {
     },
     /// What the keyserver said to the last try. It is tried again where that makes sense.
     Refused(Refused),
+    /// The last try came to no answer, for this reason. It is tried again.
+    Unreached(String),
 }
 
 /// What all connections know about it.
@@ -57,9 +59,13 @@ impl Newcomer {
         self.shown.subscribe()
     }
 
-    /// The keyserver answered a registration.
-    pub(crate) fn answered(&self, refused: Option<Refused>) {
-        self.shown.send_replace(refused.map_or(Registering::Quiet, Registering::Refused));
+    /// What came of a try to register.
+    pub(crate) fn tried(&self, failed: Option<&CallFailed>) {
+        self.shown.send_replace(match failed {
+            None => Registering::Quiet,
+            Some(CallFailed::Keyserver(refused)) => Registering::Refused(refused.clone()),
+            Some(failed) => Registering::Unreached(failed.to_string()),
+        });
     }
 
     /// What to show over this connection. Dropped, it stops working.

@@ -33,6 +33,8 @@ pub enum Label {
     LogPlaces,
     /// What a whisper is bound to: from whom, to whom.
     Whisper,
+    /// Signature by a sender key over what is whispered to a group.
+    GroupWhisper,
     /// Hash of a message, which the next one of the same sender names.
     MessageChain,
     /// Checksum of a contact link.
@@ -55,7 +57,7 @@ pub enum Label {
 
 impl Label {
     /// All of them.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::Link,
         Self::LinkSignature,
         Self::DeviceIdentity,
@@ -69,6 +71,7 @@ impl Label {
         Self::LogWitness,
         Self::LogPlaces,
         Self::Whisper,
+        Self::GroupWhisper,
         Self::MessageChain,
         Self::ContactLink,
         Self::DeviceRequest,
@@ -97,6 +100,7 @@ impl Label {
             Self::LogWitness => "hushwire/1 log witness",
             Self::LogPlaces => "hushwire/1 log places",
             Self::Whisper => "hushwire/1 whisper",
+            Self::GroupWhisper => "hushwire/1 group whisper",
             Self::MessageChain => "hushwire/1 message chain",
             Self::ContactLink => "hushwire/1 contact link",
             Self::DeviceRequest => "hushwire/1 device request",

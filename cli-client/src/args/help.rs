@@ -3,7 +3,7 @@
 use clap::builder::{StyledStr, Styles};
 use clap::{Command, CommandFactory as _, FromArgMatches as _};
 
-use super::Cli;
+use super::{Cli, Global};
 
 /// What people do, and the commands for it, in the order in which they are shown.
 const SECTIONS: [(&str, &[&str]); 7] = [
@@ -27,6 +27,19 @@ pub(crate) fn parsed() -> Result<Cli, clap::Error> {
     let mut program = program();
     Cli::from_arg_matches(&program.try_get_matches_from_mut(std::env::args_os())?)
         .map_err(|error| error.format(&mut program))
+}
+
+/// What was typed, as far as it is understood: the options that every command takes, and the words that name the command.
+pub(crate) fn parsed_in_part() -> (Option<Global>, Vec<String>) {
+    let Ok(matches) = program().ignore_errors(true).try_get_matches_from(std::env::args_os()) else {
+        return (None, Vec::new());
+    };
+    let (mut words, mut of) = (Vec::new(), &matches);
+    while let Some((name, next)) = of.subcommand() {
+        words.push(name.to_owned());
+        of = next;
+    }
+    (Global::from_arg_matches(of).ok(), words)
 }
 
 /// The definition of the program, as help, completions and the manual page have it.

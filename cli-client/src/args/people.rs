@@ -34,8 +34,11 @@ pub(crate) enum Contact {
     /// List contacts and requests
     #[command(after_help = "Example:\n  hush contact list")]
     List,
-    /// Let a stranger who wrote become a contact
-    #[command(after_help = "Example:\n  hush contact accept bob")]
+    /// Let a stranger who wrote become a contact, or take back that somebody is blocked
+    #[command(
+        visible_alias = "unblock",
+        after_help = "Examples:\n  hush contact accept bob\n  hush contact unblock mallory"
+    )]
     Accept {
         /// Name, handle or account id
         contact: String,

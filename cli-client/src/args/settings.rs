@@ -74,12 +74,12 @@ pub(crate) struct Receipts {
 /// `hush typing`
 #[derive(Args, Debug)]
 pub(crate) struct Typing {
-    /// A contact: name, handle or account id
+    /// A contact (name, handle or account id) or a group
     #[arg(value_name = "NAME")]
-    pub(crate) contact: String,
-    /// on: each sees when the other types; off: neither does
-    #[arg(value_name = "on|off", action = ArgAction::Set, value_parser = switch)]
-    pub(crate) on: bool,
+    pub(crate) with: String,
+    /// on: each sees when the other types, in a group those who switched it on; off: neither does; without it, how it is now
+    #[arg(value_name = "on|off", value_parser = switch)]
+    pub(crate) on: Option<bool>,
 }
 
 /// `hush presence`
@@ -88,7 +88,7 @@ pub(crate) struct Presence {
     /// A contact: name, handle or account id
     #[arg(value_name = "NAME")]
     pub(crate) contact: String,
-    /// on: each may see whether the other is there; off: neither does
-    #[arg(value_name = "on|off", action = ArgAction::Set, value_parser = switch)]
-    pub(crate) on: bool,
+    /// on: each may see whether the other is there; off: neither does; without it, how it is now
+    #[arg(value_name = "on|off", value_parser = switch)]
+    pub(crate) on: Option<bool>,
 }

@@ -63,7 +63,7 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
 }
 
 /// `on` or `off`.
-pub(super) fn switch(text: &str) -> Result<bool, String> {
+pub(crate) fn switch(text: &str) -> Result<bool, String> {
     match text {
         "on" => Ok(true),
         "off" => Ok(false),
@@ -72,7 +72,7 @@ pub(super) fn switch(text: &str) -> Result<bool, String> {
 }
 
 /// A time, or `off`.
-pub(super) fn time_or_off(text: &str) -> Result<Lasts, String> {
+pub(crate) fn time_or_off(text: &str) -> Result<Lasts, String> {
     match text {
         "off" => Ok(Lasts::Off),
         text => duration(text).map(Lasts::For).map_err(|wrong| format!("{wrong}; or off")),

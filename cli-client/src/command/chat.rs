@@ -1,28 +1,42 @@
-//! `hush chat`: a conversation, line by line. The terminal's own line editor takes the typing; `screen` keeps what is
-//! being typed apart from what comes in.
+//! `hush chat`: a conversation, line by line.
+//!
+//! | I want to know | look at |
+//! |---|---|
+//! | how keys become a line | `input`, `line` |
+//! | what is drawn where | `screen` |
+//! | what can be typed behind a `/`, and what it does | `slash`, `act` |
 
+mod act;
+mod input;
+mod line;
 mod screen;
+mod slash;
 
 use std::io::{self, IsTerminal as _};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hushwire_client::{
-    Answer, Client, Command, Contact, ContactId, Conversation, ConversationId, Event, Message, Seen, State,
+    Answer, Client, Command, Contact, ContactId, Conversation, ConversationId, Event, Message, NewText, Seen, State,
 };
-use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 use crate::app::App;
 use crate::args::Chat;
 use crate::exit::{Exit, Failure};
 use crate::show::Item;
 use crate::text;
+use input::Input;
+use line::Typed;
 use screen::Screen;
+use slash::Slash;
 
 /// Messages from before that give a talk its beginning.
 const HISTORY: u32 = 20;
 
 /// What is written last should leave before the program does.
 const SETTLED_WITHIN: Duration = Duration::from_secs(5);
+
+/// It is not said more often that somebody types, however fast they are.
+const TYPING_EVERY: Duration = Duration::from_secs(2);
 
 pub(super) async fn run(app: &App, args: &Chat) -> Result<(), Failure> {
     let client = app.client().await?;
@@ -31,34 +45,42 @@ pub(super) async fn run(app: &App, args: &Chat) -> Result<(), Failure> {
         hushwire_client::Talk::Contact(id) => client.query(move |engine| engine.contact(id)).await?,
         hushwire_client::Talk::Group(_) => None,
     };
+    let mut input = Input::begin(screen::is_live(app.out()));
     let mut talk = Talk {
         app,
         client,
         conversation: with.id,
         contact: contact.as_ref().map(|contact| contact.id),
-        screen: Screen::new(app.out()),
+        screen: Screen::new(app.out(), input.is_by_key()),
         interrupted: None,
         seen: None,
+        types: None,
     };
     let mut events = client.events();
     talk.begin(&with, contact.as_ref()).await?;
     client.connect().await?;
-    let mut lines = BufReader::new(tokio::io::stdin()).lines();
+    client.command(Command::LookAt(with.id, true)).await?;
     loop {
         tokio::select! {
-            biased; // what was typed stands on the screen already
-            line = lines.next_line() => match line {
-                Ok(Some(line)) => if !talk.typed(&line).await? { break },
-                Ok(None) => break,
+            biased; // what is typed comes first
+            typed = input.next() => match typed {
+                Ok(Typed::Changed) => talk.types(&input).await?,
+                Ok(Typed::Line(line)) => {
+                    talk.screen.typed(&input.line)?;
+                    talk.types = None;
+                    if !talk.typed(&line, &input).await? { break }
+                }
+                Ok(Typed::End) => break,
                 Err(error) => return Err(unreadable(&error)),
             },
             event = events.next() => match event {
-                Some(Ok(event)) => talk.event(event).await?,
+                Some(Ok(event)) => talk.event(event, &input).await?,
                 Some(Err(lagged)) => talk.screen.notice(&format!("-- {lagged}"))?,
                 None => return Err(Failure::new(Exit::Unexpected, "the account was closed")),
             },
         }
     }
+    client.command(Command::LookAt(with.id, false)).await?;
     // Still looking while the last words leave, so that their marks are right.
     let deadline = app.timeout(SETTLED_WITHIN);
     let last = tokio::time::timeout(deadline + Duration::from_secs(1), async {
@@ -66,7 +88,7 @@ pub(super) async fn run(app: &App, args: &Chat) -> Result<(), Failure> {
         loop {
             tokio::select! {
                 biased;
-                Some(Ok(event)) = events.next() => talk.event(event).await?,
+                Some(Ok(event)) = events.next() => talk.event(event, &input).await?,
                 done = &mut settled => return done,
             }
         }
@@ -111,6 +133,8 @@ struct Talk<'a> {
     interrupted: Option<ConversationId>,
     /// When the contact was last said to be there, so that it is told once.
     seen: Option<Seen>,
+    /// When it was last said that we type, unless we have stopped.
+    types: Option<Instant>,
 }
 
 impl Talk<'_> {
@@ -128,7 +152,19 @@ impl Talk<'_> {
                 Some(_) => format!("talking with {name} (not verified)"),
                 None => format!("talking in the group {name}"),
             };
-            self.screen.notice(&format!("-- {whom}. Enter sends, /quit or Ctrl-D ends."))?;
+            self.screen
+                .notice(&format!("-- {whom}. Enter sends, /help shows what else there is, /quit or Ctrl-D ends."))?;
+            let id = self.conversation;
+            let shares = self.client.query(move |engine| engine.shares(id)).await?;
+            match (shares.typing, contact) {
+                (true, Some(_)) => {
+                    self.screen.notice("-- they may see that you type, as you see it of them: /typing off ends that")?
+                }
+                (true, None) => self
+                    .screen
+                    .notice("-- members who switched it on too may see that you type: /typing off ends that")?,
+                (false, _) => {}
+            }
             if let Some(draft) = &with.draft {
                 self.screen.notice(&format!("-- your draft: {}", text::clean_line(draft)))?;
             }
@@ -136,51 +172,57 @@ impl Talk<'_> {
         self.screen.prompt()
     }
 
-    /// `false`: that was the end.
-    async fn typed(&mut self, line: &str) -> Result<bool, Failure> {
-        let words = line.trim();
-        match words {
-            "" => self.screen.nothing_sent(line)?,
-            "/quit" | "/q" => return Ok(false),
-            "/help" => {
-                self.screen.nothing_sent(line)?;
-                self.screen.notice(
-                    "-- /quit ends; a line that begins with // is sent with one /; all else is sent as typed",
-                )?;
-            }
-            _ if words.starts_with('/') && !words.starts_with("//") => {
-                self.screen.nothing_sent(line)?;
-                self.screen
-                    .notice("-- no such command: /quit, /help; begin with // to send a line that starts with /")?;
-            }
-            _ => {
-                let text =
-                    if words.starts_with("//") { line.trim_start().chars().skip(1).collect() } else { line.to_owned() };
-                self.send(line, text).await?;
-            }
+    /// The line is another one: that somebody types is said now and then, and that they have stopped once.
+    async fn types(&mut self, input: &Input) -> Result<(), Failure> {
+        self.screen.typed(&input.line)?;
+        let writes = !input.line.is_empty() && !input.line.is_command();
+        if writes && self.types.is_none_or(|said| said.elapsed() >= TYPING_EVERY) {
+            self.types = Some(Instant::now());
+            self.client.command(Command::Typing(self.conversation, true)).await?;
         }
+        if !writes && self.types.take().is_some() {
+            self.client.command(Command::Typing(self.conversation, false)).await?;
+        }
+        Ok(())
+    }
+
+    /// `false`: that was the end.
+    async fn typed(&mut self, line: &str, input: &Input) -> Result<bool, Failure> {
+        let words = line.trim();
+        if words.is_empty() {
+            return Ok(true);
+        }
+        if words.starts_with('/') && !words.starts_with("//") {
+            return match slash::parse(words) {
+                Ok(Slash::Quit) => Ok(false),
+                Ok(slash) => self.act(slash, input).await.map(|()| true),
+                Err(why) => self.screen.notice(&format!("-- {why}")).map(|()| true),
+            };
+        }
+        let text = if words.starts_with("//") { line.trim_start().chars().skip(1).collect() } else { line.to_owned() };
+        self.send(text.into()).await?;
         Ok(true)
     }
 
-    async fn send(&mut self, line: &str, text: String) -> Result<(), Failure> {
-        match self.client.command(Command::Send { to: self.conversation, text: text.into() }).await {
+    async fn send(&mut self, text: NewText) -> Result<(), Failure> {
+        match self.client.command(Command::Send { to: self.conversation, text }).await {
             Ok(Answer::Queued(message)) => {
                 let shown = self.app.shown(message).await?;
-                self.screen.sent(line, &shown)
+                self.screen.message(&shown)
             }
             Ok(_) => Ok(()),
             // Too long, or blocked: say so and go on.
-            Err(hushwire_client::Error::Refused(why)) => {
-                self.screen.nothing_sent(line)?;
-                self.screen.notice(&format!("-- not sent: {why}"))
-            }
+            Err(hushwire_client::Error::Refused(why)) => self.screen.notice(&format!("-- not sent: {why}")),
             Err(error) => Err(error.into()),
         }
     }
 
-    async fn event(&mut self, event: Event) -> Result<(), Failure> {
+    async fn event(&mut self, event: Event, input: &Input) -> Result<(), Failure> {
         match event {
             Event::Received(message) if message.conversation == self.conversation => {
+                if let Some(author) = message.author {
+                    self.screen.types(author, "", false, &input.line)?;
+                }
                 self.seen(std::slice::from_ref(&message)).await?;
                 let shown = self.app.shown(message).await?;
                 self.screen.message(&shown)
@@ -194,10 +236,6 @@ impl Talk<'_> {
                     .notice(&format!("-- {name} wrote too: hush chat {}", text::shell_word(&message.conversation_name)))
             }
             Event::StateChanged { id, conversation, state } if conversation == self.conversation => {
-                if let Some(contact) = self.contact {
-                    // There is a connection to their relay now, which the question needs.
-                    self.client.command(Command::AskPresence(contact)).await?;
-                }
                 let heard = self.app.heard(id).await?;
                 if !self.screen.mark(id, state, heard)? {
                     let named = self.app.conversation(conversation).await?;
@@ -221,9 +259,13 @@ impl Talk<'_> {
                 };
                 self.screen.item(&Item::Timer { conversation: &named, by: by.as_ref(), seconds })
             }
-            Event::Typing { contact, on } if Some(contact) == self.contact => {
+            Event::Typing { conversation, contact, on } if conversation == self.conversation => {
                 let named = self.app.named(contact).await?;
-                self.screen.item(&Item::Typing { contact: &named, on })
+                if self.screen.types(contact, &named.name, on, &input.line)? {
+                    return Ok(());
+                }
+                let conversation = self.app.conversation(conversation).await?;
+                self.screen.item(&Item::Typing { conversation: &conversation, contact: &named, on })
             }
             Event::Presence { contact, seen } if Some(contact) == self.contact && self.seen != Some(seen) => {
                 self.seen = Some(seen);

@@ -18,6 +18,9 @@ const FOUND_WITHIN: Duration = Duration::from_secs(20);
 /// Longer than one lost packet: what has to be told to the own relay after a change.
 const TOLD_WITHIN: Duration = Duration::from_secs(3);
 
+/// How those are called who came without a name.
+const NAMELESS: &str = "unknown-";
+
 pub(super) async fn run(app: &App, args: Contact) -> Result<(), Failure> {
     match args {
         Contact::Add { who, name, keyserver } => add(app, &who, name, keyserver).await,
@@ -117,6 +120,10 @@ async fn accept(app: &App, asked: &str) -> Result<(), Failure> {
     app.client().await?.command(Command::Accept(contact.id)).await?;
     changed(app, &contact).await?;
     app.out().note("From now on they are told that their messages arrive.");
+    if contact.handle.is_none() && contact.name.starts_with(NAMELESS) {
+        let word = text::shell_word(&contact.name);
+        app.out().note(&format!("To call them something that you know: hush contact rename {word} NAME"));
+    }
     Ok(())
 }
 

@@ -63,8 +63,20 @@ async fn create(app: &App, name: String, members: &[String]) -> Result<(), Failu
             let place = app.conversation(id).await?;
             show(app, &place, false).await?;
             app.tell_others(GLANCE).await?;
-            let word = text::shell_word(&place.name);
-            app.out().note(&format!("Now: hush send {word} \"Hello, all!\""));
+            let word = match app.talk(&place.name).await {
+                Ok(found) if found.id == id => text::shell_word(&place.name),
+                Ok(_) | Err(_) => {
+                    let number = format!("group:{}", id.0);
+                    app.out().note(&format!(
+                        "Something else is called so too; this one is {number}. `hush group rename {number} NAME` tells them apart."
+                    ));
+                    number
+                }
+            };
+            app.out().note(&match members {
+                [] => format!("Nobody else is in it. Now: hush group add {word} NAME, or: hush group invite {word}"),
+                _ => format!("Now: hush send {word} \"Hello, all!\""),
+            });
             Ok(())
         }
         other => Err(Failure::new(Exit::Unexpected, format!("the engine answered {other:?}"))),

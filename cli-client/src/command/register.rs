@@ -115,8 +115,11 @@ async fn unfinished(app: &App, dir: &DataDir, last: &Registering) -> Failure {
         return Failure::new(Exit::Network, format!("the account is made here, but not registered yet: {said}"))
             .hint(format!("type the same command again in {seconds} seconds"));
     }
-    let why = app.offline(app.timeout(REGISTERED_WITHIN)).await;
-    Failure::new(Exit::Network, format!("the account is made here, but not registered yet: {}", why.message)).hint(format!(
+    let why = match last {
+        Registering::Unreached(why) => format!("the keyserver cannot be reached: {}", text::clean_line(why)),
+        _ => app.offline(app.timeout(REGISTERED_WITHIN)).await.message,
+    };
+    Failure::new(Exit::Network, format!("the account is made here, but not registered yet: {why}")).hint(format!(
         "the same command tries again, `hush doctor` says what is wrong; if an address was mistyped, delete {} and begin again",
         dir.path().display()
     ))
@@ -130,7 +133,7 @@ async fn registered(
 ) -> Option<Result<(), Refused>> {
     let patience = app.timeout(REGISTERED_WITHIN);
     let mut until = Instant::now() + patience;
-    let mut tell_at = Instant::now();
+    let (mut tell_at, mut is_told) = (Instant::now(), false);
     loop {
         tokio::select! {
             event = events.next() => match event {
@@ -139,15 +142,23 @@ async fn registered(
                 Some(_) => {}
                 None => std::future::pending().await,
             },
-            Ok(()) = registering.changed() => {
-                if let Registering::Working { expected, tries } = *registering.borrow_and_update() {
+            Ok(()) = registering.changed() => match registering.borrow_and_update().clone() {
+                Registering::Working { expected, tries } => {
                     until = Instant::now() + patience;
                     if tell_at <= Instant::now() {
                         tell_at = Instant::now() + TOLD_EVERY;
                         app.out().note(&working(expected, tries));
                     }
                 }
-            }
+                Registering::Unreached(why) if !is_told => {
+                    is_told = true;
+                    let (why, seconds) = (text::clean_line(&why), patience.as_secs());
+                    app.out().note(&format!(
+                        "The keyserver cannot be reached: {why}. Trying again for {seconds} s; Ctrl-C stops it."
+                    ));
+                }
+                Registering::Unreached(_) | Registering::Refused(_) | Registering::Quiet => {}
+            },
             () = tokio::time::sleep_until(until) => return None,
         }
     }

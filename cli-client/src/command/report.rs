@@ -34,8 +34,9 @@ pub(super) async fn event(app: &App, event: &Event) -> Result<bool, Failure> {
         }
         Event::LogChecked(_) | Event::LogNotChecked { .. } => return Ok(false),
         // Programs may want to know; people who look at a list of messages do not.
-        Event::Typing { contact, on } if out.is_json() => {
-            out.item(&Item::Typing { contact: &app.named(*contact).await?, on: *on })?;
+        Event::Typing { conversation, contact, on } if out.is_json() => {
+            let (place, contact) = (app.conversation(*conversation).await?, app.named(*contact).await?);
+            out.item(&Item::Typing { conversation: &place, contact: &contact, on: *on })?;
         }
         Event::Typing { .. } | Event::Presence { .. } => return Ok(false),
         Event::DevicesChanged { contact, change } => {

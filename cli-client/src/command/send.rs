@@ -131,9 +131,9 @@ fn not_yet(message: &Message, until: State, waited: Duration) -> Failure {
         format!("message #{} is not {wanted} after {} s; it is {now}", message.id.0, waited.as_secs()),
     )
     .hint(if message.state == State::Queued {
-        "it is kept, and goes out with the next command that connects; `hush outbox` says why it waits"
+        "it is kept, and goes out with the next command that connects; `hush outbox` says why it waits".to_owned()
     } else {
-        "the relay has it; `hush message status ID --explain` says how far it has come"
+        format!("the relay has it; `hush message status {} --explain` says how far it has come", message.id.0)
     })
 }
 

@@ -17,7 +17,10 @@ pub(super) fn wanted(
 ) -> Result<NewContact, Failure> {
     if who.to_ascii_lowercase().starts_with("hushwire:") {
         let link: ContactLink = who.parse().map_err(|error: hushwire_client::BadContactLink| {
-            Failure::usage(error.to_string(), "put the link in quotes: the shell may take what follows # for a comment")
+            Failure::usage(
+                error.to_string(),
+                "copy the link whole, and put it in quotes: the shell may take what follows # for a comment",
+            )
         })?;
         return Ok(NewContact::Link(link));
     }

@@ -84,7 +84,10 @@ pub(crate) fn done(
         }
         Op::Admit(_) => ("admit", format!("let {whom} in")),
         Op::Refuse(_) => ("refuse", format!("did not let {whom} in")),
-        Op::DropDevice { device, .. } => ("drop_device", format!("revoked their device {device}")),
+        Op::DropDevice { device, .. } => {
+            let whose = if name(&author) == "you" { "your" } else { "their" };
+            ("drop_device", format!("revoked {whose} device {device}"))
+        }
     };
     Done { kind, words, to, void: void.map(|why| why.to_string()) }
 }

@@ -29,9 +29,10 @@ pub(super) fn lines(item: &Item<'_>, paint: Paint, columns: Option<usize>) -> Ve
         Item::Timer { conversation, by, seconds } => {
             let (name, by) =
                 (clean_line(&conversation.name), by.map_or_else(|| "you".to_owned(), |by| clean_line(&by.name)));
+            let place = if by == name { String::new() } else { format!("{name}: ") };
             let text = match seconds {
-                None => format!("{name}: {by} let messages stay from now on"),
-                Some(seconds) => format!("{name}: {by} let messages disappear after {} from now on", span(*seconds)),
+                None => format!("{place}{by} let messages stay from now on"),
+                Some(seconds) => format!("{place}{by} let messages disappear after {} from now on", span(*seconds)),
             };
             notice(&text, columns, |line| paint.cyan(line))
         }

@@ -55,10 +55,12 @@ pub(crate) fn lines(item: &Item<'_>, paint: Paint, columns: Option<usize>) -> Ve
             let text = "some messages waited at the relay for too long and were deleted there: ask for them again";
             notice(text, columns, |line| paint.yellow(line))
         }
-        Item::Typing { contact, on } => {
+        Item::Typing { conversation: _, contact, on } => {
             let what = if *on { "types" } else { "types no more" };
             notice(&format!("{} {what}", clean_line(&contact.name)), columns, |line| paint.dim(line))
         }
+        // The sentence beside it says it.
+        Item::Shares { .. } => Vec::new(),
         Item::Presence { contact, seen } => {
             let seen = match seen {
                 Seen::Now => "is there now",

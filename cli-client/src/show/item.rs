@@ -3,7 +3,7 @@
 use hushwire_client::ids::{AccountId, UnixMillis};
 use hushwire_client::{
     Auditor, Contact, ContactId, Conversation, ConversationId, Finding, Group, Journey, Lie, ListChange, ListedDevice,
-    LocalId, LogReport, Message, Profile, Reason, Seen, State, Talk, Waiting,
+    LocalId, LogReport, Message, Profile, Reason, Seen, Shares, State, Talk, Waiting,
 };
 
 /// One thing for stdout.
@@ -37,8 +37,10 @@ pub(crate) enum Item<'a> {
     Timer { conversation: &'a Where, by: Option<&'a Named>, seconds: Option<u32> },
     /// What was begun and not sent.
     Draft { conversation: &'a Where, draft: Option<&'a str> },
-    /// A contact types, or has stopped.
-    Typing { contact: &'a Named, on: bool },
+    /// Somebody types, or has stopped.
+    Typing { conversation: &'a Where, contact: &'a Named, on: bool },
+    /// What the others of a conversation are told of us.
+    Shares { conversation: &'a Where, shares: Shares },
     /// When a contact was there.
     Presence { contact: &'a Named, seen: Seen },
     /// A message of ours has come further.

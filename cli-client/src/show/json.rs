@@ -91,7 +91,12 @@ fn fields(item: &Item<'_>) -> (&'static str, Value) {
         | Item::GroupJoined(_)
         | Item::GroupLeft(_)
         | Item::GroupNotJoined { .. } => groups::fields(item),
-        Item::Typing { contact, on } => ("typing", with(named(contact), json!({"on": on}))),
+        Item::Typing { conversation, contact, on } => {
+            ("typing", with(with(place(conversation), named(contact)), json!({"on": on})))
+        }
+        Item::Shares { conversation, shares } => {
+            ("shares", with(place(conversation), json!({"typing": shares.typing, "presence": shares.presence})))
+        }
         Item::Presence { contact, seen } => ("presence", with(named(contact), json!({"seen": seen_word(*seen)}))),
         Item::Gap { conversation, contact, missing } => {
             ("gap", with(with(place(conversation), named(contact)), json!({"missing": missing})))

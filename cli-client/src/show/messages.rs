@@ -35,7 +35,7 @@ pub(super) fn item_lines(item: &Item<'_>, paint: Paint, columns: Option<usize>) 
             notice(&further(*id, conversation, *state, *heard), columns, |line| paint.dim(line))
         }
         Item::Disappeared { id, conversation } => {
-            let text = format!("message #{} in {} is gone: its time had come", id.0, clean_line(&conversation.name));
+            let text = format!("message #{} in {} is gone from this device", id.0, clean_line(&conversation.name));
             notice(&text, columns, |line| paint.dim(line))
         }
         _ => Vec::new(),
@@ -205,12 +205,20 @@ pub(crate) fn chat_lines(shown: &Shown, paint: Paint, columns: usize) -> Vec<Str
     };
     let indent = (width(&at) + 1 + cells + 1).min(columns / 2);
     let mut lines = Vec::new();
-    for (number, line) in body(shown, paint, Some(columns.saturating_sub(indent + 1))).iter().enumerate() {
-        lines.push(if number == 0 {
+    let body = body(shown, paint, Some(columns.saturating_sub(indent + 1)));
+    for (place, line) in body.iter().enumerate() {
+        lines.push(if place == 0 {
             format!("{} {head} {line}", paint.dim(&at))
         } else {
             format!("{:indent$}{line}", "")
         });
+    }
+    // Where it fits; whoever wants to name a message that has no room for its number finds it in the history.
+    let number = format!("  #{}", message.id.0);
+    if let (Some(last), Some(cells)) = (lines.last_mut(), body.last().map(|line| width(line)))
+        && indent + cells + width(&number) < columns
+    {
+        last.push_str(&paint.dim(&number));
     }
     lines
 }

@@ -139,15 +139,17 @@ pub enum Command {
     Block(ContactId),
     /// A person compared the safety number. [`crate::Answer::Done`].
     SetVerified(ContactId, bool),
-    /// A person types to this contact, or has stopped: say so as often as a key is pressed. [`crate::Answer::Done`], as of the next
-    /// three; what comes of it may be nothing.
-    Typing(ContactId, bool),
-    /// A person looks at the conversation with this contact: are they there? [`crate::Event::Presence`], if both share it.
-    AskPresence(ContactId),
+    /// A person looks at a conversation, or no longer: it stands open on their screen. Who types to a group is heard only
+    /// while it is, and a contact who shares their presence is asked for it ([`crate::Event::Presence`]).
+    /// [`crate::Answer::Done`], as of the next three; what comes of it may be nothing.
+    LookAt(ConversationId, bool),
+    /// A person types in a conversation that they look at, or has stopped: say so as often as a key is pressed.
+    Typing(ConversationId, bool),
     /// Whether this contact may know when we are there; off unless this says otherwise. Who does not share is not answered.
     SharePresence(ContactId, bool),
-    /// Whether this contact may know when we type; on unless this says otherwise. Who does not share is not shown it.
-    ShareTyping(ContactId, bool),
+    /// Whether the others may know when we type; unless this says otherwise, contacts may and groups may not. Who does not
+    /// share is not shown it.
+    ShareTyping(ConversationId, bool),
     /// A new name for a contact. [`crate::Answer::Done`].
     Rename(ContactId, String),
     /// Another handle, or none, for an account that is not registered yet: the first choice was taken.
@@ -231,7 +233,7 @@ pub enum CommandError {
     #[error("a reaction has 1 to {0} bytes, none of them a control character")]
     BadReaction(usize),
     /// More seconds than messages may take to disappear, or none.
-    #[error("messages disappear after 1 to {0} seconds, or do not")]
+    #[error("messages disappear after 1 second to {} days, or not at all", .0 / 86_400)]
     BadTimer(u32),
     /// None of ours, or we are in it no longer.
     #[error("you are not a member of this group")]

@@ -56,14 +56,12 @@ pub(crate) fn command<R: CryptoRng>(cx: &mut Cx<'_, R>, command: Command) -> Res
         Command::SetVerified(contact, verified) => {
             with_contact(cx, contact, |cx, contact| contacts::set_verified(cx.db, contact.id, verified))?
         }
-        Command::Typing(contact, on) => with_contact(cx, contact, |cx, contact| whisper::typing(cx, &contact, on))?,
-        Command::AskPresence(contact) => with_contact(cx, contact, |cx, contact| whisper::ask(cx, &contact))?,
+        Command::LookAt(conversation, on) => whisper::look_at(cx, conversation, on)?,
+        Command::Typing(conversation, on) => whisper::typing(cx, conversation, on)?,
         Command::SharePresence(contact, on) => {
             with_contact(cx, contact, |cx, contact| whisper::share_presence(cx, contact.id, on))?
         }
-        Command::ShareTyping(contact, on) => {
-            with_contact(cx, contact, |cx, contact| whisper::share_typing(cx, contact.id, on))?
-        }
+        Command::ShareTyping(conversation, on) => whisper::share_typing(cx, conversation, on)?,
         Command::Rename(contact, name) => rename(cx, contact, &name)?,
         Command::SetHandleName(name) => set_handle_name(cx, name.as_deref())?,
         Command::AddDevice(request) => devices::add(cx, *request)?,

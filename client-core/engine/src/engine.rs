@@ -350,7 +350,7 @@ fn outstanding<R: CryptoRng>(cx: &mut Cx<'_, R>) -> Result<(), StoreError> {
         send::outstanding(cx)?,
         groups::send::outstanding(cx)?,
         outbox::outstanding(cx)?,
-        whisper::outstanding(cx),
+        whisper::outstanding(cx)?,
     ] {
         wake = wake.into_iter().chain(next).min();
     }

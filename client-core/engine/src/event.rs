@@ -76,15 +76,18 @@ pub enum Event {
         /// How many.
         missing: u64,
     },
-    /// A contact types to us, or has stopped; also when nothing was heard of it for 15 seconds. A message from them ends it
-    /// as well, without this.
+    /// Somebody types to us or to a group, or has stopped; also when nothing was heard of it for 15 seconds. A message from
+    /// them ends it as well, without this.
     Typing {
+        /// Where.
+        conversation: ConversationId,
         /// Who.
         contact: ContactId,
         /// Whether they do.
         on: bool,
     },
-    /// The answer to [`crate::Command::AskPresence`]. Nothing comes from who is not there or does not share it.
+    /// When a contact was there with whom we look at a conversation ([`crate::Command::LookAt`]). Nothing comes from who is not
+    /// there or does not share it; who was there and is heard of no more was there today.
     Presence {
         /// Who.
         contact: ContactId,

@@ -77,6 +77,6 @@ pub use repair::Reason;
 pub use store::{DatabaseKey, Store, StoreError};
 pub use types::{
     Contact, ContactId, Conversation, ConversationId, Event, FoundInLog, Group, GroupEntry, GroupStanding, ListChange,
-    ListedDevice, LocalGroup, LocalId, LogReport, Membership, Message, Profile, SafetyNumber, Seen, Standing, State,
-    Talk, Waiting, WhoInLog,
+    ListedDevice, LocalGroup, LocalId, LogReport, Membership, Message, Profile, SafetyNumber, Seen, Shares, Standing,
+    State, Talk, Waiting, WhoInLog,
 };

@@ -361,6 +361,15 @@ pub struct SafetyNumber {
     pub scannable: Vec<u8>,
 }
 
+/// What the others of a conversation are told of us while we look at it, and we of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shares {
+    /// When we are there. In groups never.
+    pub presence: bool,
+    /// When we type.
+    pub typing: bool,
+}
+
 /// When somebody last did something on the device that answers, in coarse steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Seen {

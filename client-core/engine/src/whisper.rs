@@ -1,33 +1,41 @@
 //! What need not arrive: who types, and who is there. Each by itself, past the ratchet, the outbox and the history: what is
 //! lost leaves nothing behind, and nothing of it is written down but keys and what a person shares.
 //!
-//! Only between contacts who have accepted each other, and only what both share. Strangers have no key.
+//! Owns which conversations a person looks at, what was heard and said of late, and what is over without anybody saying so.
+//!
+//! | I want to know | look at |
+//! |---|---|
+//! | what two whisper to each other | `pair` |
+//! | what one whispers to a group | `group` |
+//! | the bytes of both | `said` |
 //!
 //! Spec: envelope §7.
 
+mod group;
+mod pair;
 mod said;
 
 use std::collections::BTreeMap;
 
-use hushwire_crypto::whisper::{WhisperKey, WhisperMark};
+use hushwire_crypto::whisper::WhisperMark;
 use hushwire_proto::envelope::Envelope;
 use hushwire_proto::ids::{DeviceId, UnixMillis};
-use hushwire_proto::relay::Whisper;
 use rand_core::CryptoRng;
+
+use crate::engine::{Cx, Engine};
+use crate::group::GroupState;
+use crate::input::{Answer, CommandError};
+use crate::store::{StoreError, contacts, conversations, whispers};
+use crate::types::{ContactId, ConversationId, Event, Seen, Shares, Talk};
 
 #[cfg(feature = "fuzz")]
 pub use self::said::reread;
-use self::said::{Said, Way, What};
-use crate::engine::Cx;
-use crate::input::Call;
-use crate::outbox::relay_address;
-use crate::store::{StoreError, contacts, whispers};
-use crate::types::{Contact, ContactId, Event, Seen, Standing};
+pub(crate) use pair::{block, key_for, share_presence};
 
 /// How much older or newer than our clock a whisper may be, in milliseconds: its way, and clocks that are a little off.
 const FRESH_MS: u64 = 60_000;
 
-/// The same is said to a contact again after so long, in milliseconds.
+/// The same is said to the same again after so long, in milliseconds.
 const SAME_AGAIN_MS: u64 = 5_000;
 
 /// Who types is taken to have stopped after so long, in milliseconds: three whispers may be lost.
@@ -36,10 +44,23 @@ const TYPING_MS: u64 = 15_000;
 /// Who did something so long ago is there now, in milliseconds.
 const NOW_MS: u64 = 2 * 60_000;
 
+/// While a person looks at a conversation, the other is asked again after so long, in milliseconds: sooner than the client ends
+/// a connection over which nothing goes, so that it stands meanwhile.
+const ASK_AGAIN_MS: u64 = 45_000;
+
+/// Who was there is taken to be so no longer when nothing was heard for so long, in milliseconds: one answer may be lost.
+const THERE_MS: u64 = 2 * ASK_AGAIN_MS + 15_000;
+
 const DAY_MS: u64 = 24 * 3600 * 1000;
 
-/// Contacts that can be heard. Each costs 40 bytes, and one keyed hash of 12 bytes for each whisper that comes.
-const HEARD_MAX: u32 = 10_000;
+/// Conversations that a person looks at: windows on a screen. The first one gives way.
+const LOOKED_AT_MAX: usize = 8;
+
+/// Devices of which it is known when they whispered last, if that was within [`FRESH_MS`]. More are not heard.
+const HEARD_MAX: usize = 1024;
+
+/// People of one group who are shown typing at once. Nobody reads more names.
+const TYPING_AT_ONCE_MAX: usize = 8;
 
 /// What is known of whispers while the program runs.
 #[derive(Default)]
@@ -50,12 +71,16 @@ pub(crate) struct Whispers {
     heard: BTreeMap<(ContactId, DeviceId), UnixMillis>,
     /// The time in the last of ours.
     last: UnixMillis,
-    /// When each was last said to whom.
-    said: BTreeMap<(ContactId, Kind), UnixMillis>,
-    /// Who types, and until when that holds.
-    typing: BTreeMap<ContactId, UnixMillis>,
+    /// When each was last said where, and whether it has been unsaid since.
+    said: BTreeMap<(ConversationId, Kind), Last>,
+    /// Who types where, and until when that holds.
+    typing: BTreeMap<(ConversationId, ContactId), UnixMillis>,
     /// When a person last did something here.
     acted: Option<UnixMillis>,
+    /// What a person looks at, the last one last.
+    looked_at: Vec<ConversationId>,
+    /// Who is there, of those who are looked at, and until when that holds.
+    there: BTreeMap<ContactId, UnixMillis>,
 }
 
 /// What is not said twice in a row.
@@ -64,6 +89,12 @@ enum Kind {
     Typing,
     AreYouThere,
     Here,
+}
+
+#[derive(Clone, Copy)]
+struct Last {
+    at: UnixMillis,
+    unsaid: bool,
 }
 
 impl Whispers {
@@ -85,154 +116,192 @@ impl Whispers {
             Some(_) | None => Seen::Hidden,
         }
     }
-}
 
-/// The key with which this contact whispers to us, made when it is first given to them.
-pub(crate) fn key_for<R: CryptoRng>(cx: &mut Cx<'_, R>, contact: ContactId) -> Result<WhisperKey, StoreError> {
-    if let Some(key) = whispers::ours(cx.db, contact)? {
-        return Ok(key);
+    fn is_looked_at(&self, conversation: ConversationId) -> bool {
+        self.looked_at.contains(&conversation)
     }
-    let key = WhisperKey::generate(cx.rng);
-    whispers::set_ours(cx.db, contact, &key)?;
-    cx.flight.whispers.keys_changed();
-    Ok(key)
-}
 
-/// They are not heard any more.
-pub(crate) fn block<R: CryptoRng>(cx: &mut Cx<'_, R>, contact: ContactId) -> Result<(), StoreError> {
-    cx.flight.whispers.keys_changed();
-    cx.flight.whispers.typing.remove(&contact);
-    whispers::forget_ours(cx.db, contact)
-}
-
-/// A person types to them, or has stopped.
-pub(crate) fn typing<R: CryptoRng>(cx: &mut Cx<'_, R>, contact: &Contact, on: bool) -> Result<(), StoreError> {
-    if !whispers::shares(cx.db, contact.id)?.typing {
-        return Ok(());
+    /// The time of a whisper that leaves now: later than in each before.
+    fn next_time(&mut self, now: UnixMillis) -> UnixMillis {
+        self.last = now.max(self.last.plus(1));
+        self.last
     }
+
+    /// Whether this may be said again; if so, it is taken to be said.
+    fn says(&mut self, conversation: ConversationId, kind: Kind, now: UnixMillis, again: u64) -> bool {
+        let last = self.said.get(&(conversation, kind));
+        if last.is_some_and(|last| last.at <= now && now.since(last.at) < again) {
+            return false;
+        }
+        self.said.insert((conversation, kind), Last { at: now, unsaid: false });
+        true
+    }
+
+    /// Whether it was said that we type, and not that we stopped. Who was not told the one need not be told the other.
+    fn unsays(&mut self, conversation: ConversationId) -> bool {
+        match self.said.get_mut(&(conversation, Kind::Typing)) {
+            Some(last) => !std::mem::replace(&mut last.unsaid, true),
+            None => false,
+        }
+    }
+
+    /// Whether a whisper of this time from there is one to be heard: fresh, and after the one before. If so, it is the last.
+    fn hears(&mut self, from: (ContactId, DeviceId), at: UnixMillis, now: UnixMillis) -> bool {
+        let is_fresh = |at: UnixMillis| now.since(at).max(at.since(now)) <= FRESH_MS;
+        if !is_fresh(at) || self.heard.get(&from).is_some_and(|last| at <= *last) {
+            return false;
+        }
+        if self.heard.len() >= HEARD_MAX {
+            self.heard.retain(|_, last| is_fresh(*last));
+        }
+        let has_room = self.heard.len() < HEARD_MAX || self.heard.contains_key(&from);
+        if has_room {
+            self.heard.insert(from, at);
+        }
+        has_room
+    }
+}
+
+/// A person looks at a conversation, or no longer.
+pub(crate) fn look_at<R: CryptoRng>(cx: &mut Cx<'_, R>, id: ConversationId, on: bool) -> Result<Answer, StoreError> {
+    let Some(with) = conversations::talk(cx.db, id)? else {
+        return Ok(Answer::Refused(CommandError::NoSuchConversation));
+    };
+    let whispers = &mut cx.flight.whispers;
+    whispers.looked_at.retain(|other| *other != id);
     if on {
-        return say_seldom(cx, contact, Kind::Typing, What::Typing(true));
-    }
-    // Who was not told that we type need not be told that we stopped.
-    match cx.flight.whispers.said.remove(&(contact.id, Kind::Typing)) {
-        Some(_) => say(cx, contact, What::Typing(false)),
-        None => Ok(()),
-    }
-}
-
-/// A person looks at the conversation with them.
-pub(crate) fn ask<R: CryptoRng>(cx: &mut Cx<'_, R>, contact: &Contact) -> Result<(), StoreError> {
-    match whispers::shares(cx.db, contact.id)?.presence {
-        true => say_seldom(cx, contact, Kind::AreYouThere, What::AreYouThere),
-        false => Ok(()),
-    }
-}
-
-/// Whether they are told when we are there, and whether we may ask them.
-pub(crate) fn share_presence<R: CryptoRng>(cx: &Cx<'_, R>, contact: ContactId, on: bool) -> Result<(), StoreError> {
-    let shares = whispers::shares(cx.db, contact)?;
-    whispers::set_shares(cx.db, contact, whispers::Shares { presence: on, ..shares })
-}
-
-/// Whether they are told when we type, and we are shown when they do.
-pub(crate) fn share_typing<R: CryptoRng>(cx: &Cx<'_, R>, contact: ContactId, on: bool) -> Result<(), StoreError> {
-    let shares = whispers::shares(cx.db, contact)?;
-    whispers::set_shares(cx.db, contact, whispers::Shares { typing: on, ..shares })
-}
-
-/// Something was whispered. What is not a contact's, too old or repeated is dropped without a word.
-pub(crate) fn heard<R: CryptoRng>(cx: &mut Cx<'_, R>, envelope: &Envelope) -> Result<(), StoreError> {
-    let Some((contact, device, said)) = open(cx, envelope)? else { return Ok(()) };
-    let is_fresh = cx.now.since(said.at).max(said.at.since(cx.now)) <= FRESH_MS;
-    let last = cx.flight.whispers.heard.get(&(contact.id, device));
-    if !is_fresh || last.is_some_and(|last| said.at <= *last) {
-        return Ok(());
-    }
-    cx.flight.whispers.heard.insert((contact.id, device), said.at);
-    let shares = whispers::shares(cx.db, contact.id)?;
-    match said.what {
-        What::Typing(on) if shares.typing => {
-            match on {
-                true => cx.flight.whispers.typing.insert(contact.id, cx.now.plus(TYPING_MS)),
-                false => cx.flight.whispers.typing.remove(&contact.id),
-            };
-            cx.event(Event::Typing { contact: contact.id, on });
+        if whispers.looked_at.len() >= LOOKED_AT_MAX {
+            whispers.looked_at.remove(0);
         }
-        What::AreYouThere if shares.presence => {
-            let here = What::Here(cx.flight.whispers.seen(cx.now));
-            say_seldom(cx, &contact, Kind::Here, here)?;
+        whispers.looked_at.push(id);
+        // Whoever looks again is told at once.
+        let asked = whispers.said.get(&(id, Kind::AreYouThere));
+        if asked.is_some_and(|asked| cx.now.since(asked.at) >= SAME_AGAIN_MS) {
+            whispers.said.remove(&(id, Kind::AreYouThere));
         }
-        What::Here(seen) if shares.presence => cx.event(Event::Presence { contact: contact.id, seen }),
-        What::Typing(_) | What::AreYouThere | What::Here(_) => {}
+        return Ok(Answer::Done);
     }
-    Ok(())
+    if let Talk::Contact(contact) = with {
+        whispers.there.remove(&contact);
+    }
+    typing(cx, id, false)
 }
 
-/// Tells who has stopped typing without saying so. When to look again.
-pub(crate) fn outstanding<R: CryptoRng>(cx: &mut Cx<'_, R>) -> Option<UnixMillis> {
-    let now = cx.now;
-    let over: Vec<_> =
-        cx.flight.whispers.typing.iter().filter(|(_, until)| **until <= now).map(|(contact, _)| *contact).collect();
-    for contact in over {
-        cx.flight.whispers.typing.remove(&contact);
-        cx.event(Event::Typing { contact, on: false });
+/// A person types there, or has stopped.
+pub(crate) fn typing<R: CryptoRng>(cx: &mut Cx<'_, R>, id: ConversationId, on: bool) -> Result<Answer, StoreError> {
+    let Some(with) = conversations::talk(cx.db, id)? else {
+        return Ok(Answer::Refused(CommandError::NoSuchConversation));
+    };
+    let shares = match with {
+        Talk::Contact(contact) => whispers::shares(cx.db, contact)?.typing,
+        Talk::Group(group) => whispers::group_typing(cx.db, group)?,
+    };
+    let (now, whispers) = (cx.now, &mut cx.flight.whispers);
+    let says = match on {
+        true => shares && whispers.is_looked_at(id) && whispers.says(id, Kind::Typing, now, SAME_AGAIN_MS),
+        false => shares && whispers.unsays(id),
+    };
+    match with {
+        Talk::Contact(contact) if says => pair::typing(cx, contact, on)?,
+        Talk::Group(group) if says => group::typing(cx, group, on)?,
+        Talk::Contact(_) | Talk::Group(_) => {}
     }
-    cx.flight.whispers.typing.values().min().copied()
+    Ok(Answer::Done)
 }
 
-/// Whose it is, and what it says.
-fn open<R: CryptoRng>(
+/// Whether the others there are told when we type, and we are shown when they do.
+pub(crate) fn share_typing<R: CryptoRng>(
     cx: &mut Cx<'_, R>,
-    envelope: &Envelope,
-) -> Result<Option<(Contact, DeviceId, Said)>, StoreError> {
-    if cx.flight.whispers.marks.is_none() {
-        let keys = whispers::all_ours(cx.db, HEARD_MAX)?;
-        cx.flight.whispers.marks = Some(keys.into_iter().map(|(contact, key)| (contact, key.mark())).collect());
+    id: ConversationId,
+    on: bool,
+) -> Result<Answer, StoreError> {
+    if !on {
+        typing(cx, id, false)?;
     }
-    let marks = cx.flight.whispers.marks.iter().flatten();
-    let fitting: Vec<_> = marks.filter(|(_, mark)| mark.fits(envelope.bytes())).map(|(contact, _)| *contact).collect();
-    for id in fitting {
-        let Some(contact) = contacts::get(cx.db, id)? else { continue };
-        let Some(key) = whispers::ours(cx.db, id)? else { continue };
-        if contact.standing != Standing::Accepted {
-            continue;
+    match conversations::talk(cx.db, id)? {
+        None => return Ok(Answer::Refused(CommandError::NoSuchConversation)),
+        Some(Talk::Contact(contact)) => {
+            let shares = whispers::shares(cx.db, contact)?;
+            whispers::set_shares(cx.db, contact, Shares { typing: on, ..shares })?;
         }
-        let links = contacts::links(cx.db, id)?;
-        for device in links.last().map_or(&[][..], |link| &link.link().devices) {
-            let way = Way { from: (contact.account, device.id), to: cx.keys.account };
-            if let Some(said) = Said::open(envelope, &key, &way) {
-                return Ok(Some((contact, device.id, said)));
-            }
-        }
+        Some(Talk::Group(group)) => whispers::set_group_typing(cx.db, group, on)?,
     }
-    Ok(None)
+    Ok(Answer::Done)
 }
 
-/// The same thing not again for a while.
-fn say_seldom<R: CryptoRng>(cx: &mut Cx<'_, R>, contact: &Contact, kind: Kind, what: What) -> Result<(), StoreError> {
-    let last = cx.flight.whispers.said.get(&(contact.id, kind));
-    if last.is_some_and(|last| last.0 <= cx.now.0 && cx.now.since(*last) < SAME_AGAIN_MS) {
-        return Ok(());
+/// Something was whispered. What is nobody's who may, too old or repeated is dropped without a word.
+pub(crate) fn heard<R: CryptoRng>(cx: &mut Cx<'_, R>, envelope: &Envelope) -> Result<(), StoreError> {
+    match said::is_to_a_group(envelope) {
+        true => group::heard(cx, envelope),
+        false => pair::heard(cx, envelope),
     }
-    cx.flight.whispers.said.insert((contact.id, kind), cx.now);
-    say(cx, contact, what)
 }
 
-/// To the device of theirs that gave us key and token, if it still stands in their list; else to nobody.
-fn say<R: CryptoRng>(cx: &mut Cx<'_, R>, contact: &Contact, what: What) -> Result<(), StoreError> {
-    if contact.standing != Standing::Accepted || !cx.keys.is_listed() {
-        return Ok(());
-    }
-    let Some((key, device)) = whispers::theirs(cx.db, contact.id)? else { return Ok(()) };
-    let Some(token) = contacts::their_token(cx.db, contact.id, device)? else { return Ok(()) };
-    let links = contacts::links(cx.db, contact.id)?;
-    let Some(device) = links.last().and_then(|link| link.link().device(device)) else { return Ok(()) };
-    let Some(relay) = relay_address(&device.relay) else { return Ok(()) };
-    let at = cx.now.max(cx.flight.whispers.last.plus(1));
-    cx.flight.whispers.last = at;
-    let way = Way { from: (cx.keys.account, cx.keys.device), to: contact.account };
-    if let Some(envelope) = (Said { at, what }).seal(&key, &way, cx.rng) {
-        cx.call_unanswered(Call::Whisper { relay, whisper: Whisper { mailbox: device.mailbox, token, envelope } });
+/// Somebody types there, or has stopped.
+fn types<R: CryptoRng>(cx: &mut Cx<'_, R>, conversation: ConversationId, contact: ContactId, on: bool) {
+    let (key, until) = ((conversation, contact), cx.now.plus(TYPING_MS));
+    let typing = &mut cx.flight.whispers.typing;
+    let others = typing.keys().filter(|(there, who)| *there == conversation && *who != contact).count();
+    match on {
+        true if others >= TYPING_AT_ONCE_MAX => return,
+        true => typing.insert(key, until),
+        false => typing.remove(&key),
+    };
+    cx.event(Event::Typing { conversation, contact, on });
+}
+
+/// A group has changed: who is in it no longer does not type there.
+pub(crate) fn group_changed<R: CryptoRng>(
+    cx: &mut Cx<'_, R>,
+    conversation: ConversationId,
+    state: &GroupState,
+) -> Result<(), StoreError> {
+    let is_in = state.members.contains_key(&cx.keys.account);
+    let typing = cx.flight.whispers.typing.keys().filter(|(there, _)| *there == conversation);
+    for (_, contact) in typing.copied().collect::<Vec<_>>() {
+        let account = contacts::account(cx.db, contact)?;
+        if !is_in || !account.is_some_and(|account| state.members.contains_key(&account)) {
+            types(cx, conversation, contact, false);
+        }
     }
     Ok(())
+}
+
+/// Tells what is over without anybody saying so, and asks again who is looked at. When to look again.
+pub(crate) fn outstanding<R: CryptoRng>(cx: &mut Cx<'_, R>) -> Result<Option<UnixMillis>, StoreError> {
+    let now = cx.now;
+    let over = cx.flight.whispers.typing.iter().filter(|(_, until)| **until <= now).map(|(key, _)| *key);
+    for (conversation, contact) in over.collect::<Vec<_>>() {
+        types(cx, conversation, contact, false);
+    }
+    let gone = cx.flight.whispers.there.iter().filter(|(_, until)| **until <= now).map(|(contact, _)| *contact);
+    for contact in gone.collect::<Vec<_>>() {
+        cx.flight.whispers.there.remove(&contact);
+        cx.event(Event::Presence { contact, seen: Seen::Today });
+    }
+    let mut wake = None;
+    for id in cx.flight.whispers.looked_at.clone() {
+        let next = match conversations::talk(cx.db, id)? {
+            Some(Talk::Contact(contact)) => pair::ask(cx, id, contact)?,
+            Some(Talk::Group(_)) | None => None,
+        };
+        wake = wake.into_iter().chain(next).min();
+    }
+    let whispers = &cx.flight.whispers;
+    Ok(whispers.typing.values().chain(whispers.there.values()).copied().chain(wake).min())
+}
+
+impl Engine {
+    /// What the others of a conversation are told of us, and we of them.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn shares(&self, id: ConversationId) -> Result<Shares, StoreError> {
+        let db = self.store.read();
+        match conversations::talk(db, id)? {
+            Some(Talk::Contact(contact)) => whispers::shares(db, contact),
+            Some(Talk::Group(group)) => Ok(Shares { presence: false, typing: whispers::group_typing(db, group)? }),
+            None => Ok(Shares { presence: false, typing: false }),
+        }
+    }
 }

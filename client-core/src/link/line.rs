@@ -167,6 +167,9 @@ impl Line {
             Ok(begun) => begun,
             Err(error) => {
                 self.end(turn);
+                if registers {
+                    self.around.newcomer.tried(Some(&error));
+                }
                 return self.reply(id, Err(error)).await;
             }
         };
@@ -179,21 +182,16 @@ impl Line {
                 Err(error) => (Err(unreachable(error)), Some(made)),
             };
             if let Some(newcomer) = newcomer {
-                newcomer.answered(match &reply {
-                    Err(CallFailed::Keyserver(refused)) => Some(refused.clone()),
-                    _ => None,
-                });
+                newcomer.tried(reply.as_ref().err());
             }
             drop(connection); // not before: others may wait for it still when it is not asked again
             Ended { id, reply, lost }
         });
     }
 
-    /// Only over a connection that stands. What became of it nobody asks.
-    async fn whisper(&self, call: Call) {
-        if let Some(connection) = self.connection.clone()
-            && !is_closed(&connection).await
-        {
+    /// A person looks at a conversation there, so that more will go over the connection. What became of it nobody asks.
+    async fn whisper(&mut self, call: Call) {
+        if let Ok(connection) = self.connected(&call).await {
             let _ = self.begin(connection, call, Pass::default());
         }
     }

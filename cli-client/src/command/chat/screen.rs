@@ -1,20 +1,23 @@
-//! The screen of a chat. Where the terminal can move its cursor: what comes in is inserted above the line that is being
-//! typed, and the marks of our messages change in place. Elsewhere every change is a line of its own.
-//!
-//! The terminal keeps its own line editing, so nothing has to be put back when the program is stopped. The price: a
-//! line being typed that is longer than the screen is wide looks torn when something comes in; what is sent is whole.
+//! The screen of a chat. Where the terminal can move its cursor and hands over each key: the line that is being typed stands
+//! below everything, with who types beside it, what comes in is inserted above, and the marks of our messages change in
+//! place. Elsewhere every change is a line of its own.
 
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal as _};
 
-use hushwire_client::{LocalId, Message, State};
+use hushwire_client::{ContactId, LocalId, Message, State};
 use terminal_size::terminal_size;
+
+use super::line::Line;
 
 use crate::exit::Failure;
 use crate::show::{self, Heard, Item, Out, Shown};
 use crate::text;
 
 const PROMPT: &str = "> ";
+
+/// Names of those who type that stand before the line. More are counted.
+const TYPING_SHOWN_MAX: usize = 2;
 
 /// Cells before the mark: `14:02 `.
 const MARK_COLUMN: usize = 6;
@@ -34,32 +37,64 @@ struct Live {
     /// The row of each message of ours that still has somewhere to go.
     marks: BTreeMap<LocalId, usize>,
     prompted: bool,
+    /// Who types, by name.
+    typing: BTreeMap<ContactId, String>,
+    /// What of the line that is being typed stands there, and the cells before its cursor.
+    line: (String, usize),
+}
+
+/// Whether a chat can be drawn here, if each key is handed over.
+pub(super) fn is_live(out: &Out) -> bool {
+    let terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
+    terminal && !show::is_dumb() && !out.is_json() && terminal_size().is_some()
 }
 
 impl<'a> Screen<'a> {
     /// Looks at the terminal; draws nothing.
-    pub(super) fn new(out: &'a Out) -> Self {
-        let terminal = io::stdin().is_terminal() && io::stdout().is_terminal() && !show::is_dumb() && !out.is_json();
-        let size = terminal_size().filter(|_| terminal);
+    pub(super) fn new(out: &'a Out, live: bool) -> Self {
+        let size = terminal_size().filter(|_| live);
         let live = size.map(|(columns, height)| Live {
             columns: usize::from(columns.0).max(20),
             height: usize::from(height.0),
             row: 0,
             marks: BTreeMap::new(),
             prompted: false,
+            typing: BTreeMap::new(),
+            line: (String::new(), 0),
         });
         Self { out, live }
     }
 
     /// Asks for a line.
     pub(super) fn prompt(&mut self) -> Result<(), Failure> {
-        match &mut self.live {
-            Some(live) => {
-                live.prompted = true;
-                self.out.terminal(PROMPT)
-            }
-            None => Ok(()),
+        if let Some(live) = &mut self.live {
+            live.prompted = true;
         }
+        self.insert(&[])
+    }
+
+    /// The line that is being typed has changed.
+    pub(super) fn typed(&mut self, line: &Line) -> Result<(), Failure> {
+        self.measure();
+        if let Some(live) = &mut self.live {
+            let free = live.columns.saturating_sub(text::width(&live.head()) + 1);
+            live.line = line.shown(free);
+        }
+        self.insert(&[])
+    }
+
+    /// Somebody types, or has stopped. `false`: there is no place for that here.
+    pub(super) fn types(&mut self, who: ContactId, name: &str, on: bool, line: &Line) -> Result<bool, Failure> {
+        let Some(live) = &mut self.live else { return Ok(false) };
+        let before = live.typing.len();
+        match on {
+            true => drop(live.typing.insert(who, text::clean_line(name))),
+            false => drop(live.typing.remove(&who)),
+        }
+        if live.typing.len() != before {
+            self.typed(line)?;
+        }
+        Ok(true)
     }
 
     /// A message of either side.
@@ -71,22 +106,6 @@ impl<'a> Screen<'a> {
         self.insert(&lines)?;
         self.remember(&shown.message, first);
         Ok(())
-    }
-
-    /// A message of ours, in place of the line that was typed.
-    pub(super) fn sent(&mut self, typed: &str, shown: &Shown) -> Result<(), Failure> {
-        self.measure();
-        if self.live.is_none() {
-            return self.out.item(&Item::Message(shown));
-        }
-        self.take_back(typed)?;
-        self.message(shown)
-    }
-
-    /// What was typed is no message: the prompt is empty again.
-    pub(super) fn nothing_sent(&mut self, typed: &str) -> Result<(), Failure> {
-        self.measure();
-        self.take_back(typed)
     }
 
     /// The mark of a message of ours. `false`: it cannot be changed in place.
@@ -143,28 +162,20 @@ impl<'a> Screen<'a> {
         }
     }
 
-    /// Puts lines above the prompt, each no wider than the screen. The line being typed moves down as it is: first a
-    /// free row below it (Index keeps the column), then a free row in its place (Insert Line).
+    /// Puts lines above the prompt, each no wider than the screen.
     fn insert(&mut self, lines: &[String]) -> Result<(), Failure> {
         let Some(live) = &mut self.live else { return Ok(()) };
-        let mut sequence = String::new();
+        let mut sequence = if live.prompted { "\r\x1b[J".to_owned() } else { String::new() };
         for line in lines {
-            if live.prompted {
-                sequence.push_str(&format!("\x1bD\x1b[A\x1b7\x1b[L\r{line}\x1b8\x1b[B"));
-            } else {
-                sequence.push_str(&format!("{line}\r\n"));
-            }
+            sequence.push_str(&format!("{line}\r\n"));
         }
         live.row += lines.len();
+        if live.prompted {
+            let (head, (shown, before)) = (live.head(), &live.line);
+            let place = text::width(&head) + before + 1;
+            sequence.push_str(&format!("{}{shown}\x1b[{place}G", self.out.paint().dim(&head)));
+        }
         self.out.terminal(&sequence)
-    }
-
-    /// Clears the line that was typed, and asks again in its place.
-    fn take_back(&mut self, typed: &str) -> Result<(), Failure> {
-        let Some(live) = &self.live else { return Ok(()) };
-        let cells = PROMPT.len() + text::width(typed);
-        let up = cells.div_ceil(live.columns).max(1);
-        self.out.terminal(&format!("\x1b[{up}A\r\x1b[J{PROMPT}"))
     }
 
     /// After a change of size rows are no longer where they were: earlier marks stay as they are.
@@ -177,6 +188,22 @@ impl<'a> Screen<'a> {
             }
             live.height = usize::from(height.0);
         }
+    }
+}
+
+impl Live {
+    /// What stands before the line that is being typed.
+    fn head(&self) -> String {
+        let names: Vec<&str> = self.typing.values().map(String::as_str).collect();
+        let who = match names.as_slice() {
+            [] => return PROMPT.to_owned(),
+            [one] => format!("{one} types"),
+            some if some.len() <= TYPING_SHOWN_MAX => format!("{} type", some.join(" and ")),
+            many => format!("{} people type", many.len()),
+        };
+        // Half of the screen is for the line.
+        let cut: String = who.chars().take(self.columns / 4).collect();
+        format!("{cut} {PROMPT}")
     }
 }
 

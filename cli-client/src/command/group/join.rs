@@ -16,7 +16,10 @@ const LET_IN_WITHIN: Duration = Duration::from_secs(15);
 
 pub(super) async fn run(app: &App, link: &str) -> Result<(), Failure> {
     let link: GroupLink = link.parse().map_err(|bad: BadGroupLink| {
-        Failure::usage(bad.to_string(), "put the link in quotes: the shell may take what follows # for a comment")
+        Failure::usage(
+            bad.to_string(),
+            "copy the link whole, and put it in quotes: the shell may take what follows # for a comment",
+        )
     })?;
     let (client, name) = (app.client().await?, link.name.clone());
     if let Some(place) = member_of(app, &link).await? {

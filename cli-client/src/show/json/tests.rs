@@ -8,8 +8,8 @@ use hushwire_client::group::{GroupState, Invite, Member, Request, Role};
 use hushwire_client::ids::{AccountId, ChangeHash, DeviceId, GroupId, InviteId};
 use hushwire_client::{
     Alarm, Auditor, Contact, ContactId, Conversation, ConversationId, Finding, Group, GroupStanding, Journey, Lie,
-    ListChange, ListedDevice, LocalGroup, LocalId, LogReport, Membership, Profile, Reason, Seen, Standing, State,
-    Verdict, Waiting,
+    ListChange, ListedDevice, LocalGroup, LocalId, LogReport, Membership, Profile, Reason, Seen, Shares, Standing,
+    State, Verdict, Waiting,
 };
 
 use super::*;
@@ -106,7 +106,6 @@ fn account_lines() -> Vec<Value> {
         Item::SafetyNumber { contact: &contact, digits: "12345" },
         Item::Finding(&finding),
         Item::Auditor(&auditor),
-        Item::Typing { contact: &named, on: true },
         Item::Presence { contact: &named, seen: Seen::Today },
     ])
 }
@@ -159,6 +158,8 @@ fn talk_lines() -> Vec<Value> {
         Item::Gap { conversation: &place, contact: &named, missing: 2 },
         Item::Conversation(&conversation),
         Item::Timer { conversation: &place, by: None, seconds: Some(60) },
+        Item::Shares { conversation: &team, shares: Shares { presence: false, typing: true } },
+        Item::Typing { conversation: &place, contact: &named, on: true },
         Item::Draft { conversation: &place, draft: None },
     ])
 }

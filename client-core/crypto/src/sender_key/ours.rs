@@ -86,6 +86,13 @@ impl OurSenderKey {
         swept(|| self.seal(plaintext, rng))
     }
 
+    /// Signs something that is no message of the chain, which stays where it is: whoever was told the chain can tell by it
+    /// who said that ([`super::SenderKeys::signed`]). `about` begins with a label, and so not as a message does.
+    /// Draws 64 bytes.
+    pub fn sign(&self, about: &[u8], rng: &mut impl CryptoRng) -> [u8; 64] {
+        self.signing.sign(&[about], rng)
+    }
+
     fn seal(&self, plaintext: &[u8], rng: &mut impl CryptoRng) -> Result<GroupSealed, EncryptError> {
         let (seed, chain) = self.chain.clone().step().ok_or(EncryptError::UsedUp)?;
         let keys = seed.group_keys();

@@ -187,3 +187,19 @@ fn a_signed_message_that_is_no_ciphertext_changes_nothing() {
         assert_eq!(refused, GroupDecryptError::Malformed);
     }
 }
+
+#[test]
+fn what_a_sender_signs_beside_the_chain_is_known_by_its_key_and_moves_nothing() {
+    let mut rng = StdRng::seed_from_u64(9);
+    let distribution = DistributionId::from_bytes([1; 16]);
+    let (ours, other) =
+        (OurSenderKey::generate(distribution, &mut rng), OurSenderKey::generate(distribution, &mut rng));
+    let told = SenderKeys::empty(distribution).accept(&ours.distribution_message()).unwrap();
+    let before = told.to_bytes();
+    let signature = ours.sign(b"somebody types", &mut rng);
+    assert!(told.signed(b"somebody types", &signature));
+    assert!(!told.signed(b"somebody else types", &signature));
+    assert!(!told.signed(b"somebody types", &other.sign(b"somebody types", &mut rng)));
+    assert!(!SenderKeys::empty(distribution).signed(b"somebody types", &signature));
+    assert_eq!(*before, *told.to_bytes());
+}

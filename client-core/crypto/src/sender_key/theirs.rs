@@ -84,6 +84,11 @@ impl SenderKeys {
         Ok(SenderKeys { distribution: self.distribution, states })
     }
 
+    /// Whether the sender signed this with the key of one of the chains ([`super::OurSenderKey::sign`]). Nothing moves.
+    pub fn signed(&self, about: &[u8], signature: &[u8; 64]) -> bool {
+        self.states.iter().any(|state| state.signing.verify(&[about], signature))
+    }
+
     /// Opens a message to the group.
     ///
     /// # Errors

@@ -19,6 +19,7 @@ use crate::input::{Answer, CommandError};
 use crate::lookup;
 use crate::store::{StoreError, contacts, conversations, damaged, groups, unsealed};
 use crate::types::{Contact, Event, GroupEntry, GroupStanding, LocalGroup, Standing, Talk};
+use crate::whisper;
 
 /// Contents of changes that one request for them is answered with. What is left is asked for again.
 const ANSWERED_AT_ONCE_MAX: usize = 32;
@@ -357,6 +358,7 @@ fn follow<R: CryptoRng>(
         }
     }
     left.try_for_each(|account| groups::forget_joined(cx.db, group, *account))?;
+    whisper::group_changed(cx, conversation, state)?;
     match (was, standing) {
         (GroupStanding::Member, GroupStanding::Gone) => {
             keys::leave(cx, group)?;

@@ -28,11 +28,17 @@ const SECRETS_KEPT: SecretsKept = SecretsKept { all: 64, of_one: 8, of_one_alone
 /// What a group's secret is used for, before the group's id: whoever tells a secret of one group as one of another makes
 /// nobody take the two for each other.
 const SEAL_PURPOSE: &[u8] = b"hushwire/1 group seal";
+const WHISPER_PURPOSE: &[u8] = b"hushwire/1 group whisper";
 const DOOR_PURPOSE: &[u8] = b"hushwire/1 group door";
 
 /// What seals a group's envelopes.
 pub(crate) fn seal(group: GroupId, secret: &[u8; 32]) -> SharedKey {
     SharedKey::new(secret, &[SEAL_PURPOSE, group.as_bytes()].concat())
+}
+
+/// What seals whispers to a group.
+pub(crate) fn whispers(group: GroupId, secret: &[u8; 32]) -> SharedKey {
+    SharedKey::new(secret, &[WHISPER_PURPOSE, group.as_bytes()].concat())
 }
 
 /// What whoever knows the secret deposits with.
@@ -61,10 +67,9 @@ pub(crate) fn ours<R: CryptoRng>(
     group: LocalGroup,
     devices: &[(ContactId, DeviceId)],
 ) -> Result<Ours, StoreError> {
-    if let Some(ours) = groups::our_key(cx.db, group)?
+    if let Some(ours) = known_to(cx, group, devices)?
         && ours.messages < MESSAGES_MAX
         && cx.now.since(ours.made_at) < AGE_MAX_MS
-        && groups::given(cx.db, group)?.iter().all(|given| devices.contains(given))
     {
         return Ok(ours);
     }
@@ -76,6 +81,16 @@ pub(crate) fn ours<R: CryptoRng>(
     groups::set_our_key(cx.db, group, &ours)?;
     groups::forget_given(cx.db, group)?;
     Ok(ours)
+}
+
+/// The key there is, if nobody has it but these devices.
+pub(crate) fn known_to<R: CryptoRng>(
+    cx: &Cx<'_, R>,
+    group: LocalGroup,
+    devices: &[(ContactId, DeviceId)],
+) -> Result<Option<Ours>, StoreError> {
+    let is_theirs = groups::given(cx.db, group)?.iter().all(|given| devices.contains(given));
+    if is_theirs { groups::our_key(cx.db, group) } else { Ok(None) }
 }
 
 /// The newest secret that a member told since somebody left, or a new one. What somebody told who is out is not used.

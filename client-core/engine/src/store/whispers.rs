@@ -5,14 +5,7 @@ use hushwire_proto::ids::DeviceId;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{StoreError, damaged};
-use crate::types::ContactId;
-
-/// What a contact is let know.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Shares {
-    pub(crate) presence: bool,
-    pub(crate) typing: bool,
-}
+use crate::types::{ContactId, LocalGroup, Shares};
 
 /// The key that we gave them: what they whisper is sealed with it.
 pub(crate) fn ours(db: &Connection, contact: ContactId) -> Result<Option<WhisperKey>, StoreError> {
@@ -90,6 +83,16 @@ pub(crate) fn set_shares(db: &Connection, contact: ContactId, shares: Shares) ->
          ON CONFLICT (contact) DO UPDATE SET presence = excluded.presence, typing = excluded.typing",
         params![contact.0, shares.presence, shares.typing],
     )?;
+    Ok(())
+}
+
+/// Whether the members of a group may know when we type.
+pub(crate) fn group_typing(db: &Connection, group: LocalGroup) -> Result<bool, StoreError> {
+    Ok(db.prepare_cached("SELECT typing FROM groups WHERE id = ?1")?.query_row([group.0], |row| row.get(0))?)
+}
+
+pub(crate) fn set_group_typing(db: &Connection, group: LocalGroup, on: bool) -> Result<(), StoreError> {
+    db.prepare_cached("UPDATE groups SET typing = ?2 WHERE id = ?1")?.execute(params![group.0, on])?;
     Ok(())
 }
 

@@ -10,6 +10,7 @@ mod keyserver;
 mod log;
 mod relay;
 mod said;
+mod whispers;
 mod who;
 #[path = "../world/mod.rs"]
 mod world;

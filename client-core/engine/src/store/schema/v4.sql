@@ -4,7 +4,8 @@ CREATE TABLE groups (
     group_id BLOB NOT NULL UNIQUE,
     name TEXT NOT NULL,                        -- as the group's changes have it now
     standing INTEGER NOT NULL,                 -- 1 heard of, 2 asked to join, 3 a member, 4 no longer
-    left_at INTEGER NOT NULL DEFAULT 0         -- when somebody last left, or was put out
+    left_at INTEGER NOT NULL DEFAULT 0,        -- when somebody last left, or was put out
+    typing INTEGER NOT NULL DEFAULT 0          -- its members may know when we type, and we are shown when they do
 );
 
 CREATE TABLE conversations (
