@@ -15,6 +15,7 @@ use crate::cast::{Begun, Cast, PEOPLE_MAX};
 use crate::dice::Dice;
 use crate::evil::Evil;
 use crate::net::{Net, Parcel, What};
+use crate::number;
 use crate::oracle::{Broken, Oracle};
 use crate::step::{LEAPS_MAX_MS, Step, pause};
 use crate::weather::Weather;
@@ -27,7 +28,7 @@ const STEPS_MAX: u64 = 260;
 /// Things that may happen between two steps, or until everything has come to rest.
 const HAPPENINGS_MAX: u32 = 100_000;
 
-/// Lines of what happened last that are shown with what does not hold.
+/// Lines of what happened last that are shown with what does not hold, unless `HUSHWIRE_SIM_LINES` says how many.
 const LINES_SHOWN: usize = 60;
 
 /// What a run is about.
@@ -106,6 +107,7 @@ pub(crate) struct Sim<'a> {
     pub(crate) links: Vec<GroupLink>,
     digest: DefaultHasher,
     trace: Option<&'a mut VecDeque<String>>,
+    lines: usize,
 }
 
 /// A run of that seed.
@@ -151,6 +153,7 @@ pub(crate) fn begin<'a>(cast: &'a mut Cast, seed: u64, kind: Kind, trace: Option
         links: Vec::new(),
         digest: DefaultHasher::new(),
         trace,
+        lines: number("HUSHWIRE_SIM_LINES").map_or(LINES_SHOWN, |lines| lines as usize),
     };
     for who in 0..sim.people.len() {
         sim.put(sim.now, who, What::Start);
@@ -428,7 +431,7 @@ impl Sim<'_> {
 
     pub(crate) fn note(&mut self, line: impl FnOnce() -> String) {
         if let Some(trace) = &mut self.trace {
-            if trace.len() == LINES_SHOWN {
+            if trace.len() == self.lines {
                 trace.pop_front();
             }
             trace.push_back(format!("{:>12} {}", self.now - log::BEGIN.0, line()));
