@@ -102,6 +102,8 @@ pub(crate) struct Handled {
     pub(crate) queued: Option<LocalId>,
     pub(crate) group: Option<GroupId>,
     pub(crate) link: Option<Box<GroupLink>>,
+    /// Why it was not done, for whoever reads what happened.
+    pub(crate) refused: Option<String>,
 }
 
 /// One message of a conversation.
@@ -139,7 +141,8 @@ impl App {
                 Output::Answer(Answer::Queued(message)) => handled.queued = Some(message.id),
                 Output::Answer(Answer::Group(conversation)) => handled.group = self.id_of(conversation),
                 Output::Answer(Answer::GroupLink(link)) => handled.link = Some(link),
-                Output::Answer(Answer::Done | Answer::Refused(_)) => {}
+                Output::Answer(Answer::Refused(why)) => handled.refused = Some(why.to_string()),
+                Output::Answer(Answer::Done) => {}
                 Output::Call { id, call } => handled.calls.push((id, call)),
                 Output::WakeAt(at) => handled.wake = Some(at),
                 Output::Event(event) => handled.told.extend(self.told(event)),

@@ -365,11 +365,13 @@ impl Sim<'_> {
         for group in changed {
             let Ok(app) = &mut self.people[who].app else { continue };
             let seen = app.sees(group);
+            self.note(|| format!("    {who} sees in {:02x?}: {:?}", &group.0[..2], seen.members.keys()));
             self.oracle.crowd.sees(group, who, seen);
         }
         founded.into_iter().for_each(|group| self.came_of(Wanted::Group(group)));
         handled.link.into_iter().for_each(|link| self.came_of(Wanted::Link(link)));
         self.note(|| format!("    {who} at {}: {} calls, told {:.200?}", clock.0, handled.calls.len(), handled.told));
+        handled.refused.iter().for_each(|why| self.note(|| format!("    {who} is refused: {why}")));
         (who, clock.0, handled.calls.len(), handled.told.len()).hash(&mut self.digest);
         self.oracle.heard(who, &handled.told)?;
         let dies = self.dice.hits(self.weather.crash);
