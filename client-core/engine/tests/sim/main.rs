@@ -8,6 +8,7 @@
 //! | `step`, `act`, `weather` | what people do and what happens to them; what goes wrong in a run, and how often |
 //! | `carry`, `net` | between people and servers; what is on its way |
 //! | `gather`, `crowd` | what people do in groups; what must hold there |
+//! | `remark`, `fates` | what people do with messages that are there; what must be seen of that |
 //! | `evil` | a relay that lies |
 //! | `oracle` | what must hold |
 //! | `app`, `cast` | the engine, as the rest knows it; people to begin with |
@@ -31,10 +32,12 @@ mod cast;
 mod crowd;
 mod dice;
 mod evil;
+mod fates;
 mod gather;
 mod kept;
 mod net;
 mod oracle;
+mod remark;
 mod sim;
 mod step;
 mod weather;

@@ -10,7 +10,7 @@ use hushwire_engine::Store;
 use hushwire_proto::ids::{AccountId, Seq, UnixMillis};
 
 use crate::act::{Said, Wanted};
-use crate::app::{App, CallFailed, GroupId, GroupLink, Input, Standing, Told, Who, Wish};
+use crate::app::{App, CallFailed, GroupId, GroupLink, Input, Kept, Standing, Told, Who, Wish};
 use crate::cast::{Begun, Cast, PEOPLE_MAX};
 use crate::dice::Dice;
 use crate::evil::Evil;
@@ -50,6 +50,10 @@ pub(crate) struct Report {
     pub(crate) crashes: u64,
     pub(crate) undecryptable: u64,
     pub(crate) texts_in_groups: u64,
+    /// What was said about messages.
+    pub(crate) remarks: u64,
+    /// Texts that disappear.
+    pub(crate) fading: u64,
     pub(crate) groups: u64,
     pub(crate) gaps_in_groups: u64,
     /// What did not open in runs with groups, by reason.
@@ -65,6 +69,8 @@ impl Report {
         self.crashes += other.crashes;
         self.undecryptable += other.undecryptable;
         self.texts_in_groups += other.texts_in_groups;
+        self.remarks += other.remarks;
+        self.fading += other.fading;
         self.groups += other.groups;
         self.gaps_in_groups += other.gaps_in_groups;
         for (reason, times) in &other.unopened {
@@ -254,7 +260,9 @@ impl Sim<'_> {
         for (who, whom) in pairs {
             self.oracle.goes_on(who, whom)?;
         }
-        self.verdict(true)
+        self.verdict(true)?;
+        self.fade()?;
+        self.judge()
     }
 
     pub(crate) fn judge(&mut self) -> Result<(), Broken> {
@@ -269,7 +277,7 @@ impl Sim<'_> {
         }
         let mut verdict = self.oracle.judge(&self.groups, &mut apps);
         if verdict.is_ok() && is_over {
-            verdict = self.oracle.crowd.goes_on(&self.groups, &mut apps);
+            verdict = self.oracle.goes_on_in(&self.groups, &mut apps);
         }
         for (device, app) in self.people.iter_mut().zip(apps) {
             device.app = Ok(app);
@@ -315,7 +323,7 @@ impl Sim<'_> {
     }
 
     /// Time passes until nobody has anything to do.
-    fn rest(&mut self) -> Result<(), Broken> {
+    pub(crate) fn rest(&mut self) -> Result<(), Broken> {
         for _ in 0..HAPPENINGS_MAX {
             let busy: Vec<Who> = (0..self.people.len()).filter(|who| self.is_busy(*who)).collect();
             match self.next_at() {
@@ -346,16 +354,29 @@ impl Sim<'_> {
         let handled = app.handle(input, clock, &mut self.world.rng);
         device.wake = handled.wake.or(device.wake);
         match (said, handled.queued) {
-            (Some(Said::To(to, text)), Some(id)) => {
-                self.oracle.said(who, to, text, id);
+            (Some(Said::To(to, text)), Some(kept)) => {
+                self.oracle.said(who, to, text, kept);
                 self.report.texts += 1;
             }
-            (Some(Said::In(group, text)), Some(id)) => {
-                self.oracle.crowd.said(group, who, text, id);
+            (Some(Said::In(group, text)), Some(kept)) => {
+                self.oracle.said_in(group, who, text, kept);
                 self.report.texts_in_groups += 1;
             }
-            (Some(_), None) | (None, _) => {}
+            (Some(Said::About(spot, name, remark)), _) if handled.done => {
+                self.oracle.remarked(who, spot, name, remark)?;
+                self.report.remarks += 1;
+            }
+            (Some(_) | None, _) => {}
         }
+        if let Some(Kept { name, until: Some(until), .. }) = handled.queued {
+            self.oracle.fates.fades(who, name, clock.0, until.0 - clock.0);
+            self.report.fading += 1;
+        }
+        let gone = handled.told.iter().filter_map(|told| match told {
+            Told::Gone(id) => Some(*id),
+            _ => None,
+        });
+        self.oracle.fates.passes(who, clock.0, &gone.collect::<Vec<_>>())?;
         let founded = handled.group.filter(|group| !self.groups.contains(group));
         let told = handled.told.iter().filter_map(|told| match told {
             Told::Group(group) => Some(*group),
