@@ -7,7 +7,7 @@ use hushwire_crypto::{
     Sessions, SignalMessage, SignedPreKey, UsedPreKeys,
 };
 use hushwire_proto::account::{Compared, Device};
-use hushwire_proto::ids::{AccountId, DeviceId, Seq};
+use hushwire_proto::ids::{AccountId, DeviceId, Seq, UnixMillis};
 use hushwire_proto::relay::{Deliveries, Delivery};
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
@@ -397,6 +397,8 @@ fn keep_sender<R: CryptoRng>(
     let contact = if is_said && contact.standing == Standing::Known { request(cx, contact)? } else { contact };
     sessions::save(cx.db, contact.id, sender.device.id, &opened.sessions)?;
     if let Some(used) = &opened.used {
+        // They have begun a session: that their prekeys could not be had says nothing any more.
+        contacts::set_fetch_state(cx.db, contact.id, 0, UnixMillis(0), None)?;
         prekeys::delete(cx.db, Kind::OneTimeKyber, used.kyber_id)?;
         if let Some(id) = used.one_time_id {
             prekeys::delete(cx.db, Kind::OneTime, id)?;

@@ -247,3 +247,67 @@ impl Fate {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::State;
+
+    const NAME: MessageId = MessageId([1; 16]);
+
+    /// 0 has said one thing to 1.
+    fn fates() -> Fates {
+        let mut fates = Fates::default();
+        fates.said(0, Spot::of(0, 1), "first".to_owned(), (LocalId(1), NAME));
+        fates
+    }
+
+    fn line(text: &str) -> Line {
+        Line {
+            mine: false,
+            name: NAME,
+            text: text.to_owned(),
+            state: State::Delivered,
+            id: LocalId(1),
+            deleted: false,
+            pinned: false,
+            reactions: BTreeMap::new(),
+            edits: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn what_is_not_as_it_was_said_last_is_found() {
+        let mut fates = fates();
+        assert!(fates.told(1, NAME, Remark::Edit("theirs".to_owned()), None).is_err(), "it is not theirs");
+        fates.told(0, NAME, Remark::Edit("second".to_owned()), None).unwrap();
+        fates.told(1, NAME, Remark::React(Some("+".to_owned())), None).unwrap();
+        let seen = |line: &Line, hears: bool| fates.all[&NAME].is_seen(line, |_| hears);
+        let liked = |text: &str| Line { reactions: BTreeMap::from([("+".to_owned(), 1)]), ..line(text) };
+        assert_eq!(seen(&liked("second"), true), Ok(()));
+        assert!(seen(&liked("first"), true).is_err() && seen(&line("second"), true).is_err());
+        assert_eq!(seen(&line("first"), false), Ok(()), "nobody heard of it");
+        assert!(seen(&line("third"), false).is_err());
+        assert!(seen(&Line { deleted: true, ..line("") }, true).is_err());
+    }
+
+    #[test]
+    fn what_stays_of_a_message_that_was_taken_back_is_found() {
+        let mut fates = fates();
+        fates.told(0, NAME, Remark::TakeBack, None).unwrap();
+        let seen = |line: &Line| fates.all[&NAME].is_seen(line, |_| true);
+        assert_eq!(seen(&Line { deleted: true, ..line("") }), Ok(()));
+        assert!(seen(&line("first")).is_err());
+        assert!(seen(&Line { deleted: true, edits: vec!["first".to_owned()], ..line("") }).is_err());
+    }
+
+    #[test]
+    fn what_disappears_before_its_time_or_stays_is_found() {
+        let mut fates = fates();
+        fates.fades(0, NAME, 1000, 500);
+        assert!(fates.passes(0, 1499, &[LocalId(1)]).is_err());
+        assert_eq!(fates.passes(0, 1500, &[LocalId(1)]), Ok(()));
+        assert!(fates.is_gone(0, NAME) && !fates.is_gone(1, NAME));
+        assert!(fates.nothing_stays(1, &[line("first")]).is_err());
+    }
+}
