@@ -57,9 +57,9 @@ cargo xtask COMMAND
   fuzz [TARGET…] [--seconds N] [--keep]
                        look for bytes at which a target of audits/fuzz does not hold, 600 seconds each; --keep puts
                        the inputs that reached most into the clone, where the tests replay them
-  sim [--seeds N] [--from SEED] [--evil]
+  sim [--seeds N] [--from SEED] [--evil | --groups]
                        people, servers and time at random under one seed, 2,000 times, or N; --evil: with a relay that
-                       lies. A seed at which something does not hold is printed: --from SEED --seeds 1 shows it again
+                       lies; --groups: what they do in groups. A seed at which something does not hold is printed: --from SEED --seeds 1 shows it again
   interop [--quick] [--seed N] [--messages N]
                        fetch the official Signal library into the cache, as a program of its own, and let
                        hushwire-crypto talk to it: 20,000 messages, or 2,000 with --quick; needs node and npm

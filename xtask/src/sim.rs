@@ -11,7 +11,11 @@ pub(crate) fn run(args: &[&str]) -> Result<(), Failure> {
     let asked = Asked::read(args)?;
     preflight::run()?;
     cargo::announce();
-    let test = if asked.evil { "whatever_a_relay_does" } else { "whatever_goes_wrong" };
+    let test = match (asked.evil, asked.groups) {
+        (true, _) => "whatever_a_relay_does",
+        (false, true) => "whatever_happens_to_groups",
+        (false, false) => "whatever_goes_wrong",
+    };
     let mut command = cargo::command("test");
     command.args(["--workspace", "--test", "sim", "--", "--nocapture", test]);
     command.env("HUSHWIRE_SIM_SEED", asked.from.to_string()).env("HUSHWIRE_SIM_SEEDS", asked.seeds.to_string());
@@ -24,11 +28,12 @@ struct Asked {
     seeds: u64,
     from: u64,
     evil: bool,
+    groups: bool,
 }
 
 impl Asked {
     fn read(args: &[&str]) -> Result<Self, Failure> {
-        let mut asked = Self { seeds: SEEDS, from: 1, evil: false };
+        let mut asked = Self { seeds: SEEDS, from: 1, evil: false, groups: false };
         let mut words = args.iter();
         while let Some(word) = words.next() {
             let mut number = || {
@@ -39,7 +44,8 @@ impl Asked {
                 "--seeds" => asked.seeds = number()?,
                 "--from" => asked.from = number()?,
                 "--evil" => asked.evil = true,
-                other => return Err(format!("sim knows no {other}: --seeds N, --from SEED, --evil")),
+                "--groups" => asked.groups = true,
+                other => return Err(format!("sim knows no {other}: --seeds N, --from SEED, --evil, --groups")),
             }
         }
         Ok(asked)
@@ -52,9 +58,10 @@ mod tests {
 
     #[test]
     fn seeds_are_asked_for_by_number() {
-        assert_eq!(Asked::read(&[]), Ok(Asked { seeds: SEEDS, from: 1, evil: false }));
+        assert_eq!(Asked::read(&[]), Ok(Asked { seeds: SEEDS, from: 1, evil: false, groups: false }));
         let words = ["--evil", "--from", "7", "--seeds", "1"];
-        assert_eq!(Asked::read(&words), Ok(Asked { seeds: 1, from: 7, evil: true }));
+        assert_eq!(Asked::read(&words), Ok(Asked { seeds: 1, from: 7, evil: true, groups: false }));
+        assert!(Asked::read(&["--groups"]).is_ok_and(|asked| asked.groups));
         assert!(Asked::read(&["--seeds"]).is_err());
         assert!(Asked::read(&["--seeds", "many"]).is_err());
         assert!(Asked::read(&["7"]).is_err());

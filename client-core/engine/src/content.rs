@@ -203,6 +203,8 @@ pub(crate) enum Origin {
     Member,
     /// From a member, to the group.
     Group,
+    /// To us alone, from somebody who was in the group that the content names while we were, where one of us is no longer.
+    Former,
 }
 
 impl Content {
@@ -221,7 +223,7 @@ impl Content {
 
 /// Whether this content is accepted from there. Every pair has its line; a new kind does not compile without.
 pub(crate) fn allowed(content: &Content, from: Origin) -> bool {
-    use Origin::{Contact, Group, Member, Stranger};
+    use Origin::{Contact, Former, Group, Member, Stranger};
     match (content, from) {
         (Content::Said(said), from) => match (&said.what, from) {
             (What::Text(_), Contact | Stranger | Group) => true,
@@ -237,20 +239,20 @@ pub(crate) fn allowed(content: &Content, from: Origin) -> bool {
                 Stranger,
             ) => false,
             // What is said to a group goes to all of it; what is said to us alone names no group.
-            (_, Member) => false,
+            (_, Member | Former) => false,
         },
         // We send nothing to strangers that they could confirm.
         (Content::Receipt(_), Contact | Member) => true,
-        (Content::Receipt(_), Stranger | Group) => false,
+        (Content::Receipt(_), Stranger | Group | Former) => false,
         (Content::Again(_), Contact | Member) => true,
-        (Content::Again(_), Stranger | Group) => false,
+        (Content::Again(_), Stranger | Group | Former) => false,
         // A contact may bring us into a group: its key comes first, and opens what says who is in it.
         (Content::GroupKey(_), Contact | Member) => true,
-        (Content::GroupKey(_), Stranger | Group) => false,
+        (Content::GroupKey(_), Stranger | Group | Former) => false,
         // A contact may bring us into a group; whoever has a link to one brings their own wish to join.
-        (Content::GroupChanges(_), Contact | Stranger | Member | Group) => true,
-        // Whoever asks for changes must be one who may have them.
-        (Content::GroupAsk(_), Member) => true,
+        (Content::GroupChanges(_), Contact | Stranger | Member | Group | Former) => true,
+        // Whoever asks for changes must be one who may have some: also who was put out hears why.
+        (Content::GroupAsk(_), Member | Former) => true,
         (Content::GroupAsk(_), Contact | Stranger | Group) => false,
     }
 }

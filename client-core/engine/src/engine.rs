@@ -107,6 +107,7 @@ impl Engine {
             }
             Input::Online => {
                 cx.flight.chores.clear();
+                cx.flight.members.values_mut().for_each(|failed| failed.due = now);
                 crate::store::outbox::hurry(cx.db)?;
             }
             Input::Tick => {}
@@ -345,6 +346,7 @@ fn outstanding<R: CryptoRng>(cx: &mut Cx<'_, R>) -> Result<(), StoreError> {
         log::outstanding(cx)?,
         auditors::outstanding(cx)?,
         receipts::outstanding(cx)?,
+        groups::repair::outstanding(cx)?,
         // Sender keys wait for sessions, and what is said to groups for sender keys.
         groups::send::outstanding(cx)?,
         send::outstanding(cx)?,

@@ -194,6 +194,20 @@ pub(crate) fn stands<R: CryptoRng>(
     }
 }
 
+/// Whether an account is in a group, or was, as far as we have heard.
+pub(crate) fn knows_of<R: CryptoRng>(
+    cx: &mut Cx<'_, R>,
+    group: GroupId,
+    account: AccountId,
+) -> Result<bool, StoreError> {
+    match groups::by_id(cx.db, group)? {
+        Some(group) if groups::changes_count(cx.db, group)? > 0 => {
+            Ok(!log_of(cx, group)?.changes_for(&account, &[]).is_empty())
+        }
+        Some(_) | None => Ok(false),
+    }
+}
+
 /// Devices of ours were revoked: what they sign to groups that we administer has no effect from now on, also under an old
 /// date. `link`: of our list without them.
 pub(crate) fn drop_devices<R: CryptoRng>(

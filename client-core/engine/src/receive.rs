@@ -7,7 +7,7 @@ use hushwire_crypto::{
     Sessions, SignalMessage, SignedPreKey, UsedPreKeys,
 };
 use hushwire_proto::account::{Compared, Device};
-use hushwire_proto::ids::{AccountId, DeviceId, Seq};
+use hushwire_proto::ids::{AccountId, DeviceId, Seq, UnixMillis};
 use hushwire_proto::relay::{Deliveries, Delivery};
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
@@ -120,7 +120,7 @@ fn pairwise<R: CryptoRng>(
         return Err(bad(Reason::NotListed, "sealed by another key than the sender's device list has"));
     }
     let opened = decrypt(cx, &sender, sealed_by, &inside.message)?;
-    let said = said(cx, &opened.plaintext, sender.account, sender.contact.as_ref())?;
+    let said = said(cx, &opened.plaintext, (sender.account, inside.device), sender.contact.as_ref())?;
     if let (Err((code, reason)), None) = (&said, &sender.contact) {
         // Nobody becomes a contact by what cannot be shown.
         return Err(bad(*code, reason));
@@ -187,7 +187,7 @@ type Believed = Result<(Plain, Content), (Reason, &'static str)>;
 fn said<R: CryptoRng>(
     cx: &mut Cx<'_, R>,
     plaintext: &[u8],
-    account: AccountId,
+    (account, device): (AccountId, DeviceId),
     contact: Option<&Contact>,
 ) -> Result<Believed, Dropped> {
     const UNKNOWN: (Reason, &str) = (Reason::Unknown, "authentic, but not a content that this version knows");
@@ -198,16 +198,21 @@ fn said<R: CryptoRng>(
         None => (None, false),
     };
     let is_accepted = contact.is_some_and(|contact| contact.standing == Standing::Accepted);
+    let is_former = match &content {
+        Content::GroupAsk(ask) if !is_member => groups::knows_of(cx, ask.group, account)?,
+        _ => false,
+    };
     // A contact who brings us in again gives us a key before the changes that say so.
     let may_bring_in =
         matches!(content, Content::GroupChanges(_)) || (is_accepted && matches!(content, Content::GroupKey(_)));
-    if standing == Some(GroupStanding::Gone) && !may_bring_in {
+    if standing == Some(GroupStanding::Gone) && !may_bring_in && !is_former {
         // Somebody has not heard yet that we are out.
-        return groups::receive::gone(cx, account, &content);
+        return groups::receive::gone(cx, (account, device), &content);
     }
     let origin = match contact.map(|contact| contact.standing) {
         _ if is_member => Origin::Member,
         Some(Standing::Blocked) => return Err(Dropped::Unwanted),
+        Some(_) if is_former => Origin::Former,
         // A fellow member, whose keys go through this session.
         Some(Standing::Known) if matches!(content, Content::Again(_)) => Origin::Member,
         // Whom we asked to be let in.
@@ -215,7 +220,14 @@ fn said<R: CryptoRng>(
         Some(Standing::Accepted) => Origin::Contact,
         Some(Standing::Request | Standing::Known) | None => Origin::Stranger,
     };
-    Ok(match content::allowed(&content, origin) {
+    let is_allowed = content::allowed(&content, origin);
+    if let Content::GroupKey(key) = &content
+        && !is_allowed
+        && groups::repair::later(cx, key.group, account, device)?
+    {
+        return Err(Dropped::Unwanted);
+    }
+    Ok(match is_allowed {
         true => Ok((plain, content)),
         false => Err((Reason::NotAllowed, "a content that is not accepted from this sender")),
     })
@@ -385,6 +397,8 @@ fn keep_sender<R: CryptoRng>(
     let contact = if is_said && contact.standing == Standing::Known { request(cx, contact)? } else { contact };
     sessions::save(cx.db, contact.id, sender.device.id, &opened.sessions)?;
     if let Some(used) = &opened.used {
+        // They have begun a session: that their prekeys could not be had says nothing any more.
+        contacts::set_fetch_state(cx.db, contact.id, 0, UnixMillis(0), None)?;
         prekeys::delete(cx.db, Kind::OneTimeKyber, used.kyber_id)?;
         if let Some(id) = used.one_time_id {
             prekeys::delete(cx.db, Kind::OneTime, id)?;

@@ -400,3 +400,101 @@ fn what_is_deleted_before_a_member_can_be_reached_is_not_said_to_them_any_more()
     settle(&mut world, &mut people);
     assert_eq!(heard(&people[2]), ["stays"]);
 }
+
+fn change(world: &mut World, person: &mut Person, op: Op) {
+    let group = the_group(person);
+    let answer = world.command(person, Command::ChangeGroup { group, ops: vec![op] });
+    assert_eq!(answer, Answer::Done, "{}", person.name);
+}
+
+fn is_in(person: &Person) -> bool {
+    person.engine().group(the_group(person)).unwrap().unwrap().standing == GroupStanding::Member
+}
+
+fn add(world: &mut World, people: &mut [Person], who: usize, whom: &str) {
+    let op = Op::Add(people[who].engine().new_members(&[people[who].contact(whom).id]).unwrap());
+    change(world, &mut people[who], op);
+}
+
+#[test]
+fn who_was_away_gives_a_newcomer_nothing_that_they_said_before_also_if_both_had_been_in_before() {
+    let mut world = World::seeded(40);
+    let (mut people, _) = group(&mut world, &["alice", "bob", "carol"]);
+    change(&mut world, &mut people[1], Op::Leave);
+    change(&mut world, &mut people[2], Op::Leave);
+    settle(&mut world, &mut people);
+    add(&mut world, &mut people, 0, "bob");
+    settle(&mut world, &mut people);
+    say(&mut world, &mut people[1], "before");
+    settle(&mut world, &mut people);
+    add(&mut world, &mut people, 0, "carol");
+    settle(&mut world, &mut people);
+    say(&mut world, &mut people[1], "after");
+    settle(&mut world, &mut people);
+    assert_eq!(heard(&people[2]), ["after"]);
+    nothing_went_wrong(&people);
+}
+
+#[test]
+fn who_is_put_out_and_missed_what_came_before_that_hears_that_they_are_out() {
+    let mut world = World::seeded(41);
+    let (mut people, _) = group(&mut world, &["alice", "bob", "carol"]);
+    change(&mut world, &mut people[0], Op::Rename("friends".into()));
+    world.settle(&mut [&mut people[0]]);
+    world.mailboxes.get_mut(&people[1].mailbox()).unwrap().envelopes.clear();
+    let bob = people[1].account();
+    change(&mut world, &mut people[0], Op::Remove(bob));
+    settle(&mut world, &mut people);
+    assert!(!is_in(&people[1]) && members(&people[0]) == 2);
+}
+
+#[test]
+fn who_leaves_while_an_owner_makes_them_an_admin_hears_whether_they_are_in() {
+    let mut came_back = 0;
+    for seed in 42..50 {
+        let mut world = World::seeded(seed);
+        let (mut people, _) = group(&mut world, &["alice", "bob", "carol"]);
+        let bob = people[1].account();
+        change(&mut world, &mut people[0], Op::SetRole(bob, Role::Admin));
+        change(&mut world, &mut people[1], Op::Leave);
+        say(&mut world, &mut people[0], "are you there?");
+        settle(&mut world, &mut people);
+        let is_in = is_in(&people[1]);
+        assert_eq!(is_in, members(&people[0]) == 3);
+        assert_eq!(heard(&people[1]).len(), usize::from(is_in), "what was said meanwhile comes too");
+        came_back += usize::from(is_in);
+    }
+    assert!((1..8).contains(&came_back), "both ways: {came_back}");
+}
+
+#[test]
+fn what_is_said_before_a_member_could_be_looked_up_comes_to_them_all_the_same() {
+    let mut world = World::seeded(51);
+    let (mut people, _) = group(&mut world, &["alice", "bob", "carol"]);
+    world.keyserver_down = true;
+    say(&mut world, &mut people[1], "to both");
+    settle(&mut world, &mut people);
+    assert_eq!((heard(&people[0]).len(), heard(&people[2]).len()), (1, 0));
+    world.keyserver_down = false;
+    settle(&mut world, &mut people);
+    assert_eq!(heard(&people[2]), ["to both"]);
+}
+
+#[test]
+fn what_a_stranger_says_to_a_group_before_it_is_known_who_is_in_it_is_asked_for() {
+    let mut world = World::seeded(52);
+    let (mut people, _) = group(&mut world, &["alice", "bob"]);
+    people.push(world.person("carol"));
+    let [alice, _, carol] = people.as_mut_slice() else { panic!() };
+    meet(&mut world, alice, carol);
+    add(&mut world, &mut people, 0, "carol");
+    let [alice, bob, carol] = people.as_mut_slice() else { panic!() };
+    world.settle(&mut [alice]);
+    let held = std::mem::take(&mut world.mailboxes.get_mut(&carol.mailbox()).unwrap().envelopes);
+    world.settle(&mut [alice, bob]);
+    say(&mut world, bob, "hello");
+    world.settle(&mut [bob, carol]);
+    held.into_iter().for_each(|delivery| world.inject(carol.mailbox(), delivery.envelope));
+    settle(&mut world, &mut people);
+    assert_eq!(heard(&people[2]), ["hello"]);
+}

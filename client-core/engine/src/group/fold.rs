@@ -26,6 +26,8 @@ pub(super) struct Fold {
     /// Since which changes admins and owners are that: places.
     pub(super) held: BTreeMap<AccountId, Held>,
     pub(super) taken: BTreeMap<AccountId, Vec<Taken>>,
+    /// Where who was in was last put out or left.
+    pub(super) put_out: BTreeMap<AccountId, usize>,
     /// Where owners left or stepped down.
     pub(super) was_owner: BTreeMap<AccountId, usize>,
     /// Where accounts have their keys, as the last change said that named them.
@@ -91,6 +93,7 @@ impl Fold {
             found: Strips::default(),
             held: BTreeMap::new(),
             taken: BTreeMap::new(),
+            put_out: BTreeMap::new(),
             was_owner: BTreeMap::new(),
             servers: BTreeMap::new(),
             invite_ids: BTreeSet::new(),
@@ -169,6 +172,9 @@ impl Fold {
 
     /// Notes that something was taken from the account. What the change has seen need not be looked for any more.
     pub(super) fn take(&mut self, at: &At<'_>, account: AccountId, by: By, out: bool) {
+        if out && self.state.members.contains_key(&account) {
+            self.put_out.insert(account, at.place);
+        }
         let taken = self.taken.entry(account).or_default();
         taken.retain(|before| before.by != by || before.out != out || !at.saw(before.place));
         taken.push(Taken { place: at.place, by, out });

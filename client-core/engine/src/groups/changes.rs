@@ -12,7 +12,7 @@ use super::{log_of, our_chain, queue};
 use crate::account::verify_links;
 use crate::content::{CHANGES_BYTES_MAX, CHANGES_MAX, Content, GroupAsk, GroupChanges, HEADS_MAX};
 use crate::engine::Cx;
-use crate::group::{BadChange, GroupLink, GroupLog, GroupState, Inserted, Op, SignedChange, Void};
+use crate::group::{BadChange, GroupLink, GroupLog, GroupState, Inserted, Op, Role, SignedChange, Void};
 use crate::groups::repair::Way;
 use crate::groups::{keys, members, receive};
 use crate::input::{Answer, CommandError};
@@ -293,6 +293,7 @@ fn take<R: CryptoRng>(
     }
     if was_member {
         tell_whom_we_brought(cx, &log, &before, &new)?;
+        tell_who_is_in_all_the_same(cx, group, &log, &new)?;
     }
     follow(cx, group, &log, &before, &new)?;
     Ok(refused.map_or(Ok(()), Err))
@@ -314,6 +315,36 @@ fn tell_whom_we_brought<R: CryptoRng>(
         let Some(contact) = contacts::by_account(cx.db, account)? else { continue };
         for content in contents(cx, log, &new)? {
             unsealed::add(cx.db, Talk::Contact(contact.id), None, &Content::GroupChanges(content).encode())?;
+        }
+    }
+    Ok(())
+}
+
+/// These changes put somebody out, who is in all the same, by something that was made apart from them. They may know only of
+/// being out, and have forgotten our key by then; whoever administers the group tells them what they may lack.
+fn tell_who_is_in_all_the_same<R: CryptoRng>(
+    cx: &mut Cx<'_, R>,
+    group: LocalGroup,
+    log: &GroupLog,
+    hashes: &[ChangeHash],
+) -> Result<(), StoreError> {
+    let (members, us) = (&log.state().members, cx.keys.account);
+    let is_admin = |account: &AccountId| members.get(account).is_some_and(|member| member.role >= Role::Admin);
+    for change in hashes.iter().filter_map(|hash| log.get(hash)) {
+        let out = change.ops().iter().filter_map(|op| match op {
+            Op::Remove(account) | Op::Ban(account) => Some(*account),
+            Op::Leave => Some(change.author()),
+            _ => None,
+        });
+        for account in out.filter(|account| *account != us && members.contains_key(account)) {
+            let Some(contact) = contacts::by_account(cx.db, account)? else { continue };
+            groups::forget_given_to(cx.db, group, contact.id)?;
+            let nobody_else = || !members.keys().any(|other| *other != account && is_admin(other));
+            if is_admin(&us) || nobody_else() {
+                for content in contents(cx, log, &log.changes_after(&[change.hash()]))? {
+                    unsealed::add(cx.db, Talk::Contact(contact.id), None, &Content::GroupChanges(content).encode())?;
+                }
+            }
         }
     }
     Ok(())
@@ -346,8 +377,10 @@ fn follow<R: CryptoRng>(
     if before.timer != state.timer || was != standing {
         conversations::set_timer(cx.db, conversation, state.timer)?;
     }
-    for account in state.members.keys().filter(|account| !before.members.contains_key(account)) {
-        groups::note_joined(cx.db, group, *account)?;
+    if standing == GroupStanding::Member {
+        for account in state.members.keys().filter(|account| !before.members.contains_key(account)) {
+            groups::note_joined(cx.db, group, *account)?;
+        }
     }
     let mut left = before.members.keys().filter(|account| !state.members.contains_key(account)).peekable();
     if left.peek().is_some() {
@@ -362,6 +395,7 @@ fn follow<R: CryptoRng>(
     match (was, standing) {
         (GroupStanding::Member, GroupStanding::Gone) => {
             keys::leave(cx, group)?;
+            groups::forget_all_joined(cx.db, group)?;
             // What is said while we are out is not missing once we are in again.
             conversations::forget_authors(cx.db, conversation)?;
             cx.event(Event::GroupLeft { conversation });
@@ -394,11 +428,11 @@ pub(crate) fn entry(change: &SignedChange, what: &[(&Op, Option<Void>)]) -> Grou
     }
 }
 
-/// Somebody asks for what follows.
+/// Somebody asks for what follows, also where they or we are in no longer.
 pub(crate) fn asked<R: CryptoRng>(cx: &mut Cx<'_, R>, from: &Contact, asked: &GroupAsk) -> Result<(), StoreError> {
     let Some(group) = groups::by_id(cx.db, asked.group)? else { return Ok(()) };
     let log = log_of(cx, group)?;
-    let after = log.changes_after(&asked.heads);
+    let after = log.changes_for(&from.account, &asked.heads);
     if after.is_empty() || !cx.flight.missed.once_more(group, from.id, Way::Changes, cx.now) {
         return Ok(());
     }

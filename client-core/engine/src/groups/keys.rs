@@ -190,7 +190,7 @@ fn from_where<R: CryptoRng>(
     before: Option<(u64, [u8; 32])>,
 ) -> Result<Option<(u64, [u8; 32])>, StoreError> {
     let Some(contact) = contacts::get(cx.db, member)? else { return Ok(before) };
-    let came = groups::said_when_joined(cx.db, group, contact.account)?.unwrap_or(0);
+    let Some(came) = groups::said_when_joined(cx.db, group, contact.account)? else { return Ok(before) };
     if before.is_none_or(|(counter, _)| counter <= came) {
         return Ok(before);
     }

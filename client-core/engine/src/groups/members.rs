@@ -49,24 +49,36 @@ pub(crate) fn meet<R: CryptoRng>(cx: &mut Cx<'_, R>, chain: &Chain) -> Result<Co
     contacts::get(cx.db, id)?.ok_or_else(|| damaged("contacts"))
 }
 
-/// The members but us, as contacts, and whether more of them may soon be known. Those whom their keyserver does not name
-/// are left out after the first try, and found later.
-pub(crate) fn known<R: CryptoRng>(cx: &mut Cx<'_, R>, group: LocalGroup) -> Result<(Vec<Contact>, bool), StoreError> {
+/// The members but us.
+#[derive(Default)]
+pub(crate) struct Members {
+    pub(crate) known: Vec<Contact>,
+    /// Whom their keyserver has not named yet.
+    pub(crate) unknown: Vec<AccountId>,
+    /// Whether it was not asked for some of them until now: nobody else waits longer than that.
+    pub(crate) soon: bool,
+}
+
+/// The members but us, looked up where they are not known.
+pub(crate) fn all<R: CryptoRng>(cx: &mut Cx<'_, R>, group: LocalGroup) -> Result<Members, StoreError> {
     let us = cx.keys.account;
     let log = log_of(cx, group)?;
-    let (mut found, mut soon) = (Vec::with_capacity(log.state().members.len()), false);
+    let mut all = Members::default();
     for (account, member) in log.state().members.iter().filter(|(account, _)| **account != us) {
         match contacts::by_account(cx.db, *account)? {
             Some(contact) => {
                 if contacts::keyserver(cx.db, contact.id)?.is_none() {
                     contacts::set_keyserver(cx.db, contact.id, &member.keyserver.to_string())?;
                 }
-                found.push(contact);
+                all.known.push(contact);
             }
-            None => soon |= look_up(cx, *account, member.keyserver.clone(), None)?,
+            None => {
+                all.soon |= look_up(cx, *account, member.keyserver.clone(), None)?;
+                all.unknown.push(*account);
+            }
         }
     }
-    Ok((found, soon))
+    Ok(all)
 }
 
 /// Asks a keyserver for somebody, unless that is under way or has failed a moment ago. Whether they may soon be known: nobody

@@ -34,14 +34,20 @@ pub(crate) fn envelope<R: CryptoRng>(cx: &mut Cx<'_, R>, envelope: &Envelope) ->
     match opened(cx, group, &inside) {
         Ok(()) => Ok(()),
         Err(Dropped::Store(error)) => Err(Dropped::Store(error)),
-        // Somebody has not heard yet that we are out.
-        Err(_) => Err(Dropped::Unwanted),
+        // Somebody has not heard yet that we are out, or we not yet that we are in.
+        Err(_) => {
+            repair::later(cx, groups::id_of(cx.db, group)?, inside.account, inside.device)?;
+            Err(Dropped::Unwanted)
+        }
     }
 }
 
 /// What this holds was sealed by somebody who knows the group's secret.
 fn opened<R: CryptoRng>(cx: &mut Cx<'_, R>, group: LocalGroup, inside: &GroupInside) -> Result<(), Dropped> {
     let Some(contact) = contacts::writer(cx.db, inside.account)? else {
+        if repair::later(cx, groups::id_of(cx.db, group)?, inside.account, inside.device)? {
+            return Err(Dropped::Unwanted);
+        }
         return Err(bad(Reason::NotListed, "to a group, by somebody who is not known here"));
     };
     let links = contacts::links(cx.db, contact.id)?;
@@ -188,11 +194,16 @@ pub(crate) fn heard_of<R: CryptoRng>(cx: &Cx<'_, R>, id: GroupId) -> Result<Opti
 }
 
 /// Something about a group that we are in no longer. What comes under a new secret is to be known for what it is.
-pub(crate) fn gone<R: CryptoRng, T>(cx: &mut Cx<'_, R>, account: AccountId, content: &Content) -> Result<T, Dropped> {
+pub(crate) fn gone<R: CryptoRng, T>(
+    cx: &mut Cx<'_, R>,
+    (account, device): (AccountId, DeviceId),
+    content: &Content,
+) -> Result<T, Dropped> {
     if let Content::GroupKey(told) = content
         && let Some(group) = groups::by_id(cx.db, told.group)?
         && log_of(cx, group)?.state().members.contains_key(&account)
     {
+        repair::later(cx, told.group, account, device)?;
         let by = contacts::by_account(cx.db, account)?.map(|contact| contact.id);
         keys::keep_shut(cx, group, by, &told.secret)?;
     }

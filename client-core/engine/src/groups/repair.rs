@@ -5,13 +5,14 @@
 
 use std::collections::BTreeMap;
 
-use hushwire_proto::ids::{DeviceId, UnixMillis};
+use hushwire_proto::ids::{AccountId, DeviceId, GroupId, UnixMillis};
 use rand_core::CryptoRng;
 
 use crate::content::{Again, Content};
 use crate::engine::Cx;
-use crate::store::{StoreError, conversations, groups, repair, unsealed};
-use crate::types::{Contact, ContactId, LocalGroup, Talk};
+use crate::groups::members;
+use crate::store::{StoreError, contacts, conversations, groups, repair, unheard, unsealed};
+use crate::types::{Contact, ContactId, GroupStanding, LocalGroup, Talk};
 
 /// How often a device is asked, or answered, within [`WINDOW_MS`].
 const TIMES_MAX: u32 = 3;
@@ -65,25 +66,67 @@ impl Times {
         (counted.last, counted.times) = (now, counted.times + 1);
         true
     }
+
+    fn was_just_asked(&self, group: LocalGroup, who: ContactId, device: DeviceId, now: UnixMillis) -> bool {
+        let asked = self.0.get(&(group, who, Way::Asked(device)));
+        asked.is_some_and(|counted| now.since(counted.last) < PATIENCE_MS)
+    }
 }
 
-/// Something that this member's device said to the group is missing here, or did not open. Whether it was asked for.
+/// Something that this member's device said to the group is missing here, or did not open. Whether it was asked for, or will be.
 pub(crate) fn ask<R: CryptoRng>(
     cx: &mut Cx<'_, R>,
     group: LocalGroup,
     contact: &Contact,
     device: DeviceId,
 ) -> Result<bool, StoreError> {
-    if !super::is_member(cx, group, contact.account)?
-        || !cx.flight.missed.once_more(group, contact.id, Way::Asked(device), cx.now)
-    {
-        return Ok(false);
+    if !super::is_member(cx, group, contact.account)? {
+        return later(cx, groups::id_of(cx.db, group)?, contact.account, device);
+    }
+    if !cx.flight.missed.once_more(group, contact.id, Way::Asked(device), cx.now) {
+        // What was asked for a moment ago comes with this.
+        return Ok(cx.flight.missed.was_just_asked(group, contact.id, device, cx.now));
     }
     let conversation = conversations::of(cx.db, group)?;
     let heard = conversations::author(cx.db, conversation, contact.id, device)?;
     let again = Again { group: Some(groups::id_of(cx.db, group)?), device, asks: true, heard };
     unsealed::add(cx.db, Talk::Contact(contact.id), None, &Content::Again(again).encode())?;
     Ok(true)
+}
+
+/// Somebody said something to a group, and they or we are not known here to be in it: it is asked for if that turns out. Whether
+/// it may be.
+pub(crate) fn later<R: CryptoRng>(
+    cx: &Cx<'_, R>,
+    group: GroupId,
+    account: AccountId,
+    device: DeviceId,
+) -> Result<bool, StoreError> {
+    Ok(account != cx.keys.account && unheard::add(cx.db, group, account, device)?)
+}
+
+/// Asks those who turned out to be members for what they said before. When to look again.
+pub(crate) fn outstanding<R: CryptoRng>(cx: &mut Cx<'_, R>) -> Result<Option<UnixMillis>, StoreError> {
+    let mut wake: Option<UnixMillis> = None;
+    for (group, account, device) in unheard::all(cx.db)? {
+        if groups::standing(cx.db, group)? != GroupStanding::Member {
+            continue;
+        }
+        let log = super::log_of(cx, group)?;
+        let keyserver = log.state().members.get(&account).map(|member| member.keyserver.clone());
+        let Some(keyserver) = keyserver else { continue };
+        match contacts::by_account(cx.db, account)? {
+            Some(contact) => {
+                ask(cx, group, &contact, device)?;
+                unheard::remove(cx.db, group, account, device)?;
+            }
+            None => {
+                members::look_up(cx, account, keyserver, None)?;
+                wake = wake.into_iter().chain(cx.flight.members.get(&account).map(|failed| failed.due)).min();
+            }
+        }
+    }
+    Ok(wake.filter(|wake| *wake > cx.now))
 }
 
 /// A member's device misses something that we said to the group.

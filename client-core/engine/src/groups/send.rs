@@ -2,12 +2,14 @@
 //! outbox as one envelope to many mailboxes. The new key and the envelope are one transaction.
 
 use hushwire_crypto::EncryptError;
+use hushwire_proto::address::ServerAddress;
 use hushwire_proto::envelope::Envelope;
 use hushwire_proto::ids::{AccountId, ChangeHash, DepositId, DeviceId, UnixMillis};
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
-use super::{keys, log_of, members};
+use super::members::{self, Members};
+use super::{keys, log_of};
 use crate::engine::Cx;
 use crate::outbox::relay_address;
 use crate::seal::{GroupInside, GroupPlain};
@@ -20,7 +22,7 @@ const SEALED_AT_ONCE_MAX: usize = 64;
 
 /// Seals what waits for groups. When to look again.
 pub(crate) fn outstanding<R: CryptoRng>(cx: &mut Cx<'_, R>) -> Result<Option<UnixMillis>, StoreError> {
-    let mut sealed = 0;
+    let (mut sealed, mut stays) = (0, false);
     for group in unsealed::groups(cx.db)? {
         let mut behind = 0;
         while let Some(next) = unsealed::next_for_group(cx.db, group, behind)? {
@@ -29,7 +31,7 @@ pub(crate) fn outstanding<R: CryptoRng>(cx: &mut Cx<'_, R>) -> Result<Option<Uni
             }
             match one(cx, group, &next)? {
                 Step::Sealed => sealed += 1,
-                Step::Stays => behind = next.id,
+                Step::Stays => (behind, stays) = (next.id, true),
                 Step::Waits => break,
             }
         }
@@ -37,7 +39,9 @@ pub(crate) fn outstanding<R: CryptoRng>(cx: &mut Cx<'_, R>) -> Result<Option<Uni
             keys::leave(cx, group)?;
         }
     }
-    Ok(None)
+    // With prekeys it is looked at anyway.
+    let lookups = cx.flight.members.values().map(|failed| failed.due);
+    Ok(lookups.filter(|due| stays && *due > cx.now).min())
 }
 
 /// Contents that wait for some of a group.
@@ -61,8 +65,8 @@ fn one<R: CryptoRng>(cx: &mut Cx<'_, R>, group: LocalGroup, next: &unsealed::For
     cx.flight.keys_given.remove(&group);
     if let Some(only_for) = &next.only_for {
         let log = log_of(cx, group)?;
-        let is_still = |account: &&AccountId| log.state().members.contains_key(account);
-        let still: Vec<AccountId> = only_for.iter().filter(is_still).copied().collect();
+        let member = |account: &AccountId| Some((*account, log.state().members.get(account)?.keyserver.clone()));
+        let still: Vec<_> = only_for.iter().filter_map(member).collect();
         let is_reached = is_any_reached(cx, &still)?;
         if still.is_empty() || (!is_reached && groups::standing(cx.db, group)? == GroupStanding::Gone) {
             unsealed::remove(cx.db, next.id)?;
@@ -72,13 +76,18 @@ fn one<R: CryptoRng>(cx: &mut Cx<'_, R>, group: LocalGroup, next: &unsealed::For
             return Ok(Step::Stays);
         }
     }
-    let (known, soon) = members::known(cx, group)?;
+    let Members { known, mut unknown, soon } = members::all(cx, group)?;
     if soon {
         return Ok(Step::Waits);
     }
-    let wanted = |contact: &&Contact| next.only_for.as_ref().is_none_or(|only| only.contains(&contact.account));
-    let recipients: Vec<Contact> = known.iter().filter(wanted).cloned().collect();
+    let wanted = |account: &AccountId| next.only_for.as_ref().is_none_or(|only| only.contains(account));
+    let recipients: Vec<Contact> = known.iter().filter(|contact| wanted(&contact.account)).cloned().collect();
+    unknown.retain(wanted);
     if recipients.is_empty() {
+        if !unknown.is_empty() && next.only_for.is_some() && groups::standing(cx.db, group)? == GroupStanding::Member {
+            return Ok(Step::Stays);
+        }
+        put_off(cx, group, &unknown, next)?;
         unsealed::remove(cx.db, next.id)?;
         return Ok(Step::Sealed);
     }
@@ -97,7 +106,7 @@ fn one<R: CryptoRng>(cx: &mut Cx<'_, R>, group: LocalGroup, next: &unsealed::For
         }
     }
     // A key that is used up is replaced by the next step, which comes to the same content.
-    if broadcast(cx, group, ours, &recipients, heads, next)? {
+    if broadcast(cx, group, ours, (&recipients, unknown), heads, next)? {
         unsealed::remove(cx.db, next.id)?;
     }
     Ok(Step::Sealed)
@@ -108,7 +117,7 @@ fn broadcast<R: CryptoRng>(
     cx: &mut Cx<'_, R>,
     group: LocalGroup,
     ours: Ours,
-    recipients: &[Contact],
+    (recipients, later): (&[Contact], Vec<AccountId>),
     heads: Vec<ChangeHash>,
     next: &unsealed::ForGroup,
 ) -> Result<bool, StoreError> {
@@ -127,24 +136,24 @@ fn broadcast<R: CryptoRng>(
     let Ok(envelope) = inside.seal(&keys::seal(id, &ours.secret), cx.rng) else {
         return Err(damaged("unsealed"));
     };
-    put(cx, group, &ours.secret, recipients, next, &envelope)?;
+    put(cx, group, &ours.secret, (recipients, later), next, &envelope)?;
     let ours = Ours { key: message.key, messages: ours.messages.saturating_add(1), ..ours };
     groups::set_our_key(cx.db, group, &ours)?;
     Ok(true)
 }
 
-/// Puts one envelope into the outbox for each device of each recipient.
+/// Puts one envelope into the outbox for each device of each recipient. `later`: for whom it waits besides.
 fn put<R: CryptoRng>(
     cx: &mut Cx<'_, R>,
     group: LocalGroup,
     secret: &Zeroizing<[u8; 32]>,
-    recipients: &[Contact],
+    (recipients, mut later): (&[Contact], Vec<AccountId>),
     next: &unsealed::ForGroup,
     envelope: &Envelope,
 ) -> Result<(), StoreError> {
     let id_of_group = groups::id_of(cx.db, group)?;
     let body = outbox::add_body(cx.db, envelope)?;
-    let (mut doors, mut later) = (0, Vec::new());
+    let mut doors = 0;
     for contact in recipients {
         if unsealed::waits_for(cx.db, contact.id)?.is_some() {
             later.push(contact.account);
@@ -169,19 +178,31 @@ fn put<R: CryptoRng>(
     if doors == 0 {
         outbox::remove_body(cx.db, body)?;
     }
-    // Beyond that they miss it, see so with the next that comes, and ask.
-    if !later.is_empty() && unsealed::count_for_some(cx.db, group)? < LATER_MAX {
-        unsealed::add_for_some(cx.db, group, &later, next.message, &next.content)?;
+    put_off(cx, group, &later, next)
+}
+
+/// It waits for those who cannot be reached yet. Beyond that they miss it, see so with the next that comes, and ask.
+fn put_off<R: CryptoRng>(
+    cx: &Cx<'_, R>,
+    group: LocalGroup,
+    whom: &[AccountId],
+    next: &unsealed::ForGroup,
+) -> Result<(), StoreError> {
+    if !whom.is_empty() && unsealed::count_for_some(cx.db, group)? < LATER_MAX {
+        unsealed::add_for_some(cx.db, group, whom, next.message, &next.content)?;
     }
     Ok(())
 }
 
-/// Whether one of these can be written to, as far as that was tried.
-fn is_any_reached<R: CryptoRng>(cx: &Cx<'_, R>, accounts: &[AccountId]) -> Result<bool, StoreError> {
-    for account in accounts {
+/// Whether one of these can be written to, as far as that was tried. Whom their keyserver did not name is looked up again in
+/// time.
+fn is_any_reached<R: CryptoRng>(cx: &mut Cx<'_, R>, whom: &[(AccountId, ServerAddress)]) -> Result<bool, StoreError> {
+    for (account, keyserver) in whom {
         match contacts::writer(cx.db, *account)? {
             Some(contact) if unsealed::waits_for(cx.db, contact.id)? == Some(true) => {}
-            Some(_) | None => return Ok(true),
+            Some(_) => return Ok(true),
+            None if members::look_up(cx, *account, keyserver.clone(), None)? => return Ok(true),
+            None => {}
         }
     }
     Ok(false)

@@ -117,6 +117,12 @@ pub(crate) fn forget_joined(db: &Connection, group: LocalGroup, account: Account
     Ok(())
 }
 
+/// We are in no longer: who was there before us says nothing about who is there once we are in again.
+pub(crate) fn forget_all_joined(db: &Connection, group: LocalGroup) -> Result<(), StoreError> {
+    db.execute("DELETE FROM joined WHERE grp = ?1", [group.0])?;
+    Ok(())
+}
+
 /// Somebody is a member no longer: what they know is not used from now on.
 pub(crate) fn note_left(db: &Connection, group: LocalGroup, now: UnixMillis) -> Result<(), StoreError> {
     db.prepare_cached(

@@ -1,6 +1,6 @@
 //! How each step is carried out, and what the oracle has to know of it.
 
-use crate::app::{GroupId, GroupLink, Input, Standing, Who, Wish};
+use crate::app::{GroupId, GroupLink, Input, LocalId, MessageId, Remark, Spot, Standing, Who, Wish};
 use crate::net::What;
 use crate::oracle::Broken;
 use crate::sim::Sim;
@@ -16,6 +16,7 @@ const RETRY_WINDOW_MS: u64 = 7 * 24 * 3600 * 1000;
 pub(crate) enum Said {
     To(Who, String),
     In(GroupId, String),
+    About(Spot, MessageId, Remark),
 }
 
 /// What a wish about a group led to.
@@ -75,6 +76,7 @@ impl Sim<'_> {
                 self.forget_deposits(millis);
             }
             Step::Gather(gather) => self.gather(gather)?,
+            Step::About(about) => self.about(about)?,
             Step::BackUp { of } => {
                 let held = self.world.mailboxes.get(&self.people[of].caller.mailbox).cloned();
                 self.copies.extend(held.map(|held| (of, held)));
@@ -102,12 +104,27 @@ impl Sim<'_> {
 
     /// What a person wants of the app; whether it could be asked for.
     pub(crate) fn wish(&mut self, who: Who, wish: Wish) -> Result<bool, Broken> {
-        let Ok(app) = &mut self.people[who].app else { return Ok(false) };
         let said = match &wish {
             Wish::Say(to, text) => Some(Said::To(*to, text.clone())),
             Wish::SayIn(group, text) => Some(Said::In(*group, text.clone())),
+            Wish::MarkRead(of, through) => return self.wish_reading(who, Spot::of(who, *of), *through, wish),
+            Wish::ReadIn(group, through) => return self.wish_reading(who, Spot::In(*group), *through, wish),
             _ => None,
         };
+        self.wish_saying(who, wish, said)
+    }
+
+    /// The time of what disappears begins to count.
+    fn wish_reading(&mut self, who: Who, spot: Spot, through: LocalId, wish: Wish) -> Result<bool, Broken> {
+        if self.people[who].app.is_ok() {
+            self.has_seen(who, spot, through);
+        }
+        self.wish_saying(who, wish, None)
+    }
+
+    /// The same, with what is said by it.
+    pub(crate) fn wish_saying(&mut self, who: Who, wish: Wish, said: Option<Said>) -> Result<bool, Broken> {
+        let Ok(app) = &mut self.people[who].app else { return Ok(false) };
         let Some(command) = app.command(wish) else { return Ok(false) };
         self.hand_over(who, command, said)?;
         Ok(true)

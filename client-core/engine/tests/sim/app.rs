@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use hushwire_engine::group::Op;
 pub(crate) use hushwire_engine::group::{GroupLink, Role as Rank};
 use hushwire_engine::{
-    Answer, Command, ContactId, ContactLink, ConversationId, Engine, Event, Group, GroupEntry, GroupStanding,
-    NewContact, Output, Page, Store, Talk,
+    Answer, Command, ContactId, ContactLink, ConversationId, Engine, Event, Group, GroupEntry, GroupStanding, Message,
+    NewContact, Output, Page, Reason, Store, Talk,
 };
 pub(crate) use hushwire_engine::{Call, CallFailed, CallId, Input, LocalId, Reply, Standing, State};
-pub(crate) use hushwire_proto::ids::GroupId;
 use hushwire_proto::ids::{AccountId, ChangeHash, Seq, UnixMillis};
+pub(crate) use hushwire_proto::ids::{GroupId, MessageId};
 use rand::rngs::StdRng;
 
 use crate::world::server;
@@ -35,6 +35,46 @@ pub(crate) enum Wish {
     Join(Box<GroupLink>),
     /// Everything in the group up to this message was seen.
     ReadIn(GroupId, LocalId),
+    /// Says something about a message.
+    Tell(LocalId, Remark),
+    /// What is said there from now on disappears after so many seconds.
+    Timer(Spot, Option<u32>),
+}
+
+/// What a person says about a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Remark {
+    Edit(String),
+    TakeBack,
+    React(Option<String>),
+    Pin(bool),
+}
+
+/// Where something is said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Spot {
+    /// Between two; the first is the smaller number.
+    With(Who, Who),
+    In(GroupId),
+}
+
+impl Spot {
+    pub(crate) fn of(one: Who, other: Who) -> Self {
+        Self::With(one.min(other), one.max(other))
+    }
+
+    pub(crate) fn is_open_to(self, who: Who) -> bool {
+        !matches!(self, Self::With(one, other) if one != who && other != who)
+    }
+}
+
+/// What a person said, as it is kept.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Kept {
+    pub(crate) id: LocalId,
+    pub(crate) name: MessageId,
+    /// When it disappears, if it does.
+    pub(crate) until: Option<UnixMillis>,
 }
 
 /// What a person changes in a group.
@@ -65,6 +105,7 @@ pub(crate) enum Told {
     Received {
         from: Who,
         id: LocalId,
+        name: MessageId,
         text: String,
     },
     State {
@@ -76,8 +117,11 @@ pub(crate) enum Told {
         group: GroupId,
         from: Who,
         id: LocalId,
+        name: MessageId,
         text: String,
     },
+    /// A message has disappeared.
+    Gone(LocalId),
     /// A group is another one now.
     Group(GroupId),
     Gap {
@@ -87,7 +131,11 @@ pub(crate) enum Told {
     GapIn {
         missing: u64,
     },
-    Undecryptable(String),
+    Undecryptable {
+        reason: String,
+        /// It opened, and its sender may not say that; or it was asked for again.
+        is_harmless: bool,
+    },
     /// Something that only a server or a peer that lies should bring about.
     Alarm(String),
 }
@@ -99,18 +147,29 @@ pub(crate) struct Handled {
     pub(crate) told: Vec<Told>,
     pub(crate) wake: Option<UnixMillis>,
     /// The text that was to be sent is kept as this message.
-    pub(crate) queued: Option<LocalId>,
+    pub(crate) queued: Option<Kept>,
+    /// What was wanted is done.
+    pub(crate) done: bool,
     pub(crate) group: Option<GroupId>,
     pub(crate) link: Option<Box<GroupLink>>,
+    /// Why it was not done, for whoever reads what happened.
+    pub(crate) refused: Option<String>,
 }
 
 /// One message of a conversation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Line {
     pub(crate) mine: bool,
+    pub(crate) name: MessageId,
     pub(crate) text: String,
     pub(crate) state: State,
     pub(crate) id: LocalId,
+    pub(crate) deleted: bool,
+    pub(crate) pinned: bool,
+    /// How many feel so about it.
+    pub(crate) reactions: BTreeMap<String, usize>,
+    /// All that it ever said, if it was changed.
+    pub(crate) edits: Vec<String>,
 }
 
 pub(crate) struct App {
@@ -136,10 +195,14 @@ impl App {
         let mut handled = Handled::default();
         for output in self.engine.handle(input, now, rng).unwrap() {
             match output {
-                Output::Answer(Answer::Queued(message)) => handled.queued = Some(message.id),
+                Output::Answer(Answer::Queued(message)) => {
+                    let Message { id, message_id: name, expires_at: until, .. } = message;
+                    handled.queued = Some(Kept { id, name, until });
+                }
                 Output::Answer(Answer::Group(conversation)) => handled.group = self.id_of(conversation),
                 Output::Answer(Answer::GroupLink(link)) => handled.link = Some(link),
-                Output::Answer(Answer::Done | Answer::Refused(_)) => {}
+                Output::Answer(Answer::Refused(why)) => handled.refused = Some(why.to_string()),
+                Output::Answer(Answer::Done) => handled.done = true,
                 Output::Call { id, call } => handled.calls.push((id, call)),
                 Output::WakeAt(at) => handled.wake = Some(at),
                 Output::Event(event) => handled.told.extend(self.told(event)),
@@ -179,6 +242,11 @@ impl App {
             }
             Wish::Join(link) => Command::JoinGroup(link),
             Wish::ReadIn(group, through) => Command::MarkRead { conversation: self.place(group)?, through },
+            Wish::Tell(message, Remark::Edit(text)) => Command::Edit { message, text },
+            Wish::Tell(message, Remark::TakeBack) => Command::TakeBack(message),
+            Wish::Tell(message, Remark::React(emoji)) => Command::React { message, emoji },
+            Wish::Tell(message, Remark::Pin(pinned)) => Command::Pin { message, pinned },
+            Wish::Timer(spot, seconds) => Command::SetTimer { conversation: self.spot(spot)?, seconds },
         }))
     }
 
@@ -216,11 +284,42 @@ impl App {
     }
 
     /// What the history of a group has of one author, in its order.
-    pub(crate) fn said_in(&mut self, group: GroupId, author: Who) -> Vec<String> {
+    pub(crate) fn said_in(&mut self, group: GroupId, author: Who) -> Vec<MessageId> {
         let Some(place) = self.place(group) else { return Vec::new() };
         let messages = self.engine.history(Some(place), Page { limit: 100_000, ..Page::default() }).unwrap();
         let theirs = messages.into_iter().filter(|m| m.author.is_some_and(|contact| self.who(contact) == author));
-        theirs.map(|m| m.text).collect()
+        theirs.map(|m| m.message_id).collect()
+    }
+
+    /// What is to be seen there.
+    pub(crate) fn lines(&mut self, who: Who, spot: Spot) -> Vec<Line> {
+        match spot {
+            Spot::With(one, other) => self.history(if one == who { other } else { one }),
+            Spot::In(group) => self.place(group).map_or_else(Vec::new, |place| self.lines_of(place)),
+        }
+    }
+
+    /// How long what is said there is to be seen.
+    pub(crate) fn timer(&mut self, spot: Spot) -> Option<u32> {
+        let place = self.spot(spot)?;
+        self.engine.conversation(place).unwrap()?.timer_s
+    }
+
+    /// Whether that message is found by these words.
+    pub(crate) fn finds(&self, words: &str, name: MessageId) -> bool {
+        let found = self.engine.search(words, None, None, 100_000).unwrap();
+        found.iter().any(|message| message.message_id == name)
+    }
+
+    /// The conversation of a place.
+    fn spot(&mut self, spot: Spot) -> Option<ConversationId> {
+        match spot {
+            Spot::With(one, other) => {
+                let me = self.engine.profile().unwrap().account;
+                self.talk(if self.accounts[one] == me { other } else { one })
+            }
+            Spot::In(group) => self.place(group),
+        }
     }
 
     fn group(&mut self, group: GroupId) -> Option<Group> {
@@ -250,8 +349,22 @@ impl App {
     /// The conversation in its order.
     pub(crate) fn history(&mut self, with: Who) -> Vec<Line> {
         let Some(talk) = self.talk(with) else { return Vec::new() };
-        let messages = self.engine.history(Some(talk), Page { limit: 100_000, ..Page::default() }).unwrap();
-        let line = |m: hushwire_engine::Message| Line { mine: m.outgoing, text: m.text, state: m.state, id: m.id };
+        self.lines_of(talk)
+    }
+
+    fn lines_of(&self, place: ConversationId) -> Vec<Line> {
+        let messages = self.engine.history(Some(place), Page { limit: 100_000, ..Page::default() }).unwrap();
+        let line = |m: Message| Line {
+            mine: m.outgoing,
+            name: m.message_id,
+            text: m.text,
+            state: m.state,
+            id: m.id,
+            deleted: m.deleted,
+            pinned: m.pinned,
+            reactions: m.reactions.into_iter().map(|(emoji, times)| (emoji, times as usize)).collect(),
+            edits: self.engine.edits_of(m.id).unwrap().into_iter().map(|(_, text)| text).collect(),
+        };
         messages.into_iter().map(line).collect()
     }
 
@@ -293,6 +406,7 @@ impl App {
                 group: self.id_of(message.conversation).expect("a group"),
                 from: self.who(message.author.expect("somebody else's")),
                 id: message.id,
+                name: message.message_id,
                 text: message.text,
             },
             Event::GroupJoined { conversation }
@@ -301,6 +415,7 @@ impl App {
             Event::Received(message) => Told::Received {
                 from: self.who(message.author.expect("somebody else's")),
                 id: message.id,
+                name: message.message_id,
                 text: message.text,
             },
             Event::StateChanged { id, state, .. } => Told::State { id, state },
@@ -311,13 +426,18 @@ impl App {
                     false => Told::GapIn { missing },
                 }
             }
-            Event::Undecryptable { reason, .. } => Told::Undecryptable(reason),
+            Event::Undecryptable { code, reason, asked_again } => {
+                Told::Undecryptable { reason, is_harmless: asked_again || code == Reason::NotAllowed }
+            }
             Event::Registered
             | Event::ContactAdded(_)
             | Event::ContactNotFound { .. }
             | Event::ContactRequest(_)
             | Event::GroupNotJoined { .. }
+            | Event::MessageChanged(_)
+            | Event::TimerChanged { .. }
             | Event::Retrying { .. } => return None,
+            Event::Disappeared { message, .. } => Told::Gone(message),
             other => Told::Alarm(format!("{other:?}")),
         })
     }

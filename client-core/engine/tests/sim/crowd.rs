@@ -3,15 +3,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::app::{App, GroupId, LocalId, Member, Seen, State, Who};
+use crate::app::{App, GroupId, LocalId, Member, MessageId, Seen, State, Who};
+use crate::fates::Fates;
 use crate::oracle::Broken;
+
+/// Whom somebody saw as members, and how often each had been seen to lose something by then.
+type Audience = BTreeMap<Who, (Member, u64)>;
 
 /// A text to a group.
 struct Text {
-    text: String,
+    name: MessageId,
     id: LocalId,
-    /// Whom its author saw as members, and how often each had been seen to lose something by then.
-    to: BTreeMap<Who, (Member, u64)>,
+    to: Audience,
 }
 
 #[derive(Default)]
@@ -26,6 +29,8 @@ pub(crate) struct Crowd {
     seen: BTreeMap<(GroupId, Who), Seen>,
     /// How often somebody was seen, by anybody, to be in a group no longer, or to write there no longer.
     lost: BTreeMap<(GroupId, Who), u64>,
+    /// Who was in when something was said about a message.
+    noted: Vec<Audience>,
     gaps: u64,
     /// What did not open, by reason.
     pub(crate) unopened: BTreeMap<String, u64>,
@@ -39,17 +44,43 @@ impl Crowd {
     }
 
     /// It is kept as this message.
-    pub(crate) fn said(&mut self, group: GroupId, who: Who, text: String, id: LocalId) {
-        let members = self.seen.get(&(group, who)).map(|seen| seen.members.clone()).unwrap_or_default();
-        let to = members.into_iter().map(|(who, member)| (who, (member, self.losses(group, who)))).collect();
+    pub(crate) fn said(&mut self, group: GroupId, who: Who, (id, name): (LocalId, MessageId)) {
+        let to = self.audience(group, who);
         let texts = self.texts.entry((group, who)).or_default();
         self.own.insert((who, id), (group, texts.len()));
-        texts.push(Text { text, id, to });
+        texts.push(Text { name, id, to });
     }
 
-    /// The newest message of somebody else's that this person has, but for the last so many.
-    pub(crate) fn newest(&self, group: GroupId, reader: Who, but: usize) -> Option<LocalId> {
-        self.incoming.get(&(group, reader))?.iter().rev().nth(but).copied()
+    fn audience(&self, group: GroupId, who: Who) -> Audience {
+        let members = self.seen.get(&(group, who)).map(|seen| seen.members.clone()).unwrap_or_default();
+        members.into_iter().map(|(who, member)| (who, (member, self.losses(group, who)))).collect()
+    }
+
+    /// Notes whom this person says something to.
+    pub(crate) fn note(&mut self, group: GroupId, who: Who) -> usize {
+        self.noted.push(self.audience(group, who));
+        self.noted.len() - 1
+    }
+
+    /// Whether what was said then has come to that reader for sure.
+    pub(crate) fn heard(&self, group: GroupId, noted: usize, by: Who, reader: Who) -> bool {
+        let to = &self.noted[noted];
+        self.stayed(group, to, reader, reader) && self.stayed(group, to, by, reader)
+    }
+
+    /// Whether somebody was in all the time since something was said to these, as this reader sees it, and could write.
+    fn stayed(&self, group: GroupId, to: &Audience, who: Who, reader: Who) -> bool {
+        let Some(now) = self.seen.get(&(group, reader)) else { return false };
+        to.get(&who).is_some_and(|(then, losses)| {
+            (then.writes || who == reader)
+                && *losses == self.losses(group, who)
+                && now.members.get(&who).is_some_and(|now| now.since == then.since)
+        })
+    }
+
+    /// What came of others, in the order in which it was shown.
+    pub(crate) fn incoming(&self, group: GroupId, reader: Who) -> &[LocalId] {
+        self.incoming.get(&(group, reader)).map_or(&[], Vec::as_slice)
     }
 
     pub(crate) fn is_own(&self, who: Who, id: LocalId) -> bool {
@@ -85,11 +116,11 @@ impl Crowd {
         group: GroupId,
         reader: Who,
         author: Who,
-        id: LocalId,
+        (id, name): (LocalId, MessageId),
         text: &str,
     ) -> Result<(), Broken> {
         let said = self.texts.get(&(group, author)).map_or(&[][..], Vec::as_slice);
-        let Some(which) = said.iter().position(|said| said.text == text) else {
+        let Some(which) = said.iter().position(|said| said.name == name) else {
             return Err(format!("{author} never said to the group what {reader} was shown: {text:.60}"));
         };
         if !said[which].to.contains_key(&reader) {
@@ -130,12 +161,12 @@ impl Crowd {
     }
 
     /// Once everything has come to rest.
-    pub(crate) fn judge(&self, groups: &[GroupId], apps: &mut [App]) -> Result<(), Broken> {
+    pub(crate) fn judge(&self, groups: &[GroupId], apps: &mut [App], fates: &Fates) -> Result<(), Broken> {
         for group in groups {
             for reader in 0..apps.len() {
                 for author in (0..apps.len()).filter(|author| *author != reader) {
                     let about = |what: String| format!("{author} to {reader} in a group: {what}");
-                    self.came_once(*group, reader, author, &mut apps[reader]).map_err(about)?;
+                    self.came_once((*group, reader, author), &mut apps[reader], fates).map_err(about)?;
                 }
             }
         }
@@ -143,24 +174,27 @@ impl Crowd {
     }
 
     /// The history has what was shown and nothing else, in the author's order, and all that was said while both were in.
-    fn came_once(&self, group: GroupId, reader: Who, author: Who, app: &mut App) -> Result<(), Broken> {
+    fn came_once(
+        &self,
+        (group, reader, author): (GroupId, Who, Who),
+        app: &mut App,
+        fates: &Fates,
+    ) -> Result<(), Broken> {
         let said = self.texts.get(&(group, author)).map_or(&[][..], Vec::as_slice);
         let shown = self.shown.get(&(group, reader, author)).map_or(&[][..], Vec::as_slice);
-        let kept: Vec<String> = app.said_in(group, author);
+        let kept = app.said_in(group, author);
         let sorted: BTreeSet<usize> = shown.iter().copied().collect();
-        let expected: Vec<&str> = sorted.iter().map(|which| said[*which].text.as_str()).collect();
+        let expected = sorted.iter().map(|which| said[*which].name);
+        let expected: Vec<MessageId> = expected.filter(|name| !fates.is_gone(reader, *name)).collect();
         if kept != expected {
-            return Err(format!("the history has {kept:.200?}, and shown were {shown:?}"));
+            return Err(format!("the history has {} texts, and shown were {shown:?}", kept.len()));
         }
-        let Some(now) = self.seen.get(&(group, reader)) else { return Ok(()) };
-        let stayed = |text: &Text, who: Who| {
-            text.to.get(&who).is_some_and(|(then, losses)| {
-                then.writes | (who == reader)
-                    && *losses == self.losses(group, who)
-                    && now.members.get(&who).is_some_and(|now| now.since == then.since)
-            })
-        };
+        let stayed = |text: &Text, who: Who| self.stayed(group, &text.to, who, reader);
         for (which, text) in said.iter().enumerate() {
+            // What was taken back or has disappeared is said to nobody who missed it.
+            if fates.has_faded(text.name) || fates.is_taken_back(text.name) {
+                continue;
+            }
             if stayed(text, reader) && stayed(text, author) && !sorted.contains(&which) {
                 return Err(format!("{} were said, {which} was not shown; shown were {shown:?}", said.len()));
             }
@@ -169,7 +203,7 @@ impl Crowd {
     }
 
     /// After the last words: everybody who is in sees the same group, hears all others, and knows it.
-    pub(crate) fn goes_on(&self, groups: &[GroupId], apps: &mut [App]) -> Result<(), Broken> {
+    pub(crate) fn goes_on(&self, groups: &[GroupId], apps: &mut [App], fates: &Fates) -> Result<(), Broken> {
         for group in groups {
             let whole: Vec<_> = apps.iter_mut().map(|app| app.whole(*group)).collect();
             let inside: Vec<Who> = (0..whole.len()).filter(|who| whole[*who].0).collect();
@@ -188,6 +222,9 @@ impl Crowd {
                     return Err(format!("{author} never said anything in a group"));
                 };
                 let state = self.states.get(&(*author, last.id));
+                if fates.has_faded(last.name) {
+                    continue;
+                }
                 if members.len() > 1 && state.is_none_or(|state| *state < State::Delivered) {
                     return Err(format!("the last text of {author} in a group is {state:?}"));
                 }

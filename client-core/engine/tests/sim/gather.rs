@@ -124,7 +124,12 @@ impl Sim<'_> {
             Gather::AtOnce { group, deeds } => {
                 let Some(group) = self.groups.get(group).copied() else { return Ok(()) };
                 for (who, deed) in deeds {
-                    if !matches!(deed, Deed::Add(whom) if !self.are_friends(who, whom)) {
+                    // Whoever is made an admin or an owner is in by that.
+                    let brings_in = match deed {
+                        Deed::Add(whom) | Deed::Rank(whom, Rank::Admin | Rank::Owner) if whom != who => Some(whom),
+                        _ => None,
+                    };
+                    if brings_in.is_none_or(|whom| self.are_friends(who, whom)) {
                         self.wish(who, Wish::Do(group, deed))?;
                     }
                 }
@@ -141,7 +146,7 @@ impl Sim<'_> {
             }
             Gather::Read { who, group, but } => {
                 if let Some(group) = self.groups.get(group).copied()
-                    && let Some(through) = self.oracle.crowd.newest(group, who, but)
+                    && let Some(through) = self.oracle.newest_in(group, who, but)
                 {
                     self.wish(who, Wish::ReadIn(group, through))?;
                 }

@@ -8,12 +8,14 @@
 //! | `step`, `act`, `weather` | what people do and what happens to them; what goes wrong in a run, and how often |
 //! | `carry`, `net` | between people and servers; what is on its way |
 //! | `gather`, `crowd` | what people do in groups; what must hold there |
+//! | `remark`, `fates` | what people do with messages that are there; what must be seen of that |
 //! | `evil` | a relay that lies |
 //! | `oracle` | what must hold |
 //! | `app`, `cast` | the engine, as the rest knows it; people to begin with |
 //! | `kept` | seeds that once failed |
 //!
-//! `HUSHWIRE_SIM_SEED` is the first seed of a run of `HUSHWIRE_SIM_SEEDS`, as `cargo xtask sim` sets them.
+//! `HUSHWIRE_SIM_SEED` is the first seed of a run of `HUSHWIRE_SIM_SEEDS`, as `cargo xtask sim` sets them;
+//! `HUSHWIRE_SIM_LINES` is how much is shown of what happened before something did not hold.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -30,10 +32,12 @@ mod cast;
 mod crowd;
 mod dice;
 mod evil;
+mod fates;
 mod gather;
 mod kept;
 mod net;
 mod oracle;
+mod remark;
 mod sim;
 mod step;
 mod weather;
@@ -58,7 +62,7 @@ const SEEDS: u64 = 150;
 const SEEDS_OF_GROUPS: u64 = 16;
 
 /// Failing seeds that are looked for before a run ends.
-const FAILURES_MAX: usize = 10;
+const FAILURES_MAX: usize = 20;
 
 /// After so many seeds a run says how far it is.
 const HEARTBEAT: usize = 500;
@@ -104,9 +108,13 @@ fn an_envelope_that_an_honest_relay_loses_is_found_missing() {
     assert!(found > 2, "found {found}");
 }
 
+/// What the environment says.
+fn number(name: &str) -> Option<u64> {
+    env::var(name).ok().map(|value| value.parse().expect(name))
+}
+
 /// Runs the kept seeds and those that are asked for.
 fn all(test: &str, kind: Kind, default: u64, kept: &[u64]) {
-    let number = |name: &str| env::var(name).ok().map(|value| value.parse::<u64>().expect(name));
     let (first, seeds) = match (number("HUSHWIRE_SIM_SEED"), number("HUSHWIRE_SIM_SEEDS")) {
         (first, Some(seeds)) => (first.unwrap_or(1), seeds),
         (Some(seed), None) => (seed, 1),

@@ -3,8 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::app::{App, GroupId, Line, LocalId, State, Told, Who};
+use crate::app::{App, GroupId, Kept, Line, LocalId, MessageId, Remark, Spot, State, Told, Who};
 use crate::crowd::Crowd;
+use crate::fates::{Fates, Heard};
 
 /// What does not hold, in words.
 pub(crate) type Broken = String;
@@ -14,7 +15,7 @@ pub(crate) struct Oracle {
     /// Whether some relay lies: then things may go missing, and what is altered may be told of.
     is_evil: bool,
     /// Texts by author and reader.
-    said: BTreeMap<(Who, Who), Vec<String>>,
+    said: BTreeMap<(Who, Who), Vec<MessageId>>,
     /// Which of them came, by reader and author, in the order in which they were shown.
     shown: BTreeMap<(Who, Who), Vec<usize>>,
     gaps: BTreeMap<(Who, Who), Vec<u64>>,
@@ -35,6 +36,8 @@ pub(crate) struct Oracle {
     /// What is said in groups.
     pub(crate) crowd: Crowd,
     has_groups: bool,
+    /// What became of what was said, there and between two.
+    pub(crate) fates: Fates,
 }
 
 impl Oracle {
@@ -56,16 +59,43 @@ impl Oracle {
     }
 
     /// It is kept as this message.
-    pub(crate) fn said(&mut self, from: Who, to: Who, text: String, id: LocalId) {
+    pub(crate) fn said(&mut self, from: Who, to: Who, text: String, kept: Kept) {
+        self.fates.said(from, Spot::of(from, to), text, (kept.id, kept.name));
         let texts = self.said.entry((from, to)).or_default();
-        self.own.insert((from, id), (to, texts.len()));
-        texts.push(text);
+        self.own.insert((from, kept.id), (to, texts.len()));
+        texts.push(kept.name);
+    }
+
+    /// The same in a group.
+    pub(crate) fn said_in(&mut self, group: GroupId, who: Who, text: String, kept: Kept) {
+        self.fates.said(who, Spot::In(group), text, (kept.id, kept.name));
+        self.crowd.said(group, who, (kept.id, kept.name));
+    }
+
+    /// After the last words of everybody in groups.
+    pub(crate) fn goes_on_in(&self, groups: &[GroupId], apps: &mut [App]) -> Result<(), Broken> {
+        self.crowd.goes_on(groups, apps, &self.fates)
+    }
+
+    /// Something is said about a message.
+    pub(crate) fn remarked(&mut self, by: Who, spot: Spot, name: MessageId, what: Remark) -> Result<(), Broken> {
+        let heard: Heard = match spot {
+            Spot::With(..) => None,
+            Spot::In(group) => Some(self.crowd.note(group, by)),
+        };
+        self.fates.told(by, name, what, heard)
     }
 
     /// The newest message of theirs that this person has, but for the last so many.
     pub(crate) fn newest(&self, reader: Who, author: Who, but: usize) -> Option<LocalId> {
         let incoming = self.incoming.get(&(reader, author))?;
-        incoming.iter().rev().nth(but).copied()
+        incoming.iter().filter(|id| !self.fates.is_row_gone(reader, **id)).rev().nth(but).copied()
+    }
+
+    /// The same in a group.
+    pub(crate) fn newest_in(&self, group: GroupId, reader: Who, but: usize) -> Option<LocalId> {
+        let incoming = self.crowd.incoming(group, reader);
+        incoming.iter().filter(|id| !self.fates.is_row_gone(reader, **id)).rev().nth(but).copied()
     }
 
     /// Everything up to there was seen. Of what was seen while its author was a stranger, nobody is told.
@@ -90,17 +120,26 @@ impl Oracle {
     pub(crate) fn heard(&mut self, who: Who, told: &[Told]) -> Result<(), Broken> {
         for one in told {
             match one {
-                Told::Received { from, id, text } => self.received(who, *from, *id, text)?,
-                Told::ReceivedIn { group, from, id, text } => self.crowd.received(*group, who, *from, *id, text)?,
-                Told::Group(_) => {}
+                Told::Received { from, id, name, text } => {
+                    self.fates.came(who, (*id, *name), text)?;
+                    self.received(who, *from, (*id, *name), text)?;
+                }
+                Told::ReceivedIn { group, from, id, name, text } => {
+                    self.fates.came(who, (*id, *name), text)?;
+                    self.crowd.received(*group, who, *from, (*id, *name), text)?;
+                }
+                Told::Group(_) | Told::Gone(_) => {}
                 Told::GapIn { missing } => self.crowd.missing(*missing),
                 Told::State { id, state } if self.crowd.is_own(who, *id) => self.crowd.came_to(who, *id, *state)?,
                 Told::State { id, state } => self.came_to(who, *id, *state)?,
                 Told::Gap { from, missing } => self.gaps.entry((who, *from)).or_default().push(*missing),
-                Told::Undecryptable(reason) => {
+                Told::Undecryptable { reason, is_harmless } => {
                     self.undecryptable += 1;
                     *self.crowd.unopened.entry(reason.clone()).or_default() += u64::from(self.has_groups);
-                    if !self.has_groups && !self.is_evil && !self.set_back.contains(&who) {
+                    // Whoever is put out writes until they hear of it, and what a session or a key was missing for is said anew:
+                    // that nothing of it is missing in the end is judged by what is shown.
+                    let is_due = self.has_groups && *is_harmless;
+                    if !is_due && !self.is_evil && !self.set_back.contains(&who) {
                         return Err(format!("{who} was told that something does not open: {reason}"));
                     }
                 }
@@ -110,9 +149,9 @@ impl Oracle {
         Ok(())
     }
 
-    fn received(&mut self, who: Who, from: Who, id: LocalId, text: &str) -> Result<(), Broken> {
+    fn received(&mut self, who: Who, from: Who, (id, name): (LocalId, MessageId), text: &str) -> Result<(), Broken> {
         let said = self.said.get(&(from, who)).map_or(&[][..], Vec::as_slice);
-        let Some(which) = said.iter().position(|said| said == text) else {
+        let Some(which) = said.iter().position(|said| *said == name) else {
             return Err(format!("{from} never said to {who}: {text:.60}"));
         };
         let shown = self.shown.entry((who, from)).or_default();
@@ -141,7 +180,7 @@ impl Oracle {
 
     /// Once everything has come to rest.
     pub(crate) fn judge(&self, groups: &[GroupId], apps: &mut [App]) -> Result<(), Broken> {
-        self.crowd.judge(groups, apps)?;
+        self.crowd.judge(groups, apps, &self.fates)?;
         for reader in 0..apps.len() {
             for author in (0..apps.len()).filter(|author| *author != reader) {
                 let (theirs, ours) = (apps[reader].history(author), apps[author].history(reader));
@@ -150,26 +189,41 @@ impl Oracle {
                 self.gaps_are_told(reader, author).map_err(about)?;
                 self.states_are_true(reader, author, &theirs, &ours).map_err(about)?;
                 one_order(&theirs, &ours).map_err(about)?;
+                let spot = Spot::of(reader, author);
+                let timers = [apps[reader].timer(spot), apps[author].timer(spot)];
+                if self.is_sure(reader, author) && self.is_sure(author, reader) && timers[0] != timers[1] {
+                    return Err(about(format!("two timers: {timers:?}")));
+                }
             }
         }
-        Ok(())
+        let pairs = (0..apps.len()).flat_map(|one| (0..one).map(move |other| Spot::of(one, other)));
+        let spots: Vec<Spot> = pairs.chain(groups.iter().map(|group| Spot::In(*group))).collect();
+        self.fates.judge(&self.crowd, &spots, apps, |reader, by| self.is_sure(reader, by))
+    }
+
+    /// Whether this reader hears whatever that one says.
+    fn is_sure(&self, reader: Who, author: Who) -> bool {
+        !self.is_evil && !self.deaf.contains(&(reader, author))
     }
 
     /// The history has what was shown and nothing else, in the author's order; and all that was said, if nobody was deaf.
     fn came_once(&self, reader: Who, author: Who, history: &[Line]) -> Result<(), Broken> {
         let said = self.said.get(&(author, reader)).map_or(&[][..], Vec::as_slice);
         let shown = self.shown.get(&(reader, author)).map_or(&[][..], Vec::as_slice);
-        let kept: Vec<&str> = history.iter().filter(|line| !line.mine).map(|line| line.text.as_str()).collect();
+        let kept: Vec<MessageId> = history.iter().filter(|line| !line.mine).map(|line| line.name).collect();
         let mut sorted = shown.to_vec();
         sorted.sort_unstable();
-        let expected: Vec<&str> = sorted.iter().map(|which| said[*which].as_str()).collect();
+        let expected = sorted.iter().map(|which| said[*which]);
+        let expected: Vec<MessageId> = expected.filter(|name| !self.fates.is_gone(reader, *name)).collect();
         if kept != expected {
             return Err(format!("the history has {} texts, and shown were {shown:?}", kept.len()));
         }
         if self.is_evil || self.deaf.contains(&(reader, author)) {
             return Ok(());
         }
-        match shown.iter().copied().eq(0..said.len()) {
+        // What disappears may do so before it leaves.
+        let due = (0..said.len()).filter(|which| shown.contains(which) || !self.fates.has_faded(said[*which]));
+        match shown.iter().copied().eq(due) {
             true => Ok(()),
             false => Err(format!("{} were said, and shown were {shown:?}", said.len())),
         }
@@ -186,7 +240,14 @@ impl Oracle {
             next = next.max(which + 1);
         }
         let told = self.gaps.get(&(reader, author)).cloned().unwrap_or_default();
-        match told == expected {
+        let is_right = if self.fates.is_used {
+            // What is missing may be something about a message, of which nobody is told that it came.
+            let may_miss = !self.is_sure(reader, author) || self.fates.any_faded(author, Spot::of(reader, author));
+            told.iter().sum::<u64>() >= expected.iter().sum() && (may_miss || told.is_empty())
+        } else {
+            told == expected
+        };
+        match is_right {
             true => Ok(()),
             false => Err(format!("gaps of {expected:?} were to be told, and told were {told:?}")),
         }
@@ -198,10 +259,11 @@ impl Oracle {
         let read = self.read.get(&(reader, author));
         let untold = self.read_of_stranger.get(&(reader, author));
         for line in ours.iter().filter(|line| line.mine) {
-            let there = theirs.iter().find(|other| !other.mine && other.text == line.text);
-            let most = there.map_or(State::Sent, |there| there.state);
+            let there = theirs.iter().find(|other| !other.mine && other.name == line.name);
+            let gone = if self.fates.is_gone(reader, line.name) { State::Read } else { State::Sent };
+            let most = there.map_or(gone, |there| there.state);
             // "Everything up to here was seen" says it of one, too, that came late and was not.
-            let is_late = || self.came_late(reader, author, &line.text);
+            let is_late = || self.came_late(reader, author, line.name);
             if line.state > most && !(line.state == State::Read && most == State::Delivered && is_late()) {
                 return Err(format!("{:.20} is {:?} here and {most:?} there", line.text, line.state));
             }
@@ -221,8 +283,8 @@ impl Oracle {
     }
 
     /// Whether a text of the author's that stands behind it came before it.
-    fn came_late(&self, reader: Who, author: Who, text: &str) -> bool {
-        let which = self.said[&(author, reader)].iter().position(|said| said == text);
+    fn came_late(&self, reader: Who, author: Who, name: MessageId) -> bool {
+        let which = self.said[&(author, reader)].iter().position(|said| *said == name);
         let before = self.shown.get(&(reader, author)).into_iter().flatten();
         before.take_while(|shown| Some(**shown) != which).any(|shown| Some(*shown) > which)
     }
@@ -231,6 +293,9 @@ impl Oracle {
     pub(crate) fn goes_on(&self, from: Who, to: Who) -> Result<(), Broken> {
         let last = self.said_to(from, to).checked_sub(1);
         let Some(last) = last else { return Err(format!("{from} never said anything to {to}")) };
+        if self.fates.has_faded(self.said[&(from, to)][last]) {
+            return Ok(());
+        }
         let has_it = self.shown.get(&(to, from)).is_some_and(|shown| shown.contains(&last));
         let (id, _) = self.own.iter().find(|((who, _), at)| *who == from && **at == (to, last)).expect("it was said");
         match (has_it, self.states.get(id)) {
@@ -242,9 +307,9 @@ impl Oracle {
 
 /// Both have what both have in one order.
 fn one_order(theirs: &[Line], ours: &[Line]) -> Result<(), Broken> {
-    let common = |of: &[Line], with: &[Line]| -> Vec<String> {
-        let others: BTreeSet<&str> = with.iter().map(|line| line.text.as_str()).collect();
-        of.iter().map(|line| line.text.clone()).filter(|text| others.contains(text.as_str())).collect()
+    let common = |of: &[Line], with: &[Line]| -> Vec<MessageId> {
+        let others: BTreeSet<MessageId> = with.iter().map(|line| line.name).collect();
+        of.iter().map(|line| line.name).filter(|name| others.contains(name)).collect()
     };
     match common(theirs, ours) == common(ours, theirs) {
         true => Ok(()),
@@ -256,8 +321,12 @@ fn one_order(theirs: &[Line], ours: &[Line]) -> Result<(), Broken> {
 mod tests {
     use super::*;
 
-    fn received(text: &str) -> [Told; 1] {
-        [Told::Received { from: 0, id: LocalId(1), text: text.to_owned() }]
+    fn received(text: &str, name: u8) -> [Told; 1] {
+        [Told::Received { from: 0, id: LocalId(1), name: MessageId([name; 16]), text: text.to_owned() }]
+    }
+
+    fn kept(number: u8) -> Kept {
+        Kept { id: LocalId(number.into()), name: MessageId([number; 16]), until: None }
     }
 
     fn state(state: State) -> [Told; 1] {
@@ -268,17 +337,17 @@ mod tests {
     fn oracle() -> (Oracle, String) {
         let mut oracle = Oracle::new(false, false);
         let text = oracle.text(0, 1, 0);
-        oracle.said(0, 1, text.clone(), LocalId(1));
+        oracle.said(0, 1, text.clone(), kept(1));
         (oracle, text)
     }
 
     #[test]
     fn what_is_shown_twice_or_was_never_said_is_found() {
         let (mut oracle, text) = oracle();
-        assert!(oracle.heard(1, &received("something else")).is_err());
-        assert!(oracle.heard(2, &received(&text)).is_err(), "it was not said to them");
-        assert_eq!(oracle.heard(1, &received(&text)), Ok(()));
-        assert!(oracle.heard(1, &received(&text)).is_err());
+        assert!(oracle.heard(1, &received("something else", 1)).is_err());
+        assert!(oracle.heard(2, &received(&text, 1)).is_err(), "it was not said to them");
+        assert_eq!(oracle.heard(1, &received(&text, 1)), Ok(()));
+        assert!(oracle.heard(1, &received(&text, 1)).is_err());
     }
 
     #[test]
@@ -287,7 +356,7 @@ mod tests {
         assert_eq!(oracle.heard(0, &state(State::Sent)), Ok(()));
         assert!(oracle.heard(0, &state(State::Delivered)).is_err(), "nobody has it");
         let (mut oracle, _) = self::oracle();
-        assert_eq!(oracle.heard(1, &received(&text)), Ok(()));
+        assert_eq!(oracle.heard(1, &received(&text, 1)), Ok(()));
         assert_eq!(oracle.heard(0, &state(State::Read)), Ok(()));
         assert!(oracle.heard(0, &state(State::Delivered)).is_err());
     }
@@ -296,12 +365,12 @@ mod tests {
     fn a_gap_that_is_not_told_and_one_that_is_none_are_found() {
         let (mut oracle, first) = oracle();
         let second = oracle.text(0, 1, 0);
-        oracle.said(0, 1, second.clone(), LocalId(2));
-        assert_eq!(oracle.heard(1, &received(&second)), Ok(()));
+        oracle.said(0, 1, second.clone(), kept(2));
+        assert_eq!(oracle.heard(1, &received(&second, 2)), Ok(()));
         assert!(oracle.gaps_are_told(1, 0).is_err());
         assert_eq!(oracle.heard(1, &[Told::Gap { from: 0, missing: 1 }]), Ok(()));
         assert_eq!(oracle.gaps_are_told(1, 0), Ok(()));
-        assert_eq!(oracle.heard(1, &received(&first)), Ok(()));
+        assert_eq!(oracle.heard(1, &received(&first, 1)), Ok(()));
         assert_eq!(oracle.gaps_are_told(1, 0), Ok(()), "one that comes late closes no gap");
         assert_eq!(oracle.heard(1, &[Told::Gap { from: 0, missing: 1 }]), Ok(()));
         assert!(oracle.gaps_are_told(1, 0).is_err());

@@ -10,11 +10,12 @@ use hushwire_engine::Store;
 use hushwire_proto::ids::{AccountId, Seq, UnixMillis};
 
 use crate::act::{Said, Wanted};
-use crate::app::{App, CallFailed, GroupId, GroupLink, Input, Standing, Told, Who, Wish};
+use crate::app::{App, CallFailed, GroupId, GroupLink, Input, Kept, Standing, Told, Who, Wish};
 use crate::cast::{Begun, Cast, PEOPLE_MAX};
 use crate::dice::Dice;
 use crate::evil::Evil;
 use crate::net::{Net, Parcel, What};
+use crate::number;
 use crate::oracle::{Broken, Oracle};
 use crate::step::{LEAPS_MAX_MS, Step, pause};
 use crate::weather::Weather;
@@ -27,7 +28,7 @@ const STEPS_MAX: u64 = 260;
 /// Things that may happen between two steps, or until everything has come to rest.
 const HAPPENINGS_MAX: u32 = 100_000;
 
-/// Lines of what happened last that are shown with what does not hold.
+/// Lines of what happened last that are shown with what does not hold, unless `HUSHWIRE_SIM_LINES` says how many.
 const LINES_SHOWN: usize = 60;
 
 /// What a run is about.
@@ -49,6 +50,10 @@ pub(crate) struct Report {
     pub(crate) crashes: u64,
     pub(crate) undecryptable: u64,
     pub(crate) texts_in_groups: u64,
+    /// What was said about messages.
+    pub(crate) remarks: u64,
+    /// Texts that disappear.
+    pub(crate) fading: u64,
     pub(crate) groups: u64,
     pub(crate) gaps_in_groups: u64,
     /// What did not open in runs with groups, by reason.
@@ -64,6 +69,8 @@ impl Report {
         self.crashes += other.crashes;
         self.undecryptable += other.undecryptable;
         self.texts_in_groups += other.texts_in_groups;
+        self.remarks += other.remarks;
+        self.fading += other.fading;
         self.groups += other.groups;
         self.gaps_in_groups += other.gaps_in_groups;
         for (reason, times) in &other.unopened {
@@ -106,6 +113,7 @@ pub(crate) struct Sim<'a> {
     pub(crate) links: Vec<GroupLink>,
     digest: DefaultHasher,
     trace: Option<&'a mut VecDeque<String>>,
+    lines: usize,
 }
 
 /// A run of that seed.
@@ -151,6 +159,7 @@ pub(crate) fn begin<'a>(cast: &'a mut Cast, seed: u64, kind: Kind, trace: Option
         links: Vec::new(),
         digest: DefaultHasher::new(),
         trace,
+        lines: number("HUSHWIRE_SIM_LINES").map_or(LINES_SHOWN, |lines| lines as usize),
     };
     for who in 0..sim.people.len() {
         sim.put(sim.now, who, What::Start);
@@ -251,7 +260,9 @@ impl Sim<'_> {
         for (who, whom) in pairs {
             self.oracle.goes_on(who, whom)?;
         }
-        self.verdict(true)
+        self.verdict(true)?;
+        self.fade()?;
+        self.judge()
     }
 
     pub(crate) fn judge(&mut self) -> Result<(), Broken> {
@@ -266,7 +277,7 @@ impl Sim<'_> {
         }
         let mut verdict = self.oracle.judge(&self.groups, &mut apps);
         if verdict.is_ok() && is_over {
-            verdict = self.oracle.crowd.goes_on(&self.groups, &mut apps);
+            verdict = self.oracle.goes_on_in(&self.groups, &mut apps);
         }
         for (device, app) in self.people.iter_mut().zip(apps) {
             device.app = Ok(app);
@@ -312,7 +323,7 @@ impl Sim<'_> {
     }
 
     /// Time passes until nobody has anything to do.
-    fn rest(&mut self) -> Result<(), Broken> {
+    pub(crate) fn rest(&mut self) -> Result<(), Broken> {
         for _ in 0..HAPPENINGS_MAX {
             let busy: Vec<Who> = (0..self.people.len()).filter(|who| self.is_busy(*who)).collect();
             match self.next_at() {
@@ -343,16 +354,29 @@ impl Sim<'_> {
         let handled = app.handle(input, clock, &mut self.world.rng);
         device.wake = handled.wake.or(device.wake);
         match (said, handled.queued) {
-            (Some(Said::To(to, text)), Some(id)) => {
-                self.oracle.said(who, to, text, id);
+            (Some(Said::To(to, text)), Some(kept)) => {
+                self.oracle.said(who, to, text, kept);
                 self.report.texts += 1;
             }
-            (Some(Said::In(group, text)), Some(id)) => {
-                self.oracle.crowd.said(group, who, text, id);
+            (Some(Said::In(group, text)), Some(kept)) => {
+                self.oracle.said_in(group, who, text, kept);
                 self.report.texts_in_groups += 1;
             }
-            (Some(_), None) | (None, _) => {}
+            (Some(Said::About(spot, name, remark)), _) if handled.done => {
+                self.oracle.remarked(who, spot, name, remark)?;
+                self.report.remarks += 1;
+            }
+            (Some(_) | None, _) => {}
         }
+        if let Some(Kept { name, until: Some(until), .. }) = handled.queued {
+            self.oracle.fates.fades(who, name, clock.0, until.0 - clock.0);
+            self.report.fading += 1;
+        }
+        let gone = handled.told.iter().filter_map(|told| match told {
+            Told::Gone(id) => Some(*id),
+            _ => None,
+        });
+        self.oracle.fates.passes(who, clock.0, &gone.collect::<Vec<_>>())?;
         let founded = handled.group.filter(|group| !self.groups.contains(group));
         let told = handled.told.iter().filter_map(|told| match told {
             Told::Group(group) => Some(*group),
@@ -362,11 +386,13 @@ impl Sim<'_> {
         for group in changed {
             let Ok(app) = &mut self.people[who].app else { continue };
             let seen = app.sees(group);
+            self.note(|| format!("    {who} sees in {:02x?}: {:?}", &group.0[..2], seen.members.keys()));
             self.oracle.crowd.sees(group, who, seen);
         }
         founded.into_iter().for_each(|group| self.came_of(Wanted::Group(group)));
         handled.link.into_iter().for_each(|link| self.came_of(Wanted::Link(link)));
         self.note(|| format!("    {who} at {}: {} calls, told {:.200?}", clock.0, handled.calls.len(), handled.told));
+        handled.refused.iter().for_each(|why| self.note(|| format!("    {who} is refused: {why}")));
         (who, clock.0, handled.calls.len(), handled.told.len()).hash(&mut self.digest);
         self.oracle.heard(who, &handled.told)?;
         let dies = self.dice.hits(self.weather.crash);
@@ -428,7 +454,7 @@ impl Sim<'_> {
 
     pub(crate) fn note(&mut self, line: impl FnOnce() -> String) {
         if let Some(trace) = &mut self.trace {
-            if trace.len() == LINES_SHOWN {
+            if trace.len() == self.lines {
                 trace.pop_front();
             }
             trace.push_back(format!("{:>12} {}", self.now - log::BEGIN.0, line()));

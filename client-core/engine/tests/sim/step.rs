@@ -4,6 +4,7 @@
 use crate::app::Who;
 use crate::dice::Dice;
 use crate::gather::Gather;
+use crate::remark::About;
 
 const SECOND: u64 = 1000;
 const MINUTE: u64 = 60 * SECOND;
@@ -33,6 +34,8 @@ pub(crate) enum Act {
     BackUp,
     SetBack,
     Gather,
+    About,
+    Timer,
 }
 
 /// A server, as one person reaches it.
@@ -121,11 +124,14 @@ pub(crate) enum Step {
     },
     /// Something about a group.
     Gather(Gather),
+    /// Something about what was said.
+    About(About),
 }
 
 impl Step {
     pub(crate) fn drawn(dice: &mut Dice, acts: &[(Act, u64)], people: usize) -> Self {
         let act = dice.weighted(acts);
+        let in_groups = acts.iter().any(|(act, _)| *act == Act::Gather);
         let who = dice.place(people);
         let other = (who + 1 + dice.place(people - 1)) % people;
         match act {
@@ -153,6 +159,8 @@ impl Step {
             Act::BackUp => Self::BackUp { of: who },
             Act::SetBack => Self::SetBack { of: who },
             Act::Gather => Self::Gather(Gather::drawn(dice, people)),
+            Act::About => Self::About(About::drawn(dice, (who, other), in_groups)),
+            Act::Timer => Self::About(About::drawn_timer(dice, (who, other), in_groups)),
         }
     }
 }

@@ -42,6 +42,10 @@ impl Weather {
         ] {
             acts.push((act, *dice.pick(&weights)));
         }
+        if dice.hits(500) {
+            acts.push((Act::About, if kind == Kind::Groups { 160 } else { 40 }));
+            acts.push((Act::Timer, *dice.pick(&[0, 0, 2, 6])));
+        }
         if kind != Kind::Groups && dice.hits(200) {
             acts.push((Act::Block, 3));
         }
