@@ -23,7 +23,7 @@ use crate::edit::edited;
 use crate::input::Input;
 
 /// More changes would show nothing new for their time.
-const CHANGES_MAX: usize = 40;
+const CHANGES_MAX: usize = 24;
 
 /// The first four are in the group from the beginning.
 const PEOPLE: usize = 6;
