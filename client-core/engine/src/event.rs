@@ -102,7 +102,8 @@ pub enum Event {
         code: Reason,
         /// For the log: never what was inside.
         reason: String,
-        /// Whether the contact was asked to say it anew: then it will still come.
+        /// Whether the contact was asked to say it anew, or will be once they are known to be in the group: then it will still
+        /// come.
         asked_again: bool,
     },
     /// A keyserver was set back, says different things to different people, or something of us that we have not said.

@@ -43,6 +43,8 @@ pub(crate) enum Dropped {
     Lost(Box<Contact>, DeviceId, DecryptError),
     /// A member's device said it to a group, and it does not open: its key is missing here, or is an old one.
     LostInGroup(Box<Contact>, DeviceId, LocalGroup, String),
+    /// Said to a group by somebody of whom it is not known here that they are in it; asked for if that turns out.
+    Later(String),
     /// The database failed: everything is undone.
     Store(StoreError),
 }
@@ -77,6 +79,9 @@ pub(crate) fn run<R: CryptoRng>(cx: &mut Cx<'_, R>, deliveries: Deliveries) -> R
             Err(Dropped::LostInGroup(contact, device, group, reason)) => {
                 let asked_again = groups::repair::ask(cx, group, &contact, device)?;
                 cx.event(Event::Undecryptable { code: Reason::NoSession, reason, asked_again });
+            }
+            Err(Dropped::Later(reason)) => {
+                cx.event(Event::Undecryptable { code: Reason::NotListed, reason, asked_again: true });
             }
             Err(Dropped::Store(error)) => return Err(error),
         }
@@ -223,9 +228,8 @@ fn said<R: CryptoRng>(
     let is_allowed = content::allowed(&content, origin);
     if let Content::GroupKey(key) = &content
         && !is_allowed
-        && groups::repair::later(cx, key.group, account, device)?
     {
-        return Err(Dropped::Unwanted);
+        groups::repair::later(cx, key.group, account, device)?;
     }
     Ok(match is_allowed {
         true => Ok((plain, content)),

@@ -84,6 +84,12 @@ pub(crate) fn fetched<R: CryptoRng>(
         Ok(_) => CallFailed::OutOfProtocol.to_string(),
         Err(failure) => failure.to_string(),
     };
+    let links = contacts::links(cx.db, id)?;
+    let targets = targets(cx, id, &links)?;
+    if !targets.is_empty() && targets.iter().all(|target| target.is_ready(cx.now)) {
+        // They have begun sessions meanwhile.
+        return contacts::set_fetch_state(cx.db, id, 0, UnixMillis(0), None);
+    }
     postpone(cx, id, failure)?;
     Ok(())
 }

@@ -45,10 +45,11 @@ pub(crate) fn envelope<R: CryptoRng>(cx: &mut Cx<'_, R>, envelope: &Envelope) ->
 /// What this holds was sealed by somebody who knows the group's secret.
 fn opened<R: CryptoRng>(cx: &mut Cx<'_, R>, group: LocalGroup, inside: &GroupInside) -> Result<(), Dropped> {
     let Some(contact) = contacts::writer(cx.db, inside.account)? else {
-        if repair::later(cx, groups::id_of(cx.db, group)?, inside.account, inside.device)? {
-            return Err(Dropped::Unwanted);
-        }
-        return Err(bad(Reason::NotListed, "to a group, by somebody who is not known here"));
+        let why = "to a group, by somebody who is not known here";
+        return match repair::later(cx, groups::id_of(cx.db, group)?, inside.account, inside.device)? {
+            true => Err(Dropped::Later(why.to_owned())),
+            false => Err(bad(Reason::NotListed, why)),
+        };
     };
     let links = contacts::links(cx.db, contact.id)?;
     if links.last().and_then(|link| link.link().device(inside.device)).is_none() {
