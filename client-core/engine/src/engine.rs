@@ -105,6 +105,7 @@ impl Engine {
                 }
             }
             Input::Online => {
+                cx.flight.whispers.online(now);
                 cx.flight.chores.clear();
                 crate::store::outbox::hurry(cx.db)?;
             }
