@@ -116,17 +116,10 @@ async fn all_who_look_at_a_group_see_who_types_there() {
         does(person, Command::LookAt(*group, true)).await;
     }
     let (alice, others) = people.split_first_mut().unwrap();
-    let says = alice.client.clone();
-    let heard = others.iter_mut().zip(&groups[1..]).map(|(person, there)| {
-        let (there, begins) = (*there, |event: &Event, there| {
-            matches!(event, Event::Typing { conversation, on: true, .. } if *conversation == there).then_some(())
-        });
-        async move { person.hear(move |event| begins(event, there)).await }
-    });
-    // Once it is said, all hear it: whispers to one relay do not drive each other out.
-    says.command(Command::Typing(groups[0], true)).await.unwrap();
-    for hears in heard {
-        hears.await;
+    for (person, there) in others.iter_mut().zip(&groups[1..]) {
+        let author = person.client.query(|engine| engine.find_contact("alice")).await.unwrap().unwrap().id;
+        let typing = Event::Typing { conversation: *there, contact: author, on: true };
+        until_heard(&alice.client, Command::Typing(groups[0], true), person, typing).await;
     }
     world.end().await;
 }

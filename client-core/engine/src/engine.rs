@@ -106,6 +106,7 @@ impl Engine {
                 }
             }
             Input::Online => {
+                cx.flight.whispers.online(now);
                 cx.flight.chores.clear();
                 cx.flight.members.values_mut().for_each(|failed| failed.due = now);
                 crate::store::outbox::hurry(cx.db)?;

@@ -48,6 +48,9 @@ const NOW_MS: u64 = 2 * 60_000;
 /// a connection over which nothing goes, so that it stands meanwhile.
 const ASK_AGAIN_MS: u64 = 45_000;
 
+/// And sooner, but not before so long, in milliseconds, once there is reason to think that they hear it now.
+const ASK_ANEW_MS: u64 = 1_000;
+
 /// Who was there is taken to be so no longer when nothing was heard for so long, in milliseconds: one answer may be lost.
 const THERE_MS: u64 = 2 * ASK_AGAIN_MS + 15_000;
 
@@ -137,6 +140,21 @@ impl Whispers {
         true
     }
 
+    /// The question whether they are there is due again: either side has just come, and the last one may have met nobody.
+    fn ask_anew(&mut self, conversation: ConversationId, now: UnixMillis) {
+        if let Some(asked) = self.said.get_mut(&(conversation, Kind::AreYouThere)) {
+            let due = if now.since(asked.at) >= ASK_ANEW_MS { now } else { now.plus(ASK_ANEW_MS) };
+            asked.at = UnixMillis(due.0.saturating_sub(ASK_AGAIN_MS));
+        }
+    }
+
+    /// Our mailbox is heard again: who was asked meanwhile answered nobody.
+    pub(crate) fn online(&mut self, now: UnixMillis) {
+        for conversation in self.looked_at.clone() {
+            self.ask_anew(conversation, now);
+        }
+    }
+
     /// Whether it was said that we type, and not that we stopped. Who was not told the one need not be told the other.
     fn unsays(&mut self, conversation: ConversationId) -> bool {
         match self.said.get_mut(&(conversation, Kind::Typing)) {
@@ -175,10 +193,7 @@ pub(crate) fn look_at<R: CryptoRng>(cx: &mut Cx<'_, R>, id: ConversationId, on: 
         }
         whispers.looked_at.push(id);
         // Whoever looks again is told at once.
-        let asked = whispers.said.get(&(id, Kind::AreYouThere));
-        if asked.is_some_and(|asked| cx.now.since(asked.at) >= SAME_AGAIN_MS) {
-            whispers.said.remove(&(id, Kind::AreYouThere));
-        }
+        whispers.ask_anew(id, cx.now);
         return Ok(Answer::Done);
     }
     if let Talk::Contact(contact) = with {

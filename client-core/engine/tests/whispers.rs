@@ -259,6 +259,26 @@ fn while_both_look_each_sees_the_other_there_and_who_goes_is_seen_to_be_gone() {
 }
 
 #[test]
+fn who_looks_first_sees_at_once_that_the_other_has_come_and_so_does_who_was_not_online_when_asking() {
+    let (mut world, mut alice, mut bob) = acquainted(114);
+    looks_at(&mut world, &mut bob, "alice", false);
+    shares_presence(&mut world, &mut alice, "bob", true);
+    shares_presence(&mut world, &mut bob, "alice", true);
+    world.whispered.clear(); // bob is not there
+    world.wait(20_000);
+    looks_at(&mut world, &mut bob, "alice", true);
+    assert!(both_hear(&mut world, &mut alice, &mut bob) <= 6);
+    assert!(heard(&mut alice).contains(&presence(&alice, "bob", Seen::Now)));
+    assert!(heard(&mut bob).contains(&presence(&bob, "alice", Seen::Now)));
+    // An answer that comes to no open mailbox is lost; once it is open she asks again.
+    world.wait(20_000);
+    world.input(&mut alice, Input::Online);
+    world.answer_calls(&mut alice);
+    assert!(both_hear(&mut world, &mut alice, &mut bob) >= 2);
+    assert!(heard(&mut alice).contains(&presence(&alice, "bob", Seen::Now)));
+}
+
+#[test]
 fn nobody_is_told_who_is_there_without_looking() {
     let (mut world, mut alice, mut bob) = acquainted(113);
     looks_at(&mut world, &mut bob, "alice", false);

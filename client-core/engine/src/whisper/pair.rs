@@ -88,6 +88,10 @@ pub(super) fn heard<R: CryptoRng>(cx: &mut Cx<'_, R>, envelope: &Envelope) -> Re
     match said.what {
         What::Typing(on) if shares.typing => super::types(cx, contact.conversation, contact.id, on),
         What::AreYouThere if shares.presence => {
+            // Who asks hears us as well.
+            if !cx.flight.whispers.there.contains_key(&contact.id) {
+                cx.flight.whispers.ask_anew(contact.conversation, cx.now);
+            }
             let here = What::Here(cx.flight.whispers.seen(cx.now));
             if cx.flight.whispers.says(contact.conversation, Kind::Here, cx.now, SAME_AGAIN_MS) {
                 say(cx, &contact, here)?;
@@ -95,6 +99,7 @@ pub(super) fn heard<R: CryptoRng>(cx: &mut Cx<'_, R>, envelope: &Envelope) -> Re
         }
         // What nobody wants to know any more is not shown, and not remembered.
         What::Here(seen) if shares.presence && cx.flight.whispers.is_looked_at(contact.conversation) => {
+            cx.flight.whispers.says(contact.conversation, Kind::AreYouThere, cx.now, 0); // answered: not due before long
             match seen {
                 Seen::Now => cx.flight.whispers.there.insert(contact.id, cx.now.plus(THERE_MS)),
                 Seen::Today | Seen::ThisWeek | Seen::Hidden => cx.flight.whispers.there.remove(&contact.id),
