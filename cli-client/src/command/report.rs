@@ -39,8 +39,9 @@ pub(super) async fn event(app: &App, event: &Event) -> Result<bool, Failure> {
             out.item(&Item::Typing { conversation: &place, contact: &contact, on: *on })?;
         }
         Event::Typing { .. } | Event::Presence { .. } => return Ok(false),
-        Event::DevicesChanged { contact, change } => {
-            out.item(&Item::Devices { contact: Some(&app.named(*contact).await?), change })?;
+        Event::DevicesChanged { contact, change, policy } => {
+            let (contact, policy) = (app.named(*contact).await?, Some(*policy));
+            out.item(&Item::Devices { contact: Some(&contact), change, policy })?;
         }
         Event::MessageChanged(message) => out.item(&Item::MessageChanged(&app.shown(message.clone()).await?))?,
         Event::TimerChanged { conversation, by, seconds } => {
@@ -56,7 +57,9 @@ pub(super) async fn event(app: &App, event: &Event) -> Result<bool, Failure> {
             out.item(&Item::Disappeared { id: *message, conversation: &conversation })?;
         }
         Event::OwnDevicesChanged { change: None } => return Ok(false),
-        Event::OwnDevicesChanged { change: Some(change) } => out.item(&Item::Devices { contact: None, change })?,
+        Event::OwnDevicesChanged { change: Some(change) } => {
+            out.item(&Item::Devices { contact: None, change, policy: None })?;
+        }
         Event::OwnDevicesNotChanged { reason } => out.item(&Item::DevicesNotChanged { reason })?,
         Event::OwnDevicesForked => out.item(&Item::DevicesForked)?,
         Event::Revoked => out.item(&Item::Revoked)?,

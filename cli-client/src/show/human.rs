@@ -97,6 +97,8 @@ pub(crate) fn lines(item: &Item<'_>, paint: Paint, columns: Option<usize>) -> Ve
         | Item::Devices { .. }
         | Item::DevicesNotChanged { .. }
         | Item::DevicesForked
+        | Item::Identity(_)
+        | Item::DefaultPolicy(_)
         | Item::Revoked
         | Item::RecoveryWords { .. }
         | Item::Log(_) => devices::lines(item, paint, columns),

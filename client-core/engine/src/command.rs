@@ -8,7 +8,7 @@ use crate::contact_link::ContactLink;
 use crate::device_request::DeviceRequest;
 use crate::group::{CannotChange, GroupLink, Op};
 use crate::recovery::RecoveryKey;
-use crate::types::{ContactId, ConversationId, LocalId};
+use crate::types::{ContactId, ConversationId, LocalId, Policy};
 
 /// What a person wants.
 #[derive(Clone, Debug)]
@@ -139,6 +139,13 @@ pub enum Command {
     Block(ContactId),
     /// A person compared the safety number. [`crate::Answer::Done`].
     SetVerified(ContactId, bool),
+    /// What is done about new devices of this contact from now on; `None`: as of all of whom nothing was chosen. With
+    /// [`Policy::Accept`] also those are agreed to that wait. [`crate::Answer::Done`], as of the next two.
+    SetPolicy(ContactId, Option<Policy>),
+    /// The same of all of whom nothing else was chosen. Whom a person has verified is held all the same.
+    SetDefaultPolicy(Policy),
+    /// A person agrees to the devices that this contact has now: what waits is sent, and what was not taken in is asked for.
+    AgreeToDevices(ContactId),
     /// A person looks at a conversation, or no longer: it stands open on their screen. Who types to a group is heard only
     /// while it is, and a contact who shares their presence is asked for it ([`crate::Event::Presence`]).
     /// [`crate::Answer::Done`], as of the next three; what comes of it may be nothing.

@@ -13,7 +13,8 @@ use crate::store::me::{self, Flag};
 use crate::store::{StoreError, contacts, conversations, messages, receipts};
 use crate::types::{Contact, ContactId, Standing, Talk};
 use crate::{
-    act, auditors, conversations as talks, devices, groups, log, log_check, receipts as due_receipts, say, whisper,
+    act, auditors, conversations as talks, devices, groups, identity, log, log_check, receipts as due_receipts, say,
+    store, whisper,
 };
 
 /// The longest name of a contact, in characters.
@@ -53,9 +54,20 @@ pub(crate) fn command<R: CryptoRng>(cx: &mut Cx<'_, R>, command: Command) -> Res
             whisper::block(cx, contact.id)?;
             me::revoke_token_of(cx.db, contact.id)
         })?,
-        Command::SetVerified(contact, verified) => {
-            with_contact(cx, contact, |cx, contact| contacts::set_verified(cx.db, contact.id, verified))?
+        Command::SetVerified(contact, verified) => with_contact(cx, contact, |cx, contact| {
+            contacts::set_verified(cx.db, contact.id, verified)?;
+            identity::settle_all(cx)
+        })?,
+        Command::SetPolicy(contact, policy) => with_contact(cx, contact, |cx, contact| {
+            store::identity::set_policy(cx.db, contact.id, policy)?;
+            identity::settle_all(cx)
+        })?,
+        Command::SetDefaultPolicy(policy) => {
+            store::identity::set_default_policy(cx.db, policy)?;
+            identity::settle_all(cx)?;
+            Answer::Done
         }
+        Command::AgreeToDevices(contact) => with_contact(cx, contact, |cx, contact| identity::agree(cx, &contact))?,
         Command::LookAt(conversation, on) => whisper::look_at(cx, conversation, on)?,
         Command::Typing(conversation, on) => whisper::typing(cx, conversation, on)?,
         Command::SharePresence(contact, on) => {

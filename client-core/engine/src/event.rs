@@ -6,7 +6,7 @@ use hushwire_proto::keyserver::Refused;
 use crate::lie::Lie;
 use crate::repair::Reason;
 use crate::types::{
-    Contact, ContactId, ConversationId, GroupEntry, ListChange, LocalId, LogReport, Message, Seen, State,
+    Contact, ContactId, ConversationId, GroupEntry, ListChange, LocalId, LogReport, Message, Policy, Seen, State,
 };
 
 /// Something that happened.
@@ -118,6 +118,8 @@ pub enum Event {
         contact: ContactId,
         /// What is different.
         change: ListChange,
+        /// What is done about what is new in it.
+        policy: Policy,
     },
     /// The list of our own devices is another one now: by us, by another device of ours, or by whoever has one. `None`:
     /// the devices are the same, and called otherwise perhaps.

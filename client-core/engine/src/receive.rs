@@ -21,9 +21,9 @@ use crate::input::Call;
 use crate::repair::{self, Reason};
 use crate::seal::{BadSeal, GroupInside, Inside};
 use crate::store::prekeys::Kind;
-use crate::store::{StoreError, contacts, damaged, me, prekeys, sessions};
-use crate::types::{Contact, Event, GroupStanding, LocalGroup, Standing};
-use crate::{keep, lookup, prekeys as own_prekeys};
+use crate::store::{self, StoreError, contacts, damaged, me, prekeys, sessions};
+use crate::types::{Contact, Event, GroupStanding, LocalGroup, Policy, Standing};
+use crate::{identity, keep, lookup, prekeys as own_prekeys};
 
 /// Strangers whose requests are kept. Further ones are dropped until a person has looked at those.
 const REQUESTS_MAX: u32 = 256;
@@ -136,6 +136,10 @@ fn pairwise<R: CryptoRng>(
     // The ratchet has moved, whatever was said.
     repair::opened(cx, contact.id, inside.device)?;
     let (plain, content) = said.map_err(|(code, reason)| bad(code, reason))?;
+    let policy = identity::about(cx, &contact, inside.device)?;
+    if policy != Policy::Accept {
+        return new_device(cx, contact, (inside.device, policy), content, &plain.content);
+    }
     if let Some(introduction) = &plain.introduction {
         keep::introduction(cx, &contact, inside.device, introduction)?;
     }
@@ -166,6 +170,37 @@ fn pairwise<R: CryptoRng>(
             groups::changes::came(cx, &contact, &told)?.map_err(|why| bad(Reason::NotAllowed, why))
         }
         Content::GroupAsk(ask) => Ok(groups::changes::asked(cx, &contact, &ask)?),
+    }
+}
+
+/// Something from a device of theirs to which a person has not agreed. What would change or confirm anything here is not
+/// taken in, and nothing is answered: see `identity`.
+fn new_device<R: CryptoRng>(
+    cx: &mut Cx<'_, R>,
+    contact: Contact,
+    (device, policy): (DeviceId, Policy),
+    content: Content,
+    bytes: &[u8],
+) -> Result<(), Dropped> {
+    store::identity::note_kept_back(cx.db, contact.id, device)?;
+    if policy == Policy::Block {
+        return Err(Dropped::Unwanted);
+    }
+    match content {
+        Content::Said(said) => match keep::said(cx, contact.conversation, (contact.id, device), said, bytes)? {
+            true => Ok(()),
+            false => Err(bad(Reason::NumberUsed, "a second text under a number that its author has used")),
+        },
+        // What it says in groups of which its owner is a member is shown with the mark.
+        Content::GroupKey(key) if groups::stands(cx, key.group, contact.account)?.1 => {
+            groups::receive::key(cx, &contact, device, &key)
+        }
+        // Nobody is brought into a group by it; of a group that we are in its owner's changes count, whoever brings them.
+        Content::GroupChanges(told) => {
+            let contact = Contact { standing: Standing::Known, ..contact };
+            groups::changes::came(cx, &contact, &told)?.map_err(|why| bad(Reason::NotAllowed, why))
+        }
+        Content::GroupKey(_) | Content::Receipt(_) | Content::Again(_) | Content::GroupAsk(_) => Err(Dropped::Unwanted),
     }
 }
 

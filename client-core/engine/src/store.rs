@@ -10,6 +10,7 @@ pub(crate) mod conversations;
 pub(crate) mod expiry;
 pub(crate) mod explain;
 pub(crate) mod groups;
+pub(crate) mod identity;
 pub(crate) mod me;
 pub(crate) mod messages;
 pub(crate) mod outbox;

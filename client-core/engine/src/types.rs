@@ -276,6 +276,45 @@ pub struct Contact {
     pub unread: u32,
 }
 
+/// What is done when a contact has devices that a person has not agreed to. Each is stricter than those before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Policy {
+    /// They are used at once, and it is told.
+    Accept,
+    /// What we send waits until a person agrees; what they say is shown with a mark.
+    Hold,
+    /// Nothing is sent to them, and nothing of theirs is shown.
+    Block,
+}
+
+/// A device of a contact that a person has not agreed to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewDevice {
+    /// What its owner calls it, with its number.
+    pub label: String,
+    /// Its number.
+    pub id: DeviceId,
+    /// When we first heard of it.
+    pub since: UnixMillis,
+    /// Whether it is still one of theirs.
+    pub listed: bool,
+}
+
+/// What is done about new devices of a contact, and which there are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// Whose.
+    pub contact: Contact,
+    /// What a person chose for them; `None`: nothing.
+    pub chosen: Option<Policy>,
+    /// What holds.
+    pub policy: Policy,
+    /// Whether what we send to them waits.
+    pub held: bool,
+    /// Devices that nobody has agreed to.
+    pub new: Vec<NewDevice>,
+}
+
 /// How far a message of ours has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum State {
@@ -322,6 +361,8 @@ pub struct Message {
     pub forwarded: bool,
     /// How often its author has changed it.
     pub edits: u32,
+    /// Whether it came from a device of its author to which no person has agreed.
+    pub from_new_device: bool,
     /// Whether its author has taken it back.
     pub deleted: bool,
     /// Whether it is pinned.

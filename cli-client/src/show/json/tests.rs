@@ -7,9 +7,9 @@ use hushwire_client::address::{Handle, ServerAddress};
 use hushwire_client::group::{GroupState, Invite, Member, Request, Role};
 use hushwire_client::ids::{AccountId, ChangeHash, DeviceId, GroupId, InviteId};
 use hushwire_client::{
-    Alarm, Auditor, Contact, ContactId, Conversation, ConversationId, Finding, Group, GroupStanding, Journey, Lie,
-    ListChange, ListedDevice, LocalGroup, LocalId, LogReport, Membership, Profile, Reason, Seen, Shares, Standing,
-    State, Verdict, Waiting,
+    Alarm, Auditor, Contact, ContactId, Conversation, ConversationId, Finding, Group, GroupStanding, Identity, Journey,
+    Lie, ListChange, ListedDevice, LocalGroup, LocalId, LogReport, Membership, NewDevice, Policy, Profile, Reason,
+    Seen, Shares, Standing, State, Verdict, Waiting,
 };
 
 use super::*;
@@ -72,6 +72,9 @@ fn account_lines() -> Vec<Value> {
         since_version: 0,
     };
     let change = ListChange { version: 1, added: vec!["phone".to_owned()], removed: Vec::new(), by_recovery: false };
+    let new = NewDevice { label: "phone".to_owned(), id: DeviceId::FIRST, since: AT, listed: true };
+    let (policy, new) = (Policy::Hold, vec![new]);
+    let identity = Identity { contact: contact.clone(), chosen: None, policy, held: true, new };
     let report = LogReport {
         handle: "bob@keys.example.org".to_owned(),
         keyserver: profile.keyserver.clone(),
@@ -97,7 +100,9 @@ fn account_lines() -> Vec<Value> {
         Item::Retrying { contact: &named, reason: "no route", next_try: AT },
         Item::Device(&device),
         Item::DeviceRequest { request: "hushwire:d#A" },
-        Item::Devices { contact: Some(&named), change: &change },
+        Item::Devices { contact: Some(&named), change: &change, policy: Some(Policy::Hold) },
+        Item::Identity(&identity),
+        Item::DefaultPolicy(Policy::Accept),
         Item::DevicesNotChanged { reason: "out of date" },
         Item::DevicesForked,
         Item::Revoked,
@@ -129,6 +134,7 @@ fn talk_lines() -> Vec<Value> {
         kept_at: AT,
         state: State::Queued,
         sealing: None,
+        held: vec![contact.id],
         envelopes: Vec::new(),
         delivered: 0,
         read: 0,

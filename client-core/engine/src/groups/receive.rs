@@ -10,12 +10,13 @@ use super::{changes, is_member, keys, log_of, repair};
 use crate::content::{self, Content, GroupKey, Origin, Receipt};
 use crate::engine::Cx;
 use crate::group::GroupState;
+use crate::identity;
 use crate::keep;
 use crate::receive::{Dropped, bad};
 use crate::repair::Reason;
 use crate::seal::{GroupInside, GroupPlain};
-use crate::store::{StoreError, contacts, conversations, damaged, groups, messages};
-use crate::types::{Contact, ContactId, Event, GroupStanding, LocalGroup, State, Talk};
+use crate::store::{self, StoreError, contacts, conversations, damaged, groups, messages};
+use crate::types::{Contact, ContactId, Event, GroupStanding, LocalGroup, Policy, State, Talk};
 
 /// Contents that wait until their author is known to be a member, in one group; and of one author.
 const EARLY_MAX: (usize, usize) = (256, 64);
@@ -53,6 +54,10 @@ fn opened<R: CryptoRng>(cx: &mut Cx<'_, R>, group: LocalGroup, inside: &GroupIns
     let links = contacts::links(cx.db, contact.id)?;
     if links.last().and_then(|link| link.link().device(inside.device)).is_none() {
         return Err(bad(Reason::NotListed, "to a group, by a device that its sender's list does not have"));
+    }
+    if identity::about(cx, &contact, inside.device)? == Policy::Block {
+        store::identity::note_kept_back(cx.db, contact.id, inside.device)?;
+        return Err(Dropped::Unwanted);
     }
     let message = SenderKeyMessage::parse(&inside.message).map_err(|error| bad(Reason::Malformed, error))?;
     let from = (contact.id, inside.device);
