@@ -18,7 +18,7 @@ pub(crate) enum Identity {
     },
     /// Choose what is done when a contact has new devices
     #[command(
-        after_help = "Examples:\n  hush identity policy bob hold\n  hush identity policy bob default\n  hush identity policy --all block\n\n\
+        after_help = "Examples:\n  hush identity policy hold bob\n  hush identity policy default bob\n  hush identity policy block --all\n\n\
         accept: they are used at once, and you are told\n\
         hold: what you write waits until you agree; what they say is shown with a mark\n\
         block: they get nothing, and nothing of theirs is shown; the devices that you agreed to go on\n\n\
@@ -30,14 +30,14 @@ pub(crate) enum Identity {
 /// `hush identity policy`
 #[derive(Args, Debug)]
 pub(crate) struct PolicyArgs {
+    /// What is done; default: the same as with all
+    pub(crate) policy: Choice,
     /// Name, handle or account id
     #[arg(required_unless_present = "all", conflicts_with = "all")]
     pub(crate) contact: Option<String>,
     /// All for whom nothing else is chosen
     #[arg(long)]
     pub(crate) all: bool,
-    /// What is done; default: the same as with all
-    pub(crate) policy: Choice,
 }
 
 /// What is done.

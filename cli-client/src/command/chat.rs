@@ -286,6 +286,7 @@ impl Talk<'_> {
                 let named = self.app.conversation(conversation).await?;
                 self.screen.item(&Item::GroupLeft(&named))
             }
+            Event::GroupRequest(request) => self.screen.item(&Item::GroupRequest(&request)),
             Event::GroupJoined { conversation } => {
                 let named = self.app.conversation(conversation).await?;
                 self.screen.item(&Item::GroupJoined(&named))

@@ -42,6 +42,7 @@ pub(crate) fn lines(item: &Item<'_>, paint: Paint, columns: Option<usize>) -> Ve
         | Item::Group { .. }
         | Item::GroupLink { .. }
         | Item::GroupChange { .. }
+        | Item::GroupRequest(_)
         | Item::GroupJoined(_)
         | Item::GroupLeft(_)
         | Item::GroupNotJoined { .. } => groups::lines(item, paint, columns),

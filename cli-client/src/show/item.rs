@@ -2,8 +2,8 @@
 
 use hushwire_client::ids::{AccountId, UnixMillis};
 use hushwire_client::{
-    Auditor, Contact, ContactId, Conversation, ConversationId, Finding, Group, Identity, Journey, Lie, ListChange,
-    ListedDevice, LocalId, LogReport, Message, Policy, Profile, Reason, Seen, Shares, State, Talk, Waiting,
+    Auditor, Contact, ContactId, Conversation, ConversationId, Finding, Group, GroupRequest, Identity, Journey, Lie,
+    ListChange, ListedDevice, LocalId, LogReport, Message, Policy, Profile, Reason, Seen, Shares, State, Talk, Waiting,
 };
 
 /// One thing for stdout.
@@ -53,6 +53,8 @@ pub(crate) enum Item<'a> {
     GroupLink { conversation: &'a Where, link: &'a str },
     /// A group was changed. `dated`: with when, as in a list of changes.
     GroupChange { change: &'a GroupChange, dated: bool },
+    /// Somebody who is no contact asks us into a group.
+    GroupRequest(&'a GroupRequest),
     /// We are in a group.
     GroupJoined(&'a Where),
     /// We are in it no longer.

@@ -88,6 +88,7 @@ fn fields(item: &Item<'_>) -> (&'static str, Value) {
         | Item::Group { .. }
         | Item::GroupLink { .. }
         | Item::GroupChange { .. }
+        | Item::GroupRequest(_)
         | Item::GroupJoined(_)
         | Item::GroupLeft(_)
         | Item::GroupNotJoined { .. } => groups::fields(item),

@@ -8,7 +8,7 @@ use crate::contact_link::ContactLink;
 use crate::device_request::DeviceRequest;
 use crate::group::{CannotChange, GroupLink, Op};
 use crate::recovery::RecoveryKey;
-use crate::types::{ContactId, ConversationId, LocalId, Policy};
+use crate::types::{ContactId, ConversationId, LocalId, LocalRequest, Policy};
 
 /// What a person wants.
 #[derive(Clone, Debug)]
@@ -56,6 +56,11 @@ pub enum Command {
     /// Asks to be let into a group. [`crate::Answer::Done`] or [`crate::Answer::Group`]; then [`crate::Event::GroupJoined`] or
     /// [`crate::Event::GroupNotJoined`].
     JoinGroup(Box<GroupLink>),
+    /// A person says yes to being in a group. [`crate::Answer::Group`]; then [`crate::Event::GroupJoined`].
+    AcceptGroup(LocalRequest),
+    /// A person says no, which is told to whoever asked, and not asked again. [`crate::Answer::Done`]. To tell nobody,
+    /// [`Command::Block`] who asks.
+    RefuseGroup(LocalRequest),
     /// A person has seen everything in this conversation up to this message. [`crate::Answer::Done`].
     MarkRead {
         /// Where.
@@ -245,6 +250,9 @@ pub enum CommandError {
     /// None of ours, or we are in it no longer.
     #[error("you are not a member of this group")]
     NotInGroup,
+    /// Answered already, or never made.
+    #[error("nobody asks you into such a group")]
+    NoSuchRequest,
     /// Only admins write, or we only read.
     #[error("you may only read in this group")]
     MayOnlyRead,

@@ -47,10 +47,13 @@ pub(crate) fn command<R: CryptoRng>(cx: &mut Cx<'_, R>, command: Command) -> Res
             groups::invite(cx, group, approval, expires_at, uses)?
         }
         Command::JoinGroup(link) => groups::changes::join(cx, &link)?,
+        Command::AcceptGroup(request) => groups::requests::accept(cx, request)?,
+        Command::RefuseGroup(request) => groups::requests::refuse(cx, request)?,
         Command::Accept(contact) => with_contact(cx, contact, |cx, contact| accept(cx, contact.id))?,
         Command::Block(contact) => with_contact(cx, contact, |cx, contact| {
             contacts::set_standing(cx.db, contact.id, Standing::Blocked)?;
             receipts::forget(cx.db, contact.id)?;
+            store::group_requests::forget_of(cx.db, contact.id)?;
             whisper::block(cx, contact.id)?;
             me::revoke_token_of(cx.db, contact.id)
         })?,

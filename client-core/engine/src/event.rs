@@ -6,7 +6,8 @@ use hushwire_proto::keyserver::Refused;
 use crate::lie::Lie;
 use crate::repair::Reason;
 use crate::types::{
-    Contact, ContactId, ConversationId, GroupEntry, ListChange, LocalId, LogReport, Message, Policy, Seen, State,
+    Contact, ContactId, ConversationId, GroupEntry, GroupRequest, ListChange, LocalId, LogReport, Message, Policy,
+    Seen, State,
 };
 
 /// Something that happened.
@@ -147,6 +148,8 @@ pub enum Event {
         /// Whether waiting and trying again may help.
         retryable: bool,
     },
+    /// Somebody whom we have not accepted asks us into a group.
+    GroupRequest(Box<GroupRequest>),
     /// We are in a group: brought by a contact, or let in.
     GroupJoined {
         /// Its conversation.

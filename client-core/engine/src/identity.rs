@@ -108,7 +108,9 @@ pub(crate) fn agree<R: CryptoRng>(cx: &mut Cx<'_, R>, contact: &Contact) -> Resu
         }
         repair::ask_for_kept_back(cx, contact, row.device)?;
         for group in crate::store::groups::all(cx.db, GroupStanding::Member)? {
-            groups::repair::ask(cx, group, contact, row.device)?;
+            if groups::is_member(cx, group, contact.account)? {
+                groups::repair::ask(cx, group, contact, row.device)?;
+            }
         }
     }
     Ok(())

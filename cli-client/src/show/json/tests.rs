@@ -7,9 +7,9 @@ use hushwire_client::address::{Handle, ServerAddress};
 use hushwire_client::group::{GroupState, Invite, Member, Request, Role};
 use hushwire_client::ids::{AccountId, ChangeHash, DeviceId, GroupId, InviteId};
 use hushwire_client::{
-    Alarm, Auditor, Contact, ContactId, Conversation, ConversationId, Finding, Group, GroupStanding, Identity, Journey,
-    Lie, ListChange, ListedDevice, LocalGroup, LocalId, LogReport, Membership, NewDevice, Policy, Profile, Reason,
-    Seen, Shares, Standing, State, Verdict, Waiting,
+    Alarm, Auditor, Contact, ContactId, Conversation, ConversationId, Finding, Group, GroupRequest, GroupStanding,
+    Identity, Journey, Lie, ListChange, ListedDevice, LocalGroup, LocalId, LocalRequest, LogReport, Membership,
+    NewDevice, Policy, Profile, Reason, Seen, Shares, Standing, State, Verdict, Waiting,
 };
 
 use super::*;
@@ -188,7 +188,22 @@ fn group_lines() -> Vec<Value> {
         invites: [(InviteId([1; 16]), invite)].into(),
         founded_at: AT,
     };
-    let group = Group { conversation: place.id, standing: GroupStanding::Member, state, names: BTreeMap::new() };
+    let group = Group {
+        conversation: place.id,
+        standing: GroupStanding::Member,
+        state,
+        names: BTreeMap::new(),
+        invited: Vec::new(),
+    };
+    let request = GroupRequest {
+        id: LocalRequest(1),
+        group: group.state.id,
+        name: "team".to_owned(),
+        from: contact(),
+        members: 3,
+        known: vec!["bob".to_owned()],
+        at: AT,
+    };
     let done = Done { kind: "leave", words: "left".to_owned(), to: Vec::new(), void: None };
     let change = GroupChange {
         place: place.clone(),
@@ -203,6 +218,7 @@ fn group_lines() -> Vec<Value> {
         Item::Group { place: &place, group: Some(&group), us, whole: true },
         Item::GroupLink { conversation: &place, link: "hushwire:g#A" },
         Item::GroupChange { change: &change, dated: false },
+        Item::GroupRequest(&request),
         Item::GroupJoined(&place),
         Item::GroupLeft(&place),
         Item::GroupNotJoined { name: "team", reason: "closed" },

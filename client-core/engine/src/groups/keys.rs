@@ -109,7 +109,7 @@ fn secret<R: CryptoRng>(cx: &mut Cx<'_, R>, group: LocalGroup) -> Result<Zeroizi
 }
 
 /// Takes a secret in, and lets whoever knows it deposit with us.
-fn keep_secret<R: CryptoRng>(
+pub(crate) fn keep_secret<R: CryptoRng>(
     cx: &mut Cx<'_, R>,
     group: LocalGroup,
     by: Option<ContactId>,

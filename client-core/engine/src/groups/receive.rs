@@ -6,7 +6,7 @@ use hushwire_proto::envelope::Envelope;
 use hushwire_proto::ids::{AccountId, ChangeHash, DeviceId, GroupId};
 use rand_core::CryptoRng;
 
-use super::{changes, is_member, keys, log_of, repair};
+use super::{changes, is_member, keys, log_of, repair, requests};
 use crate::content::{self, Content, GroupKey, Origin, Receipt};
 use crate::engine::Cx;
 use crate::group::GroupState;
@@ -27,6 +27,9 @@ const HEARD_OF_MAX: usize = 64;
 /// An envelope sealed to a group came.
 pub(crate) fn envelope<R: CryptoRng>(cx: &mut Cx<'_, R>, envelope: &Envelope) -> Result<(), Dropped> {
     let Some((group, inside)) = open(cx, envelope)? else {
+        if requests::is_about_one(cx, envelope)? {
+            return Err(Dropped::Unwanted);
+        }
         return Err(bad(Reason::NotForUs, "sealed for a group that is not known here"));
     };
     if groups::standing(cx.db, group)? != GroupStanding::Gone {
@@ -78,6 +81,7 @@ fn opened<R: CryptoRng>(cx: &mut Cx<'_, R>, group: LocalGroup, inside: &GroupIns
         return Err(bad(Reason::Malformed, "said to another group"));
     }
     groups::note_has_it(cx.db, group, contact.id, inside.device)?;
+    groups::note_here(cx.db, plain.group, contact.account)?;
     let content =
         Content::parse(&plain.content).map_err(|_| bad(Reason::Unknown, "to a group, and nothing that is known"))?;
     if !content::allowed(&content, Origin::Group) {
