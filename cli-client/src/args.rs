@@ -5,6 +5,7 @@ mod account;
 mod devices;
 mod groups;
 mod help;
+mod identity;
 mod people;
 mod settings;
 mod talk;
@@ -18,6 +19,7 @@ pub(crate) use account::{Passphrase, Protect, Register};
 pub(crate) use devices::{Device, JoinArgs, Recover, Recovery, WordsFrom};
 pub(crate) use groups::Group;
 pub(crate) use help::{parsed, parsed_in_part, program};
+pub(crate) use identity::{Choice, Identity, PolicyArgs};
 pub(crate) use people::{Auditor, Contact, Link, Verify};
 pub(crate) use settings::{Archive, Draft, Lasts, Mute, Presence, Receipts, Timer, Typing};
 pub(crate) use talk::{Chat, History, List, Message, Receive, Search, Send, Wait};
@@ -178,6 +180,9 @@ pub(crate) enum Command {
         --log says in words what was checked about the keyserver's answer, and by whom."
     )]
     Verify(Verify),
+    /// Choose what is done when contacts have new devices, and agree to them
+    #[command(subcommand, after_help = "Examples:\n  hush identity list\n  hush identity trust bob")]
+    Identity(Identity),
     /// List, add, revoke and rename the devices of your account
     #[command(subcommand, after_help = "Example:\n  hush device list")]
     Device(Device),

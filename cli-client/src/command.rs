@@ -7,6 +7,7 @@ mod device;
 mod doctor;
 mod group;
 mod history;
+mod identity;
 mod join;
 mod link;
 mod list;
@@ -58,6 +59,7 @@ pub(crate) async fn run(app: &App, command: Command) -> Result<(), Failure> {
         Command::History(args) => history::run(app, &args).await,
         Command::Chat(args) => chat::run(app, &args).await,
         Command::Verify(args) => verify::run(app, &args).await,
+        Command::Identity(args) => identity::run(app, args).await,
         Command::Device(args) => device::run(app, args).await,
         Command::Recover(args) => recovery::recover(app, *args).await,
         Command::Recovery(args) => recovery::run(app, args).await,

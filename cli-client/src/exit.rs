@@ -113,6 +113,7 @@ impl From<CommandError> for Failure {
             CommandError::NotInGroup => "`hush group list` shows the groups that you are in",
             CommandError::Group(CannotChange::LastOwner) => "`hush group role NAME WHO owner` makes somebody else one",
             CommandError::MayOnlyRead | CommandError::Group(_) => "`hush group show NAME` says who may do what",
+            CommandError::NoSuchRequest => "`hush group requests` shows who asks you into which group",
             CommandError::NoSuchMessage => "`hush history NAME` shows messages with their numbers, after #",
             CommandError::NotYours => "only who said it changes it or takes it back; `hush history` shows who that was",
             CommandError::TakenBack => "there is nothing left of it to act on",

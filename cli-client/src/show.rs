@@ -7,6 +7,7 @@ mod changes;
 mod devices;
 mod groups;
 mod human;
+mod identity;
 mod item;
 mod journey;
 mod json;
@@ -22,6 +23,7 @@ use serde_json::json;
 
 pub(crate) use changes::{accounts_of, done};
 pub(crate) use human::lines;
+pub(crate) use identity::agree;
 pub(crate) use item::{GroupChange, Heard, Item, Named, Shown, Where};
 pub(crate) use messages::{chat_lines, chat_mark};
 pub(crate) use paint::{Paint, is_dumb};

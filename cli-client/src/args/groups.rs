@@ -53,6 +53,28 @@ pub(crate) enum Group {
         /// A member: name, handle, or the beginning of the account id
         who: String,
     },
+    /// List groups into which somebody asks you who is no contact
+    #[command(after_help = "Example:\n  hush group requests")]
+    Requests,
+    /// Come into a group into which somebody asks you
+    #[command(
+        after_help = "Example:\n  hush group accept team\n\nWho is in it reads what you write there. Whoever asked does not become a contact by it."
+    )]
+    Accept {
+        /// The group's name, or the number that `hush group requests` shows
+        name: String,
+    },
+    /// Do not come into a group into which somebody asks you
+    #[command(
+        after_help = "Examples:\n  hush group decline team\n  hush group decline team --block\n\nWhoever asked is told that you do not come in; with --block they are told nothing, and hear nothing of you."
+    )]
+    Decline {
+        /// The group's name, or the number that `hush group requests` shows
+        name: String,
+        /// Block whoever asked
+        #[arg(long)]
+        block: bool,
+    },
     /// Put somebody out and keep them out
     #[command(after_help = "Example:\n  hush group ban team mallory")]
     Ban {

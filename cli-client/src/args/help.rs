@@ -10,7 +10,7 @@ const SECTIONS: [(&str, &[&str]); 7] = [
     ("Talk", &["send", "receive", "chat", "list", "history", "search", "message"]),
     ("A conversation", &["timer", "mute", "archive", "draft", "receipts", "typing", "presence"]),
     ("Groups", &["group"]),
-    ("People", &["contact", "link", "verify", "auditor"]),
+    ("People", &["contact", "link", "verify", "identity", "auditor"]),
     ("This account", &["register", "whoami", "passphrase", "recover", "recovery"]),
     ("Devices", &["device"]),
     ("The machine", &["outbox", "doctor", "completions", "man", "version", "help"]),

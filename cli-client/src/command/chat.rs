@@ -286,6 +286,7 @@ impl Talk<'_> {
                 let named = self.app.conversation(conversation).await?;
                 self.screen.item(&Item::GroupLeft(&named))
             }
+            Event::GroupRequest(request) => self.screen.item(&Item::GroupRequest(&request)),
             Event::GroupJoined { conversation } => {
                 let named = self.app.conversation(conversation).await?;
                 self.screen.item(&Item::GroupJoined(&named))
@@ -301,12 +302,12 @@ impl Talk<'_> {
                 let named = self.app.named(contact).await?;
                 self.screen.item(&Item::IdentityChanged { contact: &named })
             }
-            Event::DevicesChanged { contact, change } if Some(contact) == self.contact => {
+            Event::DevicesChanged { contact, change, policy } if Some(contact) == self.contact => {
                 let named = self.app.named(contact).await?;
-                self.screen.item(&Item::Devices { contact: Some(&named), change: &change })
+                self.screen.item(&Item::Devices { contact: Some(&named), change: &change, policy: Some(policy) })
             }
             Event::OwnDevicesChanged { change: Some(change) } => {
-                self.screen.item(&Item::Devices { contact: None, change: &change })
+                self.screen.item(&Item::Devices { contact: None, change: &change, policy: None })
             }
             Event::OwnDevicesForked => self.screen.item(&Item::DevicesForked),
             Event::Revoked => self.screen.item(&Item::Revoked),

@@ -3,6 +3,7 @@
 mod join;
 mod link;
 mod members;
+mod requests;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -40,6 +41,9 @@ pub(super) async fn run(app: &App, args: Group) -> Result<(), Failure> {
         }
         Group::Close { name, invite } => link::close(app, &name, &invite).await,
         Group::Join { link } => join::run(app, &link).await,
+        Group::Requests => requests::list(app).await,
+        Group::Accept { name } => requests::accept(app, &name).await,
+        Group::Decline { name, block } => requests::decline(app, &name, block).await,
         Group::Admit { name, who } => members::admit(app, &name, &who).await,
         Group::Refuse { name, who } => members::refuse(app, &name, &who).await,
     }

@@ -133,7 +133,8 @@ async fn status(app: &App, id: LocalId, whole: bool) -> Result<(), Failure> {
     let Some(journey) = app.client().await?.query(move |engine| engine.explain(id)).await? else {
         return Err(Failure::new(Exit::Unexpected, format!("message #{} is gone", id.0)));
     };
-    let mut whom: Vec<ContactId> = journey.envelopes.iter().map(|one| one.contact).collect();
+    let mut whom: Vec<ContactId> =
+        journey.envelopes.iter().map(|one| one.contact).chain(journey.held.iter().copied()).collect();
     whom.sort_unstable();
     whom.dedup();
     let mut people: Vec<Named> = Vec::with_capacity(whom.len());

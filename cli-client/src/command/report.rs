@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use hushwire_client::group::{Invite, Role};
 use hushwire_client::ids::InviteId;
-use hushwire_client::{ConversationId, Event, GroupEntry};
+use hushwire_client::{ConversationId, Event, GroupEntry, GroupRequest};
 
 use crate::app::App;
 use crate::exit::Failure;
@@ -21,6 +21,7 @@ pub(super) async fn event(app: &App, event: &Event) -> Result<bool, Failure> {
         Event::Received(_) | Event::ContactAdded(_) | Event::ContactNotFound { .. } | Event::Registered => {
             return Ok(false);
         }
+        Event::GroupRequest(request) => out.item(&Item::GroupRequest(&asked_now(app, request).await?))?,
         Event::GroupJoined { conversation } => out.item(&Item::GroupJoined(&app.conversation(*conversation).await?))?,
         Event::GroupLeft { conversation } => out.item(&Item::GroupLeft(&app.conversation(*conversation).await?))?,
         Event::GroupNotJoined { name, reason } => out.item(&Item::GroupNotJoined { name, reason })?,
@@ -39,8 +40,9 @@ pub(super) async fn event(app: &App, event: &Event) -> Result<bool, Failure> {
             out.item(&Item::Typing { conversation: &place, contact: &contact, on: *on })?;
         }
         Event::Typing { .. } | Event::Presence { .. } => return Ok(false),
-        Event::DevicesChanged { contact, change } => {
-            out.item(&Item::Devices { contact: Some(&app.named(*contact).await?), change })?;
+        Event::DevicesChanged { contact, change, policy } => {
+            let (contact, policy) = (app.named(*contact).await?, Some(*policy));
+            out.item(&Item::Devices { contact: Some(&contact), change, policy })?;
         }
         Event::MessageChanged(message) => out.item(&Item::MessageChanged(&app.shown(message.clone()).await?))?,
         Event::TimerChanged { conversation, by, seconds } => {
@@ -56,7 +58,9 @@ pub(super) async fn event(app: &App, event: &Event) -> Result<bool, Failure> {
             out.item(&Item::Disappeared { id: *message, conversation: &conversation })?;
         }
         Event::OwnDevicesChanged { change: None } => return Ok(false),
-        Event::OwnDevicesChanged { change: Some(change) } => out.item(&Item::Devices { contact: None, change })?,
+        Event::OwnDevicesChanged { change: Some(change) } => {
+            out.item(&Item::Devices { contact: None, change, policy: None })?;
+        }
         Event::OwnDevicesNotChanged { reason } => out.item(&Item::DevicesNotChanged { reason })?,
         Event::OwnDevicesForked => out.item(&Item::DevicesForked)?,
         Event::Revoked => out.item(&Item::Revoked)?,
@@ -87,6 +91,11 @@ pub(super) async fn event(app: &App, event: &Event) -> Result<bool, Failure> {
         }
     }
     Ok(true)
+}
+
+/// A request with what was learnt since of who asks.
+async fn asked_now(app: &App, request: &GroupRequest) -> Result<GroupRequest, Failure> {
+    Ok(GroupRequest { from: app.as_now(&request.from).await?, ..request.clone() })
 }
 
 /// The links of a group that are open now.

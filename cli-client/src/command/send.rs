@@ -4,12 +4,12 @@ use std::io::{self, IsTerminal as _, Read as _};
 use std::time::Duration;
 
 use hushwire_client::limits::TEXT_BYTES_MAX;
-use hushwire_client::{Answer, Client, Command, Event, EventStream, LocalId, Message, NewText, State};
+use hushwire_client::{Answer, Client, Command, Event, EventStream, LocalId, Message, NewText, State, Talk};
 
 use crate::app::App;
 use crate::args::{Send, Wait};
 use crate::exit::{Exit, Failure};
-use crate::show::Item;
+use crate::show::{self, Item};
 use crate::text;
 
 /// Without `--wait`: what a person spends watching a cursor. The message is safe either way.
@@ -41,6 +41,9 @@ pub(super) async fn run(app: &App, args: Send) -> Result<(), Failure> {
         Some(Wait::Delivered) => State::Delivered,
         Some(Wait::Read) => State::Read,
     };
+    if let Some(name) = held(client, &message).await? {
+        return waits_for_a_person(app, message, args.wait.is_some(), &name).await;
+    }
     let deadline = app.timeout(if args.wait.is_some() { PATIENCE } else { GLANCE });
     let reached = tokio::time::timeout(deadline, reaches(client, &mut events, &mut message, until)).await;
     if let Ok(result) = reached {
@@ -61,6 +64,27 @@ pub(super) async fn run(app: &App, args: Send) -> Result<(), Failure> {
             why(client)
         ));
     }
+    Ok(())
+}
+
+/// The contact to whose new devices a person has to agree before this leaves.
+async fn held(client: &Client, message: &Message) -> Result<Option<String>, Failure> {
+    let Talk::Contact(contact) = message.with else { return Ok(None) };
+    let identity = client.query(move |engine| engine.identity(contact)).await?;
+    Ok(identity.filter(|identity| identity.held).map(|identity| identity.contact.name))
+}
+
+/// No server has anything to do with it: nothing is waited for.
+async fn waits_for_a_person(app: &App, message: Message, wait: bool, name: &str) -> Result<(), Failure> {
+    let (clean, agree) = (text::clean_line(name), show::agree(name));
+    let why = format!("{clean} has new devices to which you have not agreed");
+    let then = format!("ask {clean} whether they are theirs, then {agree}");
+    if wait {
+        let failure = Failure::new(Exit::Untrusted, format!("message #{} waits: {why}", message.id.0));
+        return Err(failure.hint(then));
+    }
+    app.out().item(&Item::Message(&app.shown(message).await?))?;
+    app.out().note(&format!("Queued: {why}. It is kept; {then}."));
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use hushwire_client::{FoundInLog, ListChange, ListedDevice, LogReport, WhoInLog}
 
 use super::human::{field, moment, notice};
 use super::item::Named;
-use super::{Item, Paint};
+use super::{Item, Paint, identity};
 use crate::text::{clean_line, hex, shell_word, width, wrap};
 
 /// A column that no number and name that people use exceeds.
@@ -18,10 +18,14 @@ pub(super) fn lines(item: &Item<'_>, paint: Paint, columns: Option<usize>) -> Ve
     match item {
         Item::Device(device) => vec![device_line(device, paint)],
         Item::DeviceRequest { request } => vec![(*request).to_owned()],
-        Item::Devices { contact, change } => notice(&changed(*contact, change), columns, |line| match contact {
-            Some(_) if !change.by_recovery => paint.dim(line),
-            _ => paint.yellow(line),
-        }),
+        Item::Devices { contact, change, policy } => {
+            let then = contact.zip(*policy).and_then(|(contact, policy)| identity::then(contact, change, policy));
+            let is_usual = contact.is_some() && !change.by_recovery && then.is_none();
+            let text = changed(*contact, change) + &then.map_or_else(String::new, |then| format!(". {then}"));
+            notice(&text, columns, |line| if is_usual { paint.dim(line) } else { paint.yellow(line) })
+        }
+        Item::Identity(identity) => identity::lines(identity, paint),
+        Item::DefaultPolicy(policy) => vec![identity::default_line(*policy)],
         Item::DevicesNotChanged { reason } => {
             let text = format!("your devices were not changed: {}", clean_line(reason));
             notice(&text, columns, |line| paint.yellow(line))

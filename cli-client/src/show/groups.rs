@@ -2,7 +2,7 @@
 
 use hushwire_client::group::{Invite, Member};
 use hushwire_client::ids::{AccountId, InviteId};
-use hushwire_client::{Conversation, Group, Talk};
+use hushwire_client::{Conversation, Group, GroupRequest, Talk};
 
 use super::changes::INVITE_CHARS;
 use super::human::{NAME_COLUMNS, field, moment, notice};
@@ -42,6 +42,7 @@ pub(super) fn lines(item: &Item<'_>, paint: Paint, columns: Option<usize>) -> Ve
             let text = format!("you are in the group {name} now: hush group show {word}");
             notice(&text, columns, |line| paint.green(line))
         }
+        Item::GroupRequest(request) => notice(&asks(request), columns, |line| paint.yellow(line)),
         Item::GroupLeft(place) => {
             let text = format!("you are not in the group {} any more", clean_line(&place.name));
             notice(&text, columns, |line| paint.yellow(line))
@@ -52,6 +53,27 @@ pub(super) fn lines(item: &Item<'_>, paint: Paint, columns: Option<usize>) -> Ve
         }
         _ => Vec::new(),
     }
+}
+
+/// Who asks, and what is known of them and of the group.
+fn asks(request: &GroupRequest) -> String {
+    let (name, from) = (clean_line(&request.name), clean_line(&request.from.name));
+    let word = if request.name.starts_with('-') { request.id.0.to_string() } else { shell_word(&request.name) };
+    let who = match (&request.from.handle, &request.from.claimed_handle) {
+        (Some(handle), _) => format!("{from} ({})", clean_line(handle)),
+        (None, Some(handle)) => format!("{from} (says to be {}, which nobody has checked)", clean_line(handle)),
+        (None, None) => format!("{from} (gives no handle)"),
+    };
+    let known: Vec<String> = request.known.iter().map(|name| clean_line(name)).collect();
+    let known = match known.len() {
+        0 => ", none of whom you know".to_owned(),
+        _ => format!(", among them, they say, {}", known.join(", ")),
+    };
+    let count = members(usize::try_from(request.members).unwrap_or(usize::MAX));
+    format!(
+        "{who} asks you into the group “{name}” ({count}{known}). `hush group accept {word}`, `hush group decline {word}`, \
+         or with --block"
+    )
 }
 
 fn padded(name: &str, paint: Paint) -> String {
@@ -143,7 +165,13 @@ fn group_lines(place: &Where, group: &Group, us: AccountId, paint: Paint) -> Vec
     ];
     let mut sorted: Vec<(&AccountId, &Member)> = state.members.iter().collect();
     sorted.sort_by_key(|(account, member)| (std::cmp::Reverse(member.role), **account != us, name(account)));
-    lines.extend(sorted.iter().map(|(account, member)| person(account, role_word(member.role))));
+    lines.extend(sorted.iter().map(|(account, member)| {
+        let line = person(account, role_word(member.role));
+        match group.invited.contains(account) {
+            true => format!("{line}  {}", paint.yellow("invited, has not accepted")),
+            false => line,
+        }
+    }));
     if !state.requests.is_empty() {
         lines.push(field("asking", &state.requests.len().to_string(), paint));
         lines.extend(state.requests.iter().map(|(account, request)| person(account, &moment(request.at))));
@@ -227,7 +255,7 @@ mod tests {
         };
         let names = [(other, NAME.to_owned())].into();
         let id = ConversationId(1);
-        let group = Group { conversation: id, standing: GroupStanding::Member, state, names };
+        let group = Group { conversation: id, standing: GroupStanding::Member, state, names, invited: vec![other] };
         let place = Where { id, name: NAME.to_owned(), with: Talk::Group(LocalGroup(1)) };
         let whole = clean_words(&Item::Group { place: &place, group: Some(&group), us, whole: true });
         let rows: Vec<&str> = whole.lines().map(str::trim_start).collect();
@@ -236,7 +264,28 @@ mod tests {
         assert!(whole.contains("disappear after 2h") && whole.contains("owners and admins"), "{whole}");
         let row = clean_words(&Item::Group { place: &place, group: Some(&group), us, whole: false });
         assert!(row.contains("2 members, only admins write"), "{row}");
+        let from = hushwire_client::Contact {
+            id: hushwire_client::ContactId(3),
+            account: other,
+            name: NAME.to_owned(),
+            handle: None,
+            claimed_handle: Some(NAME.to_owned()),
+            standing: hushwire_client::Standing::Known,
+            verified: false,
+            conversation: id,
+            unread: 0,
+        };
+        let request = GroupRequest {
+            id: hushwire_client::LocalRequest(1),
+            group: GroupId([0; 32]),
+            name: NAME.to_owned(),
+            from,
+            members: 2,
+            known: vec![NAME.to_owned()],
+            at: UnixMillis(0),
+        };
         for item in [
+            Item::GroupRequest(&request),
             Item::GroupJoined(&place),
             Item::GroupLeft(&place),
             Item::GroupNotJoined { name: NAME, reason: NAME },

@@ -42,6 +42,7 @@ pub(crate) fn lines(item: &Item<'_>, paint: Paint, columns: Option<usize>) -> Ve
         | Item::Group { .. }
         | Item::GroupLink { .. }
         | Item::GroupChange { .. }
+        | Item::GroupRequest(_)
         | Item::GroupJoined(_)
         | Item::GroupLeft(_)
         | Item::GroupNotJoined { .. } => groups::lines(item, paint, columns),
@@ -97,6 +98,8 @@ pub(crate) fn lines(item: &Item<'_>, paint: Paint, columns: Option<usize>) -> Ve
         | Item::Devices { .. }
         | Item::DevicesNotChanged { .. }
         | Item::DevicesForked
+        | Item::Identity(_)
+        | Item::DefaultPolicy(_)
         | Item::Revoked
         | Item::RecoveryWords { .. }
         | Item::Log(_) => devices::lines(item, paint, columns),

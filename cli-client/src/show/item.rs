@@ -2,8 +2,8 @@
 
 use hushwire_client::ids::{AccountId, UnixMillis};
 use hushwire_client::{
-    Auditor, Contact, ContactId, Conversation, ConversationId, Finding, Group, Journey, Lie, ListChange, ListedDevice,
-    LocalId, LogReport, Message, Profile, Reason, Seen, Shares, State, Talk, Waiting,
+    Auditor, Contact, ContactId, Conversation, ConversationId, Finding, Group, GroupRequest, Identity, Journey, Lie,
+    ListChange, ListedDevice, LocalId, LogReport, Message, Policy, Profile, Reason, Seen, Shares, State, Talk, Waiting,
 };
 
 /// One thing for stdout.
@@ -53,6 +53,8 @@ pub(crate) enum Item<'a> {
     GroupLink { conversation: &'a Where, link: &'a str },
     /// A group was changed. `dated`: with when, as in a list of changes.
     GroupChange { change: &'a GroupChange, dated: bool },
+    /// Somebody who is no contact asks us into a group.
+    GroupRequest(&'a GroupRequest),
     /// We are in a group.
     GroupJoined(&'a Where),
     /// We are in it no longer.
@@ -74,7 +76,12 @@ pub(crate) enum Item<'a> {
     /// What a new device asks for.
     DeviceRequest { request: &'a str },
     /// The devices of a contact changed, or with no contact our own.
-    Devices { contact: Option<&'a Named>, change: &'a ListChange },
+    /// `policy`: what is done about what is new with a contact.
+    Devices { contact: Option<&'a Named>, change: &'a ListChange, policy: Option<Policy> },
+    /// What is done about new devices of a contact.
+    Identity(&'a Identity),
+    /// The same of all of whom nothing else was chosen.
+    DefaultPolicy(Policy),
     /// A change of our devices was refused.
     DevicesNotChanged { reason: &'a str },
     /// Somebody has one of our devices.

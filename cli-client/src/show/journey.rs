@@ -5,6 +5,7 @@ use hushwire_client::{Journey, Sealing, State, Underway};
 
 use super::Paint;
 use super::human::{clock, moment};
+use super::identity::agree;
 use super::item::{Heard, Named, Where};
 use super::messages::further;
 use crate::text::clean_line;
@@ -33,7 +34,13 @@ pub(super) fn lines(
     if !journey.outgoing {
         return lines;
     }
+    for contact in &journey.held {
+        let name = people.iter().find(|named| named.id == *contact).map_or("?", |named| named.name.as_str());
+        let (clean, agree) = (clean_line(name), agree(name));
+        hop(false, format!("for {clean} it waits for you: {clean} has new devices. Ask {clean}, then {agree}"));
+    }
     match &journey.sealing {
+        Some(_) if !journey.held.is_empty() => {}
         Some(waits) => hop(false, not_encrypted(waits)),
         None => hop(true, "encrypted".to_owned()),
     }
@@ -126,6 +133,7 @@ mod tests {
                 reason: Some("no route".to_owned()),
                 next_try: None,
             }),
+            held: Vec::new(),
             envelopes: Vec::new(),
             delivered: 0,
             read: 0,
@@ -151,6 +159,9 @@ mod tests {
         let hop = "device 1 of bob at the relay relay.example.org:4431, behind 1 other; tried once";
         assert!(text.contains(hop), "{text}");
         journey.envelopes.clear();
+        journey.held = vec![ContactId(2)];
+        assert!(shown(&journey).contains("hush identity trust"), "{}", shown(&journey));
+        journey.held.clear();
         journey.state = State::Sent;
         assert!(
             shown(&journey).ends_with("no device of theirs has fetched it yet, or the word of it is still on its way")

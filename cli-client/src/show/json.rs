@@ -16,10 +16,10 @@ use serde_json::{Map, Value, json};
 
 use super::Item;
 use super::item::{Named, Where};
-use super::words::{reason_word, seen_word, verdict_word};
+use super::words::{policy_word, reason_word, seen_word, verdict_word};
 use crate::exit::Failure;
 use crate::text;
-use values::{auditor_of, contact_of, log_of, profile_of};
+use values::{auditor_of, contact_of, identity_of, log_of, profile_of};
 
 /// Version of the schema. Fields are only added inside one version.
 pub(super) const V: u32 = 1;
@@ -88,6 +88,7 @@ fn fields(item: &Item<'_>) -> (&'static str, Value) {
         | Item::Group { .. }
         | Item::GroupLink { .. }
         | Item::GroupChange { .. }
+        | Item::GroupRequest(_)
         | Item::GroupJoined(_)
         | Item::GroupLeft(_)
         | Item::GroupNotJoined { .. } => groups::fields(item),
@@ -118,12 +119,14 @@ fn fields(item: &Item<'_>) -> (&'static str, Value) {
             }),
         ),
         Item::DeviceRequest { request } => ("device_request", json!({"request": request})),
-        Item::Devices { contact, change } => (
+        Item::Identity(identity) => ("identity", identity_of(identity)),
+        Item::DefaultPolicy(policy) => ("default_policy", json!({"policy": policy_word(*policy)})),
+        Item::Devices { contact, change, policy } => (
             "devices_changed",
             json!({
                 "contact": contact.map(|contact| &contact.name), "contact_id": contact.map(|contact| contact.id.0),
                 "version": change.version, "added": change.added, "removed": change.removed,
-                "by_recovery": change.by_recovery,
+                "by_recovery": change.by_recovery, "policy": policy.map(policy_word),
             }),
         ),
         Item::DevicesNotChanged { reason } => ("devices_not_changed", json!({"reason": reason})),

@@ -106,13 +106,18 @@ fn body(shown: &Shown, paint: Paint, columns: Option<usize>) -> Vec<String> {
         lines.push(paint.dim("(taken back)"));
     } else {
         let forwarded = if message.forwarded { "(forwarded) " } else { "" };
-        lines.extend(broken(&format!("{forwarded}{}", clean(&message.text))));
+        lines.extend(broken(&format!("{}{forwarded}{}", new_device(message), clean(&message.text))));
     }
     let about = about(shown);
     if !about.is_empty() {
         lines.extend(broken(&about).iter().map(|line| paint.dim(line)));
     }
     lines
+}
+
+/// Before what came from a device that nobody has agreed to.
+fn new_device(message: &Message) -> &'static str {
+    if message.from_new_device { "(from a new device, not agreed to) " } else { "" }
 }
 
 /// One line of what is answered.

@@ -1,7 +1,7 @@
 //! Words that people and programs are shown alike.
 
 use hushwire_client::group::Role;
-use hushwire_client::{GroupStanding, Membership, Reason, Seen, Standing, State, Verdict};
+use hushwire_client::{GroupStanding, Membership, Policy, Reason, Seen, Standing, State, Verdict};
 
 pub(super) const fn state_word(state: State) -> &'static str {
     match state {
@@ -26,6 +26,15 @@ pub(super) const fn membership_word(membership: Membership) -> &'static str {
         Membership::Listed => "listed",
         Membership::Waiting => "waiting",
         Membership::Revoked => "revoked",
+    }
+}
+
+/// As `hush identity policy` takes it.
+pub(super) const fn policy_word(policy: Policy) -> &'static str {
+    match policy {
+        Policy::Accept => "accept",
+        Policy::Hold => "hold",
+        Policy::Block => "block",
     }
 }
 

@@ -8,7 +8,7 @@ use crate::contact_link::ContactLink;
 use crate::device_request::DeviceRequest;
 use crate::group::{CannotChange, GroupLink, Op};
 use crate::recovery::RecoveryKey;
-use crate::types::{ContactId, ConversationId, LocalId};
+use crate::types::{ContactId, ConversationId, LocalId, LocalRequest, Policy};
 
 /// What a person wants.
 #[derive(Clone, Debug)]
@@ -56,6 +56,11 @@ pub enum Command {
     /// Asks to be let into a group. [`crate::Answer::Done`] or [`crate::Answer::Group`]; then [`crate::Event::GroupJoined`] or
     /// [`crate::Event::GroupNotJoined`].
     JoinGroup(Box<GroupLink>),
+    /// A person says yes to being in a group. [`crate::Answer::Group`]; then [`crate::Event::GroupJoined`].
+    AcceptGroup(LocalRequest),
+    /// A person says no, which is told to whoever asked, and not asked again. [`crate::Answer::Done`]. To tell nobody,
+    /// [`Command::Block`] who asks.
+    RefuseGroup(LocalRequest),
     /// A person has seen everything in this conversation up to this message. [`crate::Answer::Done`].
     MarkRead {
         /// Where.
@@ -139,6 +144,13 @@ pub enum Command {
     Block(ContactId),
     /// A person compared the safety number. [`crate::Answer::Done`].
     SetVerified(ContactId, bool),
+    /// What is done about new devices of this contact from now on; `None`: as of all of whom nothing was chosen. With
+    /// [`Policy::Accept`] also those are agreed to that wait. [`crate::Answer::Done`], as of the next two.
+    SetPolicy(ContactId, Option<Policy>),
+    /// The same of all of whom nothing else was chosen. Whom a person has verified is held all the same.
+    SetDefaultPolicy(Policy),
+    /// A person agrees to the devices that this contact has now: what waits is sent, and what was not taken in is asked for.
+    AgreeToDevices(ContactId),
     /// A person looks at a conversation, or no longer: it stands open on their screen. Who types to a group is heard only
     /// while it is, and a contact who shares their presence is asked for it ([`crate::Event::Presence`]).
     /// [`crate::Answer::Done`], as of the next three; what comes of it may be nothing.
@@ -238,6 +250,9 @@ pub enum CommandError {
     /// None of ours, or we are in it no longer.
     #[error("you are not a member of this group")]
     NotInGroup,
+    /// Answered already, or never made.
+    #[error("nobody asks you into such a group")]
+    NoSuchRequest,
     /// Only admins write, or we only read.
     #[error("you may only read in this group")]
     MayOnlyRead,

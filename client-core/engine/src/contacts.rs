@@ -13,7 +13,8 @@ use crate::store::me::{self, Flag};
 use crate::store::{StoreError, contacts, conversations, messages, receipts};
 use crate::types::{Contact, ContactId, Standing, Talk};
 use crate::{
-    act, auditors, conversations as talks, devices, groups, log, log_check, receipts as due_receipts, say, whisper,
+    act, auditors, conversations as talks, devices, groups, identity, log, log_check, receipts as due_receipts, say,
+    store, whisper,
 };
 
 /// The longest name of a contact, in characters.
@@ -46,16 +47,30 @@ pub(crate) fn command<R: CryptoRng>(cx: &mut Cx<'_, R>, command: Command) -> Res
             groups::invite(cx, group, approval, expires_at, uses)?
         }
         Command::JoinGroup(link) => groups::changes::join(cx, &link)?,
+        Command::AcceptGroup(request) => groups::requests::accept(cx, request)?,
+        Command::RefuseGroup(request) => groups::requests::refuse(cx, request)?,
         Command::Accept(contact) => with_contact(cx, contact, |cx, contact| accept(cx, contact.id))?,
         Command::Block(contact) => with_contact(cx, contact, |cx, contact| {
             contacts::set_standing(cx.db, contact.id, Standing::Blocked)?;
             receipts::forget(cx.db, contact.id)?;
+            store::group_requests::forget_of(cx.db, contact.id)?;
             whisper::block(cx, contact.id)?;
             me::revoke_token_of(cx.db, contact.id)
         })?,
-        Command::SetVerified(contact, verified) => {
-            with_contact(cx, contact, |cx, contact| contacts::set_verified(cx.db, contact.id, verified))?
+        Command::SetVerified(contact, verified) => with_contact(cx, contact, |cx, contact| {
+            contacts::set_verified(cx.db, contact.id, verified)?;
+            identity::settle_all(cx)
+        })?,
+        Command::SetPolicy(contact, policy) => with_contact(cx, contact, |cx, contact| {
+            store::identity::set_policy(cx.db, contact.id, policy)?;
+            identity::settle_all(cx)
+        })?,
+        Command::SetDefaultPolicy(policy) => {
+            store::identity::set_default_policy(cx.db, policy)?;
+            identity::settle_all(cx)?;
+            Answer::Done
         }
+        Command::AgreeToDevices(contact) => with_contact(cx, contact, |cx, contact| identity::agree(cx, &contact))?,
         Command::LookAt(conversation, on) => whisper::look_at(cx, conversation, on)?,
         Command::Typing(conversation, on) => whisper::typing(cx, conversation, on)?,
         Command::SharePresence(contact, on) => {

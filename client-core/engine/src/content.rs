@@ -34,6 +34,9 @@ pub(crate) const CHANGES_MAX: usize = 256;
 /// Changes that are named as those that nobody follows. A group with more has many admins who hear little of each other.
 pub(crate) const HEADS_MAX: usize = 64;
 
+/// Members of whom an invitation tells, so that whoever gets it may know one: 4 KiB.
+pub(crate) const MEMBERS_TOLD_MAX: usize = 128;
+
 /// The plaintext of one ratchet message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Plain {
@@ -65,6 +68,7 @@ pub(crate) enum Content {
     GroupKey(GroupKey),
     GroupChanges(GroupChanges),
     GroupAsk(GroupAsk),
+    GroupInvitation(GroupInvitation),
 }
 
 /// What people say, in the order in which each device says it.
@@ -192,6 +196,20 @@ pub(crate) struct GroupAsk {
     pub(crate) heads: Vec<ChangeHash>,
 }
 
+/// Says to somebody that they were put into a group. All of it is the sender's word.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct GroupInvitation {
+    pub(crate) group: GroupId,
+    pub(crate) name: String,
+    /// How many are in it, the receiver too.
+    pub(crate) members: u32,
+    /// Some of the others, at most [`MEMBERS_TOLD_MAX`].
+    pub(crate) some: Vec<AccountId>,
+    /// The change that put the receiver in, and its height: whoever refuses leaves after it.
+    pub(crate) since: ChangeHash,
+    pub(crate) height: u64,
+}
+
 /// How a content came. Derived from the session, never from a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
@@ -217,6 +235,7 @@ impl Content {
             Self::GroupKey(key) => Some(key.group),
             Self::GroupChanges(changes) => Some(changes.group),
             Self::GroupAsk(ask) => Some(ask.group),
+            Self::GroupInvitation(told) => Some(told.group),
         }
     }
 }
@@ -254,6 +273,9 @@ pub(crate) fn allowed(content: &Content, from: Origin) -> bool {
         // Whoever asks for changes must be one who may have some: also who was put out hears why.
         (Content::GroupAsk(_), Member | Former) => true,
         (Content::GroupAsk(_), Contact | Stranger | Group) => false,
+        // A person is asked, unless it is a contact.
+        (Content::GroupInvitation(_), Contact | Stranger | Member) => true,
+        (Content::GroupInvitation(_), Group | Former) => false,
     }
 }
 
@@ -325,6 +347,14 @@ pub(crate) mod tests {
             }),
             Content::GroupChanges(GroupChanges { group, changes: vec![(vec![1; 9], vec![2; 9])] }),
             Content::GroupAsk(GroupAsk { group, heads: vec![ChangeHash([4; 32])] }),
+            Content::GroupInvitation(GroupInvitation {
+                group,
+                name: "friends".into(),
+                members: 3,
+                some: vec![AccountId([5; 32])],
+                since: ChangeHash([6; 32]),
+                height: 7,
+            }),
         ]);
         all
     }
@@ -340,6 +370,7 @@ pub(crate) mod tests {
                 Content::Receipt(_) | Content::Again(_) => &[Contact, Member],
                 Content::GroupKey(_) => &[Contact, Member],
                 Content::GroupAsk(_) => &[Member],
+                Content::GroupInvitation(_) => &[Contact, Stranger, Member],
                 Content::GroupChanges(_) => &[Contact, Stranger, Member, Group],
             }
         };

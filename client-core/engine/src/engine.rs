@@ -347,6 +347,7 @@ fn outstanding<R: CryptoRng>(cx: &mut Cx<'_, R>) -> Result<(), StoreError> {
         log::outstanding(cx)?,
         auditors::outstanding(cx)?,
         receipts::outstanding(cx)?,
+        groups::requests::outstanding(cx).map(|()| None)?,
         groups::repair::outstanding(cx)?,
         // Sender keys wait for sessions, and what is said to groups for sender keys.
         groups::send::outstanding(cx)?,

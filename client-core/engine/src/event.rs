@@ -6,7 +6,8 @@ use hushwire_proto::keyserver::Refused;
 use crate::lie::Lie;
 use crate::repair::Reason;
 use crate::types::{
-    Contact, ContactId, ConversationId, GroupEntry, ListChange, LocalId, LogReport, Message, Seen, State,
+    Contact, ContactId, ConversationId, GroupEntry, GroupRequest, ListChange, LocalId, LogReport, Message, Policy,
+    Seen, State,
 };
 
 /// Something that happened.
@@ -119,6 +120,8 @@ pub enum Event {
         contact: ContactId,
         /// What is different.
         change: ListChange,
+        /// What is done about what is new in it.
+        policy: Policy,
     },
     /// The list of our own devices is another one now: by us, by another device of ours, or by whoever has one. `None`:
     /// the devices are the same, and called otherwise perhaps.
@@ -146,6 +149,8 @@ pub enum Event {
         /// Whether waiting and trying again may help.
         retryable: bool,
     },
+    /// Somebody whom we have not accepted asks us into a group.
+    GroupRequest(Box<GroupRequest>),
     /// We are in a group: brought by a contact, or let in.
     GroupJoined {
         /// Its conversation.

@@ -4,6 +4,7 @@ use hushwire_crypto::PublicKey;
 use hushwire_proto::ids::{DeviceId, UnixMillis};
 
 use crate::engine::Engine;
+use crate::identity;
 use crate::store::{StoreError, contacts, explain, messages, sessions};
 use crate::types::{ContactId, LocalId, State, Talk};
 
@@ -20,6 +21,8 @@ pub struct Journey {
     pub state: State,
     /// It, or what was said about it since, is not encrypted yet, and waits for this.
     pub sealing: Option<Sealing>,
+    /// People for whom it waits until a person agrees to their new devices.
+    pub held: Vec<ContactId>,
     /// Envelopes that are encrypted and that their relay has not confirmed.
     pub envelopes: Vec<Underway>,
     /// Members of the group that have it; between two people nothing.
@@ -89,16 +92,17 @@ impl Engine {
                 behind: one.behind,
             });
         }
+        let held = explain::held(db, message)?;
         let (delivered, read) = explain::heard(db, message)?;
         let (outgoing, kept_at, state) = (found.outgoing, found.kept_at, found.state);
-        Ok(Some(Journey { message, outgoing, kept_at, state, sealing, envelopes, delivered, read }))
+        Ok(Some(Journey { message, outgoing, kept_at, state, sealing, held, envelopes, delivered, read }))
     }
 
     fn sealing(&self, contact: ContactId) -> Result<Sealing, StoreError> {
         let db = self.store.read();
         let links = contacts::links(db, contact)?;
         let mut without_session = Vec::new();
-        for device in links.last().map_or(&[][..], |link| &link.link().devices) {
+        for device in identity::agreed(db, contact, &links)? {
             let identity = sessions::load(db, contact, device.id)?.remote_identity();
             if identity.is_none() || identity != PublicKey::from_pub33(&device.identity_key).ok() {
                 without_session.push(device.id);

@@ -11,6 +11,7 @@
 //! | what happens to an envelope of a group | `receive` |
 //! | members whom we do not know yet | `members` |
 //! | what a member missed | `repair` |
+//! | being asked into a group by a stranger | `requests` |
 //!
 //! Spec: group, envelope §10.
 
@@ -19,6 +20,7 @@ pub(crate) mod keys;
 pub(crate) mod members;
 pub(crate) mod receive;
 pub(crate) mod repair;
+pub(crate) mod requests;
 pub(crate) mod send;
 
 use std::collections::BTreeMap;
@@ -69,6 +71,7 @@ pub(crate) fn found<R: CryptoRng>(cx: &mut Cx<'_, R>, name: &str, with: &[Contac
     for account in log.state().members.keys() {
         groups::note_joined(cx.db, group, *account)?;
     }
+    requests::invite(cx, &log, log.state().members.keys().copied())?;
     changes::welcome(cx, group, &log, log.state().members.keys().copied().collect())?;
     cx.flight.groups.insert(group, Arc::new(log));
     Ok(Answer::Group(conversation))
@@ -271,7 +274,8 @@ impl Engine {
         let Some(log) = self.group_log(group)? else { return Ok(None) };
         let state = log.state().clone();
         let names = self.names(&state)?;
-        Ok(Some(Group { conversation: id, standing, state, names }))
+        let invited = requests::invited(&log, self.keys.account, &groups::not_here(db, group)?);
+        Ok(Some(Group { conversation: id, standing, state, names, invited }))
     }
 
     /// What happened in a group, in the order in which it counts.

@@ -41,7 +41,8 @@ pub(crate) fn introduction<R: CryptoRng>(
 }
 
 /// Something that was said: its place in the conversation, what is missing before it, a receipt if its author may have
-/// one. `false` if its author said something else under this number or id: the first stays.
+/// one. `false` if its author said something else under this number or id: the first stays. Of a device that nobody has
+/// agreed to, texts are kept; what they would change is not.
 pub(crate) fn said<R: CryptoRng>(
     cx: &mut Cx<'_, R>,
     id: ConversationId,
@@ -53,6 +54,14 @@ pub(crate) fn said<R: CryptoRng>(
     let (contact, device) = from;
     missing(cx, id, from, &said, content)?;
     let counter = said.counter;
+    let is_new = store::identity::is_new(cx.db, contact, device)?;
+    if is_new {
+        // It is told nothing, and so says this anew once a person agrees.
+        store::identity::note_kept_back(cx.db, contact, device)?;
+        if !matches!(said.what, What::Text(_)) {
+            return Ok(true);
+        }
+    }
     let lamport = conversations::note_lamport(cx.db, id, said.lamport)?;
     let told = Told {
         conversation: id,
@@ -74,7 +83,7 @@ pub(crate) fn said<R: CryptoRng>(
         What::Pin { what, pinned } => about::pin(cx, &told, &what, pinned)?,
         What::Timer { seconds } => about::timer(cx, &told, seconds)?,
     }
-    if gets_receipts(cx, with, contact)? {
+    if !is_new && gets_receipts(cx, with, contact)? {
         let due = due_receipts::hold_back(cx, with)?;
         receipts::add(cx.db, contact, id, receipts::Kind::Delivered, (device, counter), due)?;
     }

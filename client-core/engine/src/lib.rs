@@ -38,6 +38,7 @@ pub mod fuzz;
 pub mod group;
 mod groups;
 mod history;
+mod identity;
 mod input;
 mod join;
 mod keep;
@@ -76,7 +77,7 @@ pub use recovery::{BadWords, RecoveryKey};
 pub use repair::Reason;
 pub use store::{DatabaseKey, Store, StoreError};
 pub use types::{
-    Contact, ContactId, Conversation, ConversationId, Event, FoundInLog, Group, GroupEntry, GroupStanding, ListChange,
-    ListedDevice, LocalGroup, LocalId, LogReport, Membership, Message, Profile, SafetyNumber, Seen, Shares, Standing,
-    State, Talk, Waiting, WhoInLog,
+    Contact, ContactId, Conversation, ConversationId, Event, FoundInLog, Group, GroupEntry, GroupRequest,
+    GroupStanding, Identity, ListChange, ListedDevice, LocalGroup, LocalId, LocalRequest, LogReport, Membership,
+    Message, NewDevice, Policy, Profile, SafetyNumber, Seen, Shares, Standing, State, Talk, Waiting, WhoInLog,
 };

@@ -10,6 +10,7 @@ use rusqlite::Connection;
 use crate::account::verify_links;
 use crate::contacts::{accept, free_name, unnamed};
 use crate::engine::{Cx, Pending};
+use crate::identity;
 use crate::input::{Call, CallFailed, NewContact, Reply};
 use crate::log;
 use crate::store::{StoreError, contacts, damaged};
@@ -160,8 +161,9 @@ pub(crate) fn take_chain<R: CryptoRng>(
 ) -> Result<(), StoreError> {
     let before = contacts::links(cx.db, contact)?;
     contacts::set_links(cx.db, contact, chain)?;
+    let policy = identity::changed(cx, contact, &before, chain)?;
     if let Some(change) = ListChange::between(&before, chain.links()) {
-        cx.event(Event::DevicesChanged { contact, change });
+        cx.event(Event::DevicesChanged { contact, change, policy });
     }
     Ok(())
 }
@@ -252,6 +254,7 @@ fn keep<R: CryptoRng>(
             contacts::set_found(cx.db, known.id, handle.as_deref(), &keyserver)?;
             if verified {
                 contacts::set_verified(cx.db, known.id, true)?;
+                identity::settle_all(cx)?;
                 contacts::set_keyserver(cx.db, known.id, &keyserver)?;
             }
             if let Some(name) = &wanted.name

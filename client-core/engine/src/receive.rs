@@ -21,9 +21,9 @@ use crate::input::Call;
 use crate::repair::{self, Reason};
 use crate::seal::{BadSeal, GroupInside, Inside};
 use crate::store::prekeys::Kind;
-use crate::store::{StoreError, contacts, damaged, me, prekeys, sessions};
-use crate::types::{Contact, Event, GroupStanding, LocalGroup, Standing};
-use crate::{keep, lookup, prekeys as own_prekeys};
+use crate::store::{self, StoreError, contacts, damaged, me, prekeys, sessions};
+use crate::types::{Contact, Event, GroupStanding, LocalGroup, Policy, Standing};
+use crate::{identity, keep, lookup, prekeys as own_prekeys};
 
 /// Strangers whose requests are kept. Further ones are dropped until a person has looked at those.
 const REQUESTS_MAX: u32 = 256;
@@ -136,11 +136,25 @@ fn pairwise<R: CryptoRng>(
         return Err(bad(Reason::NotAllowed, "changes of a group, brought by a stranger whom no link lets in"));
     }
     let is_said = matches!(&said, Ok((_, Content::Said(_))));
+    if let (Ok((_, Content::GroupInvitation(_))), None) = (&said, &sender.contact)
+        && !groups::requests::has_room(cx, None)?
+    {
+        return Err(Dropped::Unwanted);
+    }
     let contact = keep_sender(cx, sender, is_said, &opened)?;
     lookup::keep_fresh(cx, &contact)?;
     // The ratchet has moved, whatever was said.
     repair::opened(cx, contact.id, inside.device)?;
     let (plain, content) = said.map_err(|(code, reason)| bad(code, reason))?;
+    if let Some(group) = content.group()
+        && !matches!(content, Content::GroupChanges(_))
+    {
+        store::groups::note_here(cx.db, group, contact.account)?;
+    }
+    let policy = identity::about(cx, &contact, inside.device)?;
+    if policy != Policy::Accept {
+        return new_device(cx, contact, (inside.device, policy), content, &plain.content);
+    }
     if let Some(introduction) = &plain.introduction {
         keep::introduction(cx, &contact, inside.device, introduction)?;
     }
@@ -171,6 +185,47 @@ fn pairwise<R: CryptoRng>(
             groups::changes::came(cx, &contact, &told)?.map_err(|why| bad(Reason::NotAllowed, why))
         }
         Content::GroupAsk(ask) => Ok(groups::changes::asked(cx, &contact, &ask)?),
+        Content::GroupInvitation(told) => groups::requests::came(cx, &now(cx, contact)?, &told),
+    }
+}
+
+/// The contact with what the introduction said.
+fn now<R: CryptoRng>(cx: &Cx<'_, R>, contact: Contact) -> Result<Contact, StoreError> {
+    Ok(contacts::get(cx.db, contact.id)?.unwrap_or(contact))
+}
+
+/// Something from a device of theirs to which a person has not agreed. What would change or confirm anything here is not
+/// taken in, and nothing is answered: see `identity`.
+fn new_device<R: CryptoRng>(
+    cx: &mut Cx<'_, R>,
+    contact: Contact,
+    (device, policy): (DeviceId, Policy),
+    content: Content,
+    bytes: &[u8],
+) -> Result<(), Dropped> {
+    store::identity::note_kept_back(cx.db, contact.id, device)?;
+    if policy == Policy::Block {
+        return Err(Dropped::Unwanted);
+    }
+    match content {
+        Content::Said(said) => match keep::said(cx, contact.conversation, (contact.id, device), said, bytes)? {
+            true => Ok(()),
+            false => Err(bad(Reason::NumberUsed, "a second text under a number that its author has used")),
+        },
+        // What it says in groups of which its owner is a member is shown with the mark.
+        Content::GroupKey(key) if groups::stands(cx, key.group, contact.account)?.1 => {
+            groups::receive::key(cx, &contact, device, &key)
+        }
+        // Nobody is brought into a group by it; of a group that we are in its owner's changes count, whoever brings them.
+        Content::GroupChanges(told) => {
+            let contact = Contact { standing: Standing::Known, ..contact };
+            groups::changes::came(cx, &contact, &told)?.map_err(|why| bad(Reason::NotAllowed, why))
+        }
+        // Its owner did not ask us before.
+        Content::GroupInvitation(told) => {
+            groups::requests::came(cx, &Contact { standing: Standing::Known, ..contact }, &told)
+        }
+        Content::GroupKey(_) | Content::Receipt(_) | Content::Again(_) | Content::GroupAsk(_) => Err(Dropped::Unwanted),
     }
 }
 
@@ -202,14 +257,17 @@ fn said<R: CryptoRng>(
         Some(group) => groups::stands(cx, group, account)?,
         None => (None, false),
     };
+    if let Some(dropped) = groups::requests::meanwhile(cx, contact, &content)? {
+        return Err(dropped);
+    }
     let is_accepted = contact.is_some_and(|contact| contact.standing == Standing::Accepted);
     let is_former = match &content {
         Content::GroupAsk(ask) if !is_member => groups::knows_of(cx, ask.group, account)?,
         _ => false,
     };
     // A contact who brings us in again gives us a key before the changes that say so.
-    let may_bring_in =
-        matches!(content, Content::GroupChanges(_)) || (is_accepted && matches!(content, Content::GroupKey(_)));
+    let may_bring_in = matches!(content, Content::GroupChanges(_) | Content::GroupInvitation(_))
+        || (is_accepted && matches!(content, Content::GroupKey(_)));
     if standing == Some(GroupStanding::Gone) && !may_bring_in && !is_former {
         // Somebody has not heard yet that we are out.
         return groups::receive::gone(cx, (account, device), &content);
@@ -221,7 +279,7 @@ fn said<R: CryptoRng>(
         // A fellow member, whose keys go through this session.
         Some(Standing::Known) if matches!(content, Content::Again(_)) => Origin::Member,
         // Whom we asked to be let in.
-        Some(Standing::Known) if standing == Some(GroupStanding::Asked) => Origin::Contact,
+        Some(Standing::Known | Standing::Request) if standing == Some(GroupStanding::Asked) => Origin::Contact,
         Some(Standing::Accepted) => Origin::Contact,
         Some(Standing::Request | Standing::Known) | None => Origin::Stranger,
     };

@@ -79,6 +79,18 @@ pub(crate) fn ask<R: CryptoRng>(cx: &mut Cx<'_, R>, contact: &Contact, device: D
     Ok(true)
 }
 
+/// A person agreed to a device of which something was not taken in: what it was not told of the receipt of, it says anew.
+pub(crate) fn ask_for_kept_back<R: CryptoRng>(
+    cx: &Cx<'_, R>,
+    contact: &Contact,
+    device: DeviceId,
+) -> Result<(), StoreError> {
+    match contact.standing {
+        Standing::Accepted if cx.keys.is_listed() => tell(cx, contact, device, true),
+        Standing::Accepted | Standing::Request | Standing::Known | Standing::Blocked => Ok(()),
+    }
+}
+
 /// Something from this device was opened.
 pub(crate) fn opened<R: CryptoRng>(cx: &Cx<'_, R>, contact: ContactId, device: DeviceId) -> Result<(), StoreError> {
     repair::answered(cx.db, contact, device)

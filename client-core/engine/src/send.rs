@@ -17,13 +17,14 @@ use rand_core::CryptoRng;
 
 use crate::content::{Content, Introduction, Plain};
 use crate::engine::{Cx, Pending};
+use crate::identity;
 use crate::input::{Call, CallFailed, Reply};
 use crate::lookup;
 use crate::outbox::{backoff, relay_address};
 use crate::seal::Inside;
 use crate::store::{StoreError, contacts, me, outbox, sessions, unsealed};
 use crate::types::{Contact, ContactId, Event};
-use crate::whisper;
+use crate::{store, whisper};
 
 /// Contents sealed after one input. More wait for the next, so that one input never takes long.
 const SEALED_AT_ONCE_MAX: usize = 64;
@@ -43,6 +44,10 @@ pub(crate) fn outstanding<R: CryptoRng>(cx: &mut Cx<'_, R>) -> Result<Option<Uni
     for id in unsealed::contacts(cx.db)? {
         // Its prekeys are on their way, or cannot be asked for yet: with an answer it is looked at again.
         if asked.contains(&id) || (fetches >= FETCHES_MAX && cx.flight.without_sessions.contains(&id)) {
+            continue;
+        }
+        // A person has to agree to their new devices first.
+        if store::identity::is_held(cx.db, id)? {
             continue;
         }
         let Some(contact) = contacts::get(cx.db, id)? else { continue };
@@ -109,14 +114,14 @@ impl Target<'_> {
     }
 }
 
-/// The devices of a contact. One whose relay's address is none cannot be written to, and is left out.
+/// The devices of a contact that nobody has to agree to first. One whose relay's address is none cannot be written to, and is left out.
 fn targets<'a, R: CryptoRng>(
     cx: &Cx<'_, R>,
     contact: ContactId,
     links: &'a [SignedLink],
 ) -> Result<Vec<Target<'a>>, StoreError> {
     let mut targets = Vec::new();
-    for device in links.last().map_or(&[][..], |link| &link.link().devices) {
+    for device in identity::agreed(cx.db, contact, links)? {
         if let (Ok(identity), Some(relay)) = (PublicKey::from_pub33(&device.identity_key), relay_address(&device.relay))
         {
             let sessions = sessions::load(cx.db, contact, device.id)?;

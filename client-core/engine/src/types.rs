@@ -8,7 +8,7 @@ use crate::auditors::Auditor;
 pub use crate::event::Event;
 use crate::group::{GroupState, Op, Void};
 use hushwire_proto::address::{Handle, ServerAddress};
-use hushwire_proto::ids::{AccountId, ChangeHash, DeviceId, MessageId, UnixMillis};
+use hushwire_proto::ids::{AccountId, ChangeHash, DeviceId, GroupId, MessageId, UnixMillis};
 
 /// A contact's row. Stays the same for the life of the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -21,6 +21,10 @@ pub struct ConversationId(pub i64);
 /// A group's row. Stays the same for the life of the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LocalGroup(pub i64);
+
+/// A request to come into a group. Stays the same for the life of the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LocalRequest(pub i64);
 
 /// Whom a conversation is with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -236,6 +240,27 @@ pub struct Group {
     pub state: GroupState,
     /// What members and others it names are called here, as far as they are known.
     pub names: BTreeMap<AccountId, String>,
+    /// Members whom we put in and who have not accepted it yet, or have not been online since.
+    pub invited: Vec<AccountId>,
+}
+
+/// Somebody whom we have not accepted asks us into a group. What it says of the group is their word.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupRequest {
+    /// Its row.
+    pub id: LocalRequest,
+    /// Which group.
+    pub group: GroupId,
+    /// What it is called: a program that shows it strips control characters.
+    pub name: String,
+    /// Who asks.
+    pub from: Contact,
+    /// How many are in it, with us.
+    pub members: u32,
+    /// What those of our contacts are called here who are in it too; some of them, if there are many.
+    pub known: Vec<String>,
+    /// When it came.
+    pub at: UnixMillis,
 }
 
 /// A change of a group.
@@ -274,6 +299,45 @@ pub struct Contact {
     pub conversation: ConversationId,
     /// Messages from them that were not marked read.
     pub unread: u32,
+}
+
+/// What is done when a contact has devices that a person has not agreed to. Each is stricter than those before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Policy {
+    /// They are used at once, and it is told.
+    Accept,
+    /// What we send waits until a person agrees; what they say is shown with a mark.
+    Hold,
+    /// Nothing is sent to them, and nothing of theirs is shown.
+    Block,
+}
+
+/// A device of a contact that a person has not agreed to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewDevice {
+    /// What its owner calls it, with its number.
+    pub label: String,
+    /// Its number.
+    pub id: DeviceId,
+    /// When we first heard of it.
+    pub since: UnixMillis,
+    /// Whether it is still one of theirs.
+    pub listed: bool,
+}
+
+/// What is done about new devices of a contact, and which there are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// Whose.
+    pub contact: Contact,
+    /// What a person chose for them; `None`: nothing.
+    pub chosen: Option<Policy>,
+    /// What holds.
+    pub policy: Policy,
+    /// Whether what we send to them waits.
+    pub held: bool,
+    /// Devices that nobody has agreed to.
+    pub new: Vec<NewDevice>,
 }
 
 /// How far a message of ours has come.
@@ -322,6 +386,8 @@ pub struct Message {
     pub forwarded: bool,
     /// How often its author has changed it.
     pub edits: u32,
+    /// Whether it came from a device of its author to which no person has agreed.
+    pub from_new_device: bool,
     /// Whether its author has taken it back.
     pub deleted: bool,
     /// Whether it is pinned.

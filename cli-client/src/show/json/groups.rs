@@ -1,7 +1,7 @@
 //! Conversations and groups as JSON.
 
 use hushwire_client::ids::AccountId;
-use hushwire_client::{Conversation, Group};
+use hushwire_client::{Conversation, Group, GroupRequest};
 use serde_json::{Value, json};
 
 use super::{Item, place, time, with};
@@ -20,6 +20,7 @@ pub(super) fn fields(item: &Item<'_>) -> (&'static str, Value) {
         Item::Group { place: at, group, us, .. } => ("group", group_of(at, *group, *us)),
         Item::GroupLink { conversation, link } => ("group_link", with(of(conversation), json!({"link": link}))),
         Item::GroupChange { change, .. } => ("group_change", change_of(change)),
+        Item::GroupRequest(request) => ("group_request", request_of(request)),
         Item::GroupJoined(at) => ("group_joined", of(at)),
         Item::GroupLeft(at) => ("group_left", of(at)),
         Item::GroupNotJoined { name, reason } => ("group_not_joined", json!({"conversation": name, "reason": reason})),
@@ -30,6 +31,15 @@ pub(super) fn fields(item: &Item<'_>) -> (&'static str, Value) {
 /// Of a group there is no contact to tell.
 fn of(group: &Where) -> Value {
     json!({"conversation": group.name, "conversation_id": group.id.0})
+}
+
+fn request_of(request: &GroupRequest) -> Value {
+    json!({
+        "request": request.id.0, "name": request.name, "group_id": request.group.to_string(), "members": request.members,
+        "known": request.known, "contact": request.from.name, "contact_id": request.from.id.0,
+        "account_id": request.from.account.to_string(), "handle": request.from.handle,
+        "claimed_handle": request.from.claimed_handle, "timestamp": time(request.at), "timestamp_ms": request.at.0,
+    })
 }
 
 fn conversation_of(conversation: &Conversation) -> Value {
@@ -52,7 +62,11 @@ fn group_of(at: &Where, group: Option<&Group>, us: AccountId) -> Value {
         json!({"contact": name, "account_id": account.to_string(), "is_me": *account == us})
     };
     let members: Option<Vec<Value>> = state.map(|state| {
-        let member = |account| with(person(account), json!({"role": state.role(account).map(role_word)}));
+        let invited = |account| group.is_some_and(|group| group.invited.contains(account));
+        let member = |account| {
+            let role = json!({"role": state.role(account).map(role_word), "invited": invited(account)});
+            with(person(account), role)
+        };
         state.members.keys().map(member).collect()
     });
     let requests: Option<Vec<Value>> = state.map(|state| {

@@ -1,6 +1,6 @@
 //! Messages, and where they are on their way, as JSON.
 
-use hushwire_client::{Journey, Sealing, Talk, Underway};
+use hushwire_client::{ContactId, Journey, Sealing, Talk, Underway};
 use serde_json::{Value, json};
 
 use super::{Item, named, place, time, with};
@@ -55,6 +55,7 @@ fn message_of(shown: &Shown) -> Value {
         "direction": if message.outgoing { "out" } else { "in" },
         "text": message.text, "state": state_word(message.state), "reply_to": message.reply_to.map(|id| id.0),
         "mentions": shown.mentions, "forwarded": message.forwarded, "edits": message.edits, "deleted": message.deleted,
+        "from_new_device": message.from_new_device,
         "pinned": message.pinned, "reactions": reactions,
         "expires": message.expires_at.and_then(time), "expires_ms": message.expires_at.map(|at| at.0),
         "timestamp": time(message.sent_at), "timestamp_ms": message.sent_at.0,
@@ -71,11 +72,13 @@ fn heard_of(heard: Option<Heard>) -> Value {
 }
 
 fn journey_of(journey: &Journey, people: &[Named]) -> Value {
+    let named_so = |id: &ContactId| people.iter().find(|named| named.id == *id).map(named);
+    let held: Vec<Value> = journey.held.iter().filter_map(named_so).collect();
     let envelopes: Vec<Value> = journey.envelopes.iter().map(|one| envelope(one, people)).collect();
     json!({
         "id": journey.message.0, "direction": if journey.outgoing { "out" } else { "in" },
         "state": state_word(journey.state), "kept": time(journey.kept_at), "kept_ms": journey.kept_at.0,
-        "sealing": journey.sealing.as_ref().map(sealing), "envelopes": envelopes,
+        "sealing": journey.sealing.as_ref().map(sealing), "held": held, "envelopes": envelopes,
     })
 }
 

@@ -7,9 +7,9 @@ use hushwire_client::address::{Handle, ServerAddress};
 use hushwire_client::group::{GroupState, Invite, Member, Request, Role};
 use hushwire_client::ids::{AccountId, ChangeHash, DeviceId, GroupId, InviteId};
 use hushwire_client::{
-    Alarm, Auditor, Contact, ContactId, Conversation, ConversationId, Finding, Group, GroupStanding, Journey, Lie,
-    ListChange, ListedDevice, LocalGroup, LocalId, LogReport, Membership, Profile, Reason, Seen, Shares, Standing,
-    State, Verdict, Waiting,
+    Alarm, Auditor, Contact, ContactId, Conversation, ConversationId, Finding, Group, GroupRequest, GroupStanding,
+    Identity, Journey, Lie, ListChange, ListedDevice, LocalGroup, LocalId, LocalRequest, LogReport, Membership,
+    NewDevice, Policy, Profile, Reason, Seen, Shares, Standing, State, Verdict, Waiting,
 };
 
 use super::*;
@@ -72,6 +72,9 @@ fn account_lines() -> Vec<Value> {
         since_version: 0,
     };
     let change = ListChange { version: 1, added: vec!["phone".to_owned()], removed: Vec::new(), by_recovery: false };
+    let new = NewDevice { label: "phone".to_owned(), id: DeviceId::FIRST, since: AT, listed: true };
+    let (policy, new) = (Policy::Hold, vec![new]);
+    let identity = Identity { contact: contact.clone(), chosen: None, policy, held: true, new };
     let report = LogReport {
         handle: "bob@keys.example.org".to_owned(),
         keyserver: profile.keyserver.clone(),
@@ -97,7 +100,9 @@ fn account_lines() -> Vec<Value> {
         Item::Retrying { contact: &named, reason: "no route", next_try: AT },
         Item::Device(&device),
         Item::DeviceRequest { request: "hushwire:d#A" },
-        Item::Devices { contact: Some(&named), change: &change },
+        Item::Devices { contact: Some(&named), change: &change, policy: Some(Policy::Hold) },
+        Item::Identity(&identity),
+        Item::DefaultPolicy(Policy::Accept),
         Item::DevicesNotChanged { reason: "out of date" },
         Item::DevicesForked,
         Item::Revoked,
@@ -129,6 +134,7 @@ fn talk_lines() -> Vec<Value> {
         kept_at: AT,
         state: State::Queued,
         sealing: None,
+        held: vec![contact.id],
         envelopes: Vec::new(),
         delivered: 0,
         read: 0,
@@ -182,7 +188,22 @@ fn group_lines() -> Vec<Value> {
         invites: [(InviteId([1; 16]), invite)].into(),
         founded_at: AT,
     };
-    let group = Group { conversation: place.id, standing: GroupStanding::Member, state, names: BTreeMap::new() };
+    let group = Group {
+        conversation: place.id,
+        standing: GroupStanding::Member,
+        state,
+        names: BTreeMap::new(),
+        invited: Vec::new(),
+    };
+    let request = GroupRequest {
+        id: LocalRequest(1),
+        group: group.state.id,
+        name: "team".to_owned(),
+        from: contact(),
+        members: 3,
+        known: vec!["bob".to_owned()],
+        at: AT,
+    };
     let done = Done { kind: "leave", words: "left".to_owned(), to: Vec::new(), void: None };
     let change = GroupChange {
         place: place.clone(),
@@ -197,6 +218,7 @@ fn group_lines() -> Vec<Value> {
         Item::Group { place: &place, group: Some(&group), us, whole: true },
         Item::GroupLink { conversation: &place, link: "hushwire:g#A" },
         Item::GroupChange { change: &change, dated: false },
+        Item::GroupRequest(&request),
         Item::GroupJoined(&place),
         Item::GroupLeft(&place),
         Item::GroupNotJoined { name: "team", reason: "closed" },

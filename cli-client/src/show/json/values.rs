@@ -1,10 +1,10 @@
 //! Accounts, contacts and what servers say, as JSON.
 
-use hushwire_client::{Agreed, Auditor, Contact, LogReport, Profile, WhoInLog};
+use hushwire_client::{Agreed, Auditor, Contact, Identity, LogReport, NewDevice, Profile, WhoInLog};
 use serde_json::{Value, json};
 
 use super::time;
-use crate::show::words::{membership_word, standing_word};
+use crate::show::words::{membership_word, policy_word, standing_word};
 use crate::text;
 
 pub(super) fn auditor_of(auditor: &Auditor) -> Value {
@@ -46,6 +46,22 @@ pub(super) fn log_of(report: &LogReport) -> Value {
         "who": who, "contact": contact, "account_id": found.map(|found| found.account.to_string()),
         "version": found.map(|found| found.version), "devices": found.map(|found| &found.devices),
         "own_agreed": report.own_agreed_at.and_then(time), "own_agreed_ms": report.own_agreed_at.map(|at| at.0),
+    })
+}
+
+pub(super) fn identity_of(identity: &Identity) -> Value {
+    let device = |device: &NewDevice| {
+        json!({
+            "device": device.id.get(), "name": device.label, "listed": device.listed,
+            "since": time(device.since), "since_ms": device.since.0,
+        })
+    };
+    let new: Vec<Value> = identity.new.iter().map(device).collect();
+    let contact = &identity.contact;
+    json!({
+        "contact": contact.name, "contact_id": contact.id.0, "verified": contact.verified,
+        "policy": policy_word(identity.policy), "chosen": identity.chosen.map(policy_word), "held": identity.held,
+        "new_devices": new,
     })
 }
 

@@ -22,6 +22,7 @@ pub(in crate::show) fn message(text: &str, outgoing: bool) -> Message {
         mentions: Vec::new(),
         forwarded: false,
         edits: 0,
+        from_new_device: false,
         deleted: false,
         pinned: false,
         reactions: Vec::new(),

@@ -22,7 +22,7 @@ pub(super) struct IntroductionWire {
 
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct ContentWire {
-    #[prost(oneof = "BodyWire", tags = "1, 2, 3, 4, 5, 6")]
+    #[prost(oneof = "BodyWire", tags = "1, 2, 3, 4, 5, 6, 7")]
     pub(super) body: Option<BodyWire>,
 }
 
@@ -40,6 +40,8 @@ pub(super) enum BodyWire {
     GroupChanges(GroupChangesWire),
     #[prost(message, tag = "6")]
     GroupAsk(GroupAskWire),
+    #[prost(message, tag = "7")]
+    GroupInvitation(GroupInvitationWire),
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -199,4 +201,21 @@ pub(super) struct GroupAskWire {
     pub(super) group: Vec<u8>,
     #[prost(bytes = "vec", repeated, tag = "2")]
     pub(super) heads: Vec<Vec<u8>>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct GroupInvitationWire {
+    #[prost(bytes = "vec", tag = "1")]
+    pub(super) group: Vec<u8>,
+    #[prost(string, tag = "2")]
+    pub(super) name: String,
+    #[prost(uint32, tag = "3")]
+    pub(super) members: u32,
+    /// Accounts, one after the other.
+    #[prost(bytes = "vec", tag = "4")]
+    pub(super) some: Vec<u8>,
+    #[prost(bytes = "vec", tag = "5")]
+    pub(super) since: Vec<u8>,
+    #[prost(uint64, tag = "6")]
+    pub(super) height: u64,
 }

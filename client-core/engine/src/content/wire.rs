@@ -7,14 +7,16 @@ use prost::Message as _;
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::fields::{
-    AgainWire, BodyWire, ContentWire, EditWire, GroupAskWire, GroupChangesWire, GroupKeyWire, IntroductionWire,
-    PinWire, PlainWire, ProvenWire, ReactWire, ReceiptWire, ReferenceWire, SaidWire, TakeBackWire, TextWire, TimerWire,
-    WhatWire,
+    AgainWire, BodyWire, ContentWire, EditWire, GroupAskWire, GroupChangesWire, GroupInvitationWire, GroupKeyWire,
+    IntroductionWire, PinWire, PlainWire, ProvenWire, ReactWire, ReceiptWire, ReferenceWire, SaidWire, TakeBackWire,
+    TextWire, TimerWire, WhatWire,
 };
 use super::{
-    Again, BadContent, CHANGES_BYTES_MAX, CHANGES_MAX, Content, EMOJI_BYTES_MAX, GroupAsk, GroupChanges, GroupKey,
-    HEADS_MAX, Introduction, MENTIONS_MAX, Plain, RECEIPTS_MAX, Receipt, Reference, Said, TIMER_S_MAX, Text, What,
+    Again, BadContent, CHANGES_BYTES_MAX, CHANGES_MAX, Content, EMOJI_BYTES_MAX, GroupAsk, GroupChanges,
+    GroupInvitation, GroupKey, HEADS_MAX, Introduction, MEMBERS_TOLD_MAX, MENTIONS_MAX, Plain, RECEIPTS_MAX, Receipt,
+    Reference, Said, TIMER_S_MAX, Text, What,
 };
+use crate::group::is_group_name;
 
 /// The largest counter and Lamport time: what the database can hold. No conversation comes near it.
 const NUMBER_MAX: u64 = i64::MAX as u64;
@@ -107,6 +109,14 @@ impl Content {
                     group: ask.group.as_bytes().to_vec(),
                     heads: ask.heads.iter().map(|head| head.as_bytes().to_vec()).collect(),
                 }),
+                Self::GroupInvitation(told) => BodyWire::GroupInvitation(GroupInvitationWire {
+                    group: told.group.as_bytes().to_vec(),
+                    name: told.name.clone(),
+                    members: told.members,
+                    some: told.some.iter().flat_map(|account| account.0).collect(),
+                    since: told.since.as_bytes().to_vec(),
+                    height: told.height,
+                }),
             }),
         };
         let bytes = Zeroizing::new(wire.encode_to_vec());
@@ -162,6 +172,21 @@ impl Content {
             }
             BodyWire::GroupAsk(wire) => {
                 Self::GroupAsk(GroupAsk { group: group(&wire.group)?, heads: heads(&wire.heads)? })
+            }
+            BodyWire::GroupInvitation(wire) => {
+                let (some, rest) = wire.some.as_chunks::<32>();
+                let fits = some.len() <= MEMBERS_TOLD_MAX && rest.is_empty() && wire.height <= NUMBER_MAX;
+                if !fits || !is_group_name(&wire.name) {
+                    return Err(BadContent);
+                }
+                Self::GroupInvitation(GroupInvitation {
+                    group: group(&wire.group)?,
+                    name: wire.name,
+                    members: wire.members,
+                    some: some.iter().map(|account| AccountId(*account)).collect(),
+                    since: ChangeHash::from_slice(&wire.since).ok_or(BadContent)?,
+                    height: wire.height,
+                })
             }
         })
     }

@@ -3,7 +3,7 @@
 //! Spec: group §7.
 
 use ed25519_dalek::SigningKey;
-use hushwire_proto::ids::{AccountId, DeviceId, UnixMillis};
+use hushwire_proto::ids::{AccountId, ChangeHash, DeviceId, GroupId, UnixMillis};
 
 use super::change::{BadChange, Body, SignedChange};
 use super::fold::Fold;
@@ -47,6 +47,24 @@ impl SignedChange {
     ) -> Result<Self, BadChange> {
         let ops = vec![Op::Found { name: name.to_owned(), members }];
         Body { group: None, parents: Vec::new(), height: 0, author, device, at, ops }.sign(key)
+    }
+}
+
+impl SignedChange {
+    /// Goes out of a group of which nothing is known but the change that put the author in, and its height.
+    ///
+    /// # Errors
+    /// [`BadChange::Form`].
+    pub fn leave(
+        group: GroupId,
+        (after, height): (ChangeHash, u64),
+        author: AccountId,
+        device: DeviceId,
+        key: &SigningKey,
+        at: UnixMillis,
+    ) -> Result<Self, BadChange> {
+        let height = height.checked_add(1).ok_or(BadChange::Form("height"))?;
+        Body { group: Some(group), parents: vec![after], height, author, device, at, ops: vec![Op::Leave] }.sign(key)
     }
 }
 

@@ -14,10 +14,10 @@ use crate::content::{CHANGES_BYTES_MAX, CHANGES_MAX, Content, GroupAsk, GroupCha
 use crate::engine::Cx;
 use crate::group::{BadChange, GroupLink, GroupLog, GroupState, Inserted, Op, Role, SignedChange, Void};
 use crate::groups::repair::Way;
-use crate::groups::{keys, members, receive};
+use crate::groups::{keys, members, receive, requests};
 use crate::input::{Answer, CommandError};
 use crate::lookup;
-use crate::store::{StoreError, contacts, conversations, damaged, groups, unsealed};
+use crate::store::{StoreError, contacts, conversations, damaged, group_requests, groups, unsealed};
 use crate::types::{Contact, Event, GroupEntry, GroupStanding, LocalGroup, Standing, Talk};
 use crate::whisper;
 
@@ -36,6 +36,8 @@ pub(crate) fn made<R: CryptoRng>(
         return Err(damaged("group_changes"));
     };
     let log = log_of(cx, group)?;
+    let is_new = |account: &&AccountId| !before.members.contains_key(account);
+    requests::invite(cx, &log, log.state().members.keys().filter(is_new).copied())?;
     pass_on(cx, group, &log, &before, &complete)?;
     follow(cx, group, &log, &before, &complete)
 }
@@ -182,8 +184,8 @@ pub(crate) fn came<R: CryptoRng>(
     // Nobody is brought into a group by strangers, nor by acquaintances unless we have asked.
     let is_trusted = match from.standing {
         Standing::Accepted => true,
-        Standing::Known => standing == GroupStanding::Asked,
-        Standing::Request | Standing::Blocked => false,
+        Standing::Known | Standing::Request => standing == GroupStanding::Asked,
+        Standing::Blocked => false,
     };
     let mut parsed = Vec::with_capacity(told.changes.len());
     let mut chains: BTreeMap<AccountId, Chain> = BTreeMap::new();
@@ -240,6 +242,7 @@ fn take<R: CryptoRng>(
         return Ok(Err("changes of a group, brought by somebody who is not in it"));
     }
     let was_member = groups::standing(cx.db, group)? == GroupStanding::Member;
+    let was_here = groups::is_here(cx.db, group, from.account)?;
     let before = if was_member { log.state().clone() } else { nobody(log.state()) };
     drop(log);
     let (mut new, mut refused) = (Vec::new(), None);
@@ -291,12 +294,43 @@ fn take<R: CryptoRng>(
         // Whoever comes by a link tells one member; the others, and what there is, hear of each other from that one.
         pass_on(cx, group, &log, &before, &brought)?;
     }
+    if was_member && !was_here {
+        refused_by(cx, group, &log, from, &new)?;
+    }
     if was_member {
         tell_whom_we_brought(cx, &log, &before, &new)?;
         tell_who_is_in_all_the_same(cx, group, &log, &new)?;
     }
+    let was = groups::standing(cx.db, group)?;
     follow(cx, group, &log, &before, &new)?;
+    if matches!(was, GroupStanding::HeardOf | GroupStanding::Gone)
+        && groups::standing(cx.db, group)? == GroupStanding::Member
+    {
+        // Whoever brought us in sees by this that we are in.
+        ask(cx, log.id(), from, log.heads())?;
+    }
     Ok(refused.map_or(Ok(()), Err))
+}
+
+/// Somebody whom we had put in never came in, and refuses. They know nobody else there, so the others hear it from us.
+fn refused_by<R: CryptoRng>(
+    cx: &mut Cx<'_, R>,
+    group: LocalGroup,
+    log: &GroupLog,
+    from: &Contact,
+    hashes: &[ChangeHash],
+) -> Result<(), StoreError> {
+    let leaves = |change: &&SignedChange| change.author() == from.account && matches!(change.ops(), [Op::Leave]);
+    let left: Vec<&SignedChange> = hashes.iter().filter_map(|hash| log.get(hash)).filter(leaves).collect();
+    let stay: Vec<AccountId> =
+        log.state().members.keys().filter(|account| **account != cx.keys.account).copied().collect();
+    if left.is_empty() || stay.is_empty() {
+        return Ok(());
+    }
+    for content in contents(cx, log, &left)? {
+        queue(cx, group, &stay, content)?;
+    }
+    Ok(())
 }
 
 /// Those whom we had brought in are out by these changes: perhaps their author did not know of them, so they hear it from
@@ -368,6 +402,8 @@ fn follow<R: CryptoRng>(
     let state = log.state();
     let was = groups::standing(cx.db, group)?;
     let standing = match (was, state.members.contains_key(&cx.keys.account)) {
+        // A contact who is in it too may bring the changes of a stranger who put us in.
+        (GroupStanding::HeardOf | GroupStanding::Gone, true) if !requests::is_agreed(cx, log)? => was,
         (_, true) => GroupStanding::Member,
         (GroupStanding::Member | GroupStanding::Gone, false) => GroupStanding::Gone,
         (other, false) => other,
@@ -402,6 +438,7 @@ fn follow<R: CryptoRng>(
         }
         (GroupStanding::HeardOf | GroupStanding::Asked | GroupStanding::Gone, GroupStanding::Member) => {
             conversations::note_activity(cx.db, conversation, cx.now)?;
+            group_requests::forget_others(cx.db, log.id())?;
             cx.event(Event::GroupJoined { conversation });
         }
         _ => {}
@@ -431,6 +468,10 @@ pub(crate) fn entry(change: &SignedChange, what: &[(&Op, Option<Void>)]) -> Grou
 /// Somebody asks for what follows, also where they or we are in no longer.
 pub(crate) fn asked<R: CryptoRng>(cx: &mut Cx<'_, R>, from: &Contact, asked: &GroupAsk) -> Result<(), StoreError> {
     let Some(group) = groups::by_id(cx.db, asked.group)? else { return Ok(()) };
+    if asked.heads.is_empty() {
+        // Who knows nothing of the group has dropped what they were given of it.
+        groups::forget_given_to(cx.db, group, from.id)?;
+    }
     let log = log_of(cx, group)?;
     let after = log.changes_for(&from.account, &asked.heads);
     if after.is_empty() || !cx.flight.missed.once_more(group, from.id, Way::Changes, cx.now) {

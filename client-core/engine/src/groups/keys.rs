@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::content::{self, Content, GroupKey, HEADS_MAX};
 use crate::engine::Cx;
+use crate::identity;
 use crate::store::groups::{Ours, SecretsKept};
 use crate::store::{StoreError, contacts, conversations, groups, me, repair, unsealed};
 use crate::types::{Contact, ContactId, ConversationId, LocalGroup, Talk};
@@ -55,7 +56,7 @@ pub(crate) fn devices<R: CryptoRng>(
     let mut all = Vec::with_capacity(members.len());
     for member in members {
         let links = contacts::links(cx.db, member.id)?;
-        let listed = links.last().map_or(&[][..], |link| &link.link().devices);
+        let listed = identity::agreed(cx.db, member.id, &links)?;
         all.extend(listed.iter().map(|device| (member.id, device.id)));
     }
     Ok(all)
@@ -108,7 +109,7 @@ fn secret<R: CryptoRng>(cx: &mut Cx<'_, R>, group: LocalGroup) -> Result<Zeroizi
 }
 
 /// Takes a secret in, and lets whoever knows it deposit with us.
-fn keep_secret<R: CryptoRng>(
+pub(crate) fn keep_secret<R: CryptoRng>(
     cx: &mut Cx<'_, R>,
     group: LocalGroup,
     by: Option<ContactId>,

@@ -6,16 +6,17 @@ use hushwire_proto::envelope::Envelope;
 use hushwire_proto::ids::{AccountId, ChangeHash, DeviceId, GroupId};
 use rand_core::CryptoRng;
 
-use super::{changes, is_member, keys, log_of, repair};
+use super::{changes, is_member, keys, log_of, repair, requests};
 use crate::content::{self, Content, GroupKey, Origin, Receipt};
 use crate::engine::Cx;
 use crate::group::GroupState;
+use crate::identity;
 use crate::keep;
 use crate::receive::{Dropped, bad};
 use crate::repair::Reason;
 use crate::seal::{GroupInside, GroupPlain};
-use crate::store::{StoreError, contacts, conversations, damaged, groups, messages};
-use crate::types::{Contact, ContactId, Event, GroupStanding, LocalGroup, State, Talk};
+use crate::store::{self, StoreError, contacts, conversations, damaged, groups, messages};
+use crate::types::{Contact, ContactId, Event, GroupStanding, LocalGroup, Policy, State, Talk};
 
 /// Contents that wait until their author is known to be a member, in one group; and of one author.
 const EARLY_MAX: (usize, usize) = (256, 64);
@@ -26,6 +27,9 @@ const HEARD_OF_MAX: usize = 64;
 /// An envelope sealed to a group came.
 pub(crate) fn envelope<R: CryptoRng>(cx: &mut Cx<'_, R>, envelope: &Envelope) -> Result<(), Dropped> {
     let Some((group, inside)) = open(cx, envelope)? else {
+        if requests::is_about_one(cx, envelope)? {
+            return Err(Dropped::Unwanted);
+        }
         return Err(bad(Reason::NotForUs, "sealed for a group that is not known here"));
     };
     if groups::standing(cx.db, group)? != GroupStanding::Gone {
@@ -55,6 +59,10 @@ fn opened<R: CryptoRng>(cx: &mut Cx<'_, R>, group: LocalGroup, inside: &GroupIns
     if links.last().and_then(|link| link.link().device(inside.device)).is_none() {
         return Err(bad(Reason::NotListed, "to a group, by a device that its sender's list does not have"));
     }
+    if identity::about(cx, &contact, inside.device)? == Policy::Block {
+        store::identity::note_kept_back(cx.db, contact.id, inside.device)?;
+        return Err(Dropped::Unwanted);
+    }
     let message = SenderKeyMessage::parse(&inside.message).map_err(|error| bad(Reason::Malformed, error))?;
     let from = (contact.id, inside.device);
     let known = groups::sender_keys(cx.db, group, from.0, from.1, message.distribution())?;
@@ -74,6 +82,7 @@ fn opened<R: CryptoRng>(cx: &mut Cx<'_, R>, group: LocalGroup, inside: &GroupIns
         return Err(bad(Reason::Malformed, "said to another group"));
     }
     groups::note_has_it(cx.db, group, contact.id, inside.device)?;
+    groups::note_here(cx.db, plain.group, contact.account)?;
     let content =
         Content::parse(&plain.content).map_err(|_| bad(Reason::Unknown, "to a group, and nothing that is known"))?;
     if !content::allowed(&content, Origin::Group) {

@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 use super::members::{self, Members};
 use super::{keys, log_of};
 use crate::engine::Cx;
+use crate::identity;
 use crate::outbox::relay_address;
 use crate::seal::{GroupInside, GroupPlain};
 use crate::store::groups::Ours;
@@ -160,7 +161,7 @@ fn put<R: CryptoRng>(
             continue;
         }
         let links = contacts::links(cx.db, contact.id)?;
-        for device in links.last().map_or(&[][..], |link| &link.link().devices) {
+        for device in identity::agreed(cx.db, contact.id, &links)? {
             let Some(relay) = relay_address(&device.relay) else { continue };
             let token = match contacts::their_token(cx.db, contact.id, device.id)? {
                 Some(token) => token,

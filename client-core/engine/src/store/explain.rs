@@ -3,7 +3,7 @@
 use hushwire_proto::ids::{MailboxId, UnixMillis};
 use rusqlite::Connection;
 
-use super::{StoreError, from_sql};
+use super::{StoreError, from_sql, identity};
 use crate::types::{ContactId, LocalId};
 
 /// An envelope that no relay has confirmed.
@@ -44,6 +44,24 @@ pub(crate) fn is_unsealed(db: &Connection, message: LocalId) -> Result<bool, Sto
     Ok(db
         .prepare_cached("SELECT EXISTS (SELECT 1 FROM unsealed WHERE message = ?1)")?
         .query_row([message.0], |row| row.get(0))?)
+}
+
+/// For whom something of this message waits until a person agrees to their new devices.
+pub(crate) fn held(db: &Connection, message: LocalId) -> Result<Vec<ContactId>, StoreError> {
+    let mut waiting = Vec::new();
+    for (contact, account) in identity::held_accounts(db)? {
+        let mut rows = db.prepare_cached("SELECT contact, only_for FROM unsealed WHERE message = ?1")?;
+        let mut rows = rows.query([message.0])?;
+        while let Some(row) = rows.next()? {
+            let only_for: Option<Vec<u8>> = row.get(1)?;
+            let is_for = only_for.is_some_and(|only_for| only_for.as_chunks().0.contains(&account));
+            if is_for || row.get::<_, Option<i64>>(0)? == Some(contact.0) {
+                waiting.push(contact);
+                break;
+            }
+        }
+    }
+    Ok(waiting)
 }
 
 /// What the last try to get prekeys of a contact met.

@@ -111,6 +111,29 @@ pub(crate) fn said_when_joined(
     Ok(counter.map(from_sql))
 }
 
+/// Something about the group has come from this member: they know that they are in it.
+pub(crate) fn note_here(db: &Connection, group: GroupId, account: AccountId) -> Result<(), StoreError> {
+    db.prepare_cached(
+        "UPDATE joined SET here = 1 WHERE account = ?2 AND here = 0
+             AND grp = (SELECT id FROM groups WHERE group_id = ?1)",
+    )?
+    .execute(params![group.as_bytes(), account.as_bytes()])?;
+    Ok(())
+}
+
+pub(crate) fn is_here(db: &Connection, group: LocalGroup, account: AccountId) -> Result<bool, StoreError> {
+    Ok(db
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM joined WHERE grp = ?1 AND account = ?2 AND here)")?
+        .query_row(params![group.0, account.as_bytes()], |row| row.get(0))?)
+}
+
+/// Members from whom nothing about the group has come.
+pub(crate) fn not_here(db: &Connection, group: LocalGroup) -> Result<Vec<AccountId>, StoreError> {
+    let mut statement = db.prepare_cached("SELECT account FROM joined WHERE grp = ?1 AND NOT here ORDER BY account")?;
+    let rows = statement.query_map([group.0], |row| row.get(0).map(AccountId))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
 pub(crate) fn forget_joined(db: &Connection, group: LocalGroup, account: AccountId) -> Result<(), StoreError> {
     db.prepare_cached("DELETE FROM joined WHERE grp = ?1 AND account = ?2")?
         .execute(params![group.0, account.as_bytes()])?;

@@ -18,7 +18,8 @@ pub(super) const COLUMNS: &str = "m.id, m.conversation, v.contact, v.grp, coales
     coalesce((SELECT p.pinned FROM pins p WHERE p.message = m.id), 0),
     (SELECT group_concat(emoji || char(31) || number, char(30)) FROM (
         SELECT emoji, count(*) AS number FROM reactions r WHERE r.message = m.id AND emoji <> ''
-        GROUP BY emoji ORDER BY number DESC, emoji))";
+        GROUP BY emoji ORDER BY number DESC, emoji)),
+    EXISTS (SELECT 1 FROM new_devices n WHERE n.contact = m.author AND n.device = m.device)";
 pub(super) const TABLES: &str =
     "messages m JOIN conversations v ON v.id = m.conversation LEFT JOIN contacts k ON k.id = v.contact
     LEFT JOIN groups g ON g.id = v.grp LEFT JOIN contacts a ON a.id = m.author";
@@ -382,6 +383,7 @@ pub(crate) fn message(row: &Row<'_>) -> rusqlite::Result<Message> {
         reply_to: row.get::<_, Option<i64>>(16)?.map(LocalId),
         edits: row.get(17)?,
         pinned: row.get(18)?,
+        from_new_device: row.get(20)?,
         reactions: reactions.as_deref().map(counted).unwrap_or_default(),
     })
 }

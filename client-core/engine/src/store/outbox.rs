@@ -8,7 +8,7 @@ use hushwire_proto::relay::Deposit;
 use rusqlite::{Connection, OptionalExtension, params};
 use zeroize::Zeroizing;
 
-use super::{StoreError, damaged, from_sql, to_sql};
+use super::{StoreError, damaged, from_sql, identity, to_sql};
 use crate::types::{ContactId, LocalId, Waiting};
 
 /// What a deposit was about.
@@ -222,10 +222,30 @@ pub(crate) fn hurry(db: &Connection) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Whether nothing is to be sent but what waits until a person agrees to somebody's new devices.
 pub(crate) fn is_empty(db: &Connection) -> Result<bool, StoreError> {
-    Ok(db
-        .prepare_cached("SELECT NOT EXISTS (SELECT 1 FROM outbox) AND NOT EXISTS (SELECT 1 FROM unsealed)")?
-        .query_row([], |row| row.get(0))?)
+    let any = |sql: &str| -> Result<bool, StoreError> { Ok(db.prepare_cached(sql)?.query_row([], |row| row.get(0))?) };
+    if any("SELECT EXISTS (SELECT 1 FROM outbox)")? {
+        return Ok(false);
+    }
+    let held = identity::held_accounts(db)?;
+    if held.is_empty() {
+        return any("SELECT NOT EXISTS (SELECT 1 FROM unsealed)");
+    }
+    if any("SELECT EXISTS (SELECT 1 FROM unsealed u JOIN contacts c ON c.id = u.contact WHERE NOT c.held)")?
+        || any("SELECT EXISTS (SELECT 1 FROM unsealed WHERE grp NOT NULL AND only_for IS NULL)")?
+    {
+        return Ok(false);
+    }
+    let mut statement = db.prepare_cached("SELECT only_for FROM unsealed WHERE grp NOT NULL")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let only_for: Vec<u8> = row.get(0)?;
+        if only_for.as_chunks::<32>().0.iter().any(|account| !held.iter().any(|(_, held)| held == account)) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Messages of ours that are not sent, oldest first.

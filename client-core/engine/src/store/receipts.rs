@@ -1,7 +1,7 @@
 //! Receipts that are held back a moment.
 
 use hushwire_proto::ids::{DeviceId, UnixMillis};
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{StoreError, damaged, from_sql, to_sql};
 use crate::types::{ContactId, ConversationId};
@@ -29,9 +29,12 @@ pub(crate) fn add(
     Ok(())
 }
 
-/// Contacts with a receipt that is due, and in which conversation.
+/// Contacts with a receipt that is due, and in which conversation; not those for whom everything waits.
 pub(crate) fn all_due(db: &Connection, now: UnixMillis) -> Result<Vec<(ContactId, ConversationId)>, StoreError> {
-    let mut statement = db.prepare_cached("SELECT DISTINCT contact, conversation FROM receipts WHERE due <= ?1")?;
+    let mut statement = db.prepare_cached(
+        "SELECT DISTINCT contact, conversation FROM receipts r
+         WHERE due <= ?1 AND NOT EXISTS (SELECT 1 FROM contacts c WHERE c.id = r.contact AND c.held)",
+    )?;
     let rows = statement.query_map([to_sql(now.0)], |row| Ok((ContactId(row.get(0)?), ConversationId(row.get(1)?))))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
@@ -82,6 +85,12 @@ pub(crate) fn forget_read(db: &Connection, conversation: ConversationId) -> Resu
 }
 
 pub(crate) fn next_due(db: &Connection) -> Result<Option<UnixMillis>, StoreError> {
-    let due: Option<i64> = db.prepare_cached("SELECT min(due) FROM receipts")?.query_row([], |row| row.get(0))?;
+    let due: Option<i64> = db
+        .prepare_cached(
+            "SELECT due FROM receipts r
+             WHERE NOT EXISTS (SELECT 1 FROM contacts c WHERE c.id = r.contact AND c.held) ORDER BY due LIMIT 1",
+        )?
+        .query_row([], |row| row.get(0))
+        .optional()?;
     Ok(due.map(|due| UnixMillis(from_sql(due))))
 }

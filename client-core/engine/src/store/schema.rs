@@ -5,12 +5,14 @@ use rusqlite::Connection;
 use super::StoreError;
 
 /// Each step brings the schema from the version of its place to the next. Steps are only ever added.
-const STEPS: [&str; 5] = [
+const STEPS: [&str; 7] = [
     include_str!("schema/v1.sql"),
     include_str!("schema/v2.sql"),
     include_str!("schema/v3.sql"),
     include_str!("schema/v4.sql"),
     include_str!("schema/v5.sql"),
+    include_str!("schema/v6.sql"),
+    include_str!("schema/v7.sql"),
 ];
 
 pub(super) fn upgrade(db: &Connection) -> Result<(), StoreError> {

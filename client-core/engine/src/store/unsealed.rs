@@ -129,12 +129,13 @@ pub(crate) fn is_any_for_group(db: &Connection, group: LocalGroup) -> Result<boo
         .query_row([group.0], |row| row.get(0))?)
 }
 
-/// Whether something waits for sessions with this contact, and if so whether fetching their prekeys has failed already.
+/// Whether something waits for sessions with this contact, and if so whether fetching their prekeys has failed already; or
+/// everything waits for them, until a person agrees to their new devices.
 pub(crate) fn waits_for(db: &Connection, contact: ContactId) -> Result<Option<bool>, StoreError> {
     Ok(db
         .prepare_cached(
-            "SELECT fetch_attempts > 0 FROM contacts c
-             WHERE c.id = ?1 AND EXISTS (SELECT 1 FROM unsealed u WHERE u.contact = c.id)",
+            "SELECT c.held OR fetch_attempts > 0 FROM contacts c
+             WHERE c.id = ?1 AND (c.held OR EXISTS (SELECT 1 FROM unsealed u WHERE u.contact = c.id))",
         )?
         .query_row([contact.0], |row| row.get(0))
         .optional()?)
@@ -144,7 +145,8 @@ pub(crate) fn waits_for(db: &Connection, contact: ContactId) -> Result<Option<bo
 pub(crate) fn is_hoped_for(db: &Connection) -> Result<bool, StoreError> {
     Ok(db
         .prepare_cached(
-            "SELECT EXISTS (SELECT 1 FROM unsealed u JOIN contacts c ON c.id = u.contact WHERE c.fetch_attempts = 0)",
+            "SELECT EXISTS (SELECT 1 FROM unsealed u JOIN contacts c ON c.id = u.contact
+                 WHERE c.fetch_attempts = 0 AND NOT c.held)",
         )?
         .query_row([], |row| row.get(0))?)
 }

@@ -16,7 +16,7 @@ use crate::groups::{keys, log_of};
 use crate::input::Call;
 use crate::outbox::relay_address;
 use crate::store::groups::Ours;
-use crate::store::{StoreError, contacts, conversations, groups, whispers};
+use crate::store::{StoreError, contacts, conversations, groups, identity, whispers};
 use crate::types::{Contact, ContactId, ConversationId, GroupStanding, LocalGroup, Standing, Talk};
 
 /// Devices of others that one person's typing is whispered to, each by itself, at most twice in five seconds. In groups that
@@ -55,6 +55,9 @@ fn say<R: CryptoRng>(
     contact: &Contact,
     envelope: &Envelope,
 ) -> Result<(), StoreError> {
+    if identity::is_held(cx.db, contact.id)? {
+        return Ok(());
+    }
     let links = contacts::links(cx.db, contact.id)?;
     for device in links.last().map_or(&[][..], |link| &link.link().devices) {
         let Some(relay) = relay_address(&device.relay) else { continue };
@@ -108,7 +111,8 @@ pub(super) fn heard<R: CryptoRng>(cx: &mut Cx<'_, R>, envelope: &Envelope) -> Re
         return Ok(());
     }
     let links = contacts::links(cx.db, contact.id)?;
-    if links.last().and_then(|link| link.link().device(said.device)).is_none() {
+    let is_new = identity::is_new(cx.db, contact.id, said.device)?;
+    if is_new || links.last().and_then(|link| link.link().device(said.device)).is_none() {
         return Ok(());
     }
     let known = groups::sender_keys(cx.db, group, contact.id, said.device, said.distribution)?;

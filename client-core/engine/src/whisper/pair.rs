@@ -14,7 +14,7 @@ use super::{ASK_AGAIN_MS, Kind, SAME_AGAIN_MS, THERE_MS};
 use crate::engine::Cx;
 use crate::input::Call;
 use crate::outbox::relay_address;
-use crate::store::{StoreError, contacts, whispers};
+use crate::store::{StoreError, contacts, identity, whispers};
 use crate::types::{Contact, ContactId, ConversationId, Event, Seen, Shares, Standing};
 
 /// Contacts that can be heard. Each costs 40 bytes, and one keyed hash of 12 bytes for each whisper that comes.
@@ -131,6 +131,9 @@ fn open<R: CryptoRng>(
         let links = contacts::links(cx.db, id)?;
         for device in links.last().map_or(&[][..], |link| &link.link().devices) {
             let way = Way { from: (contact.account, device.id), to: cx.keys.account };
+            if identity::is_new(cx.db, id, device.id)? {
+                continue;
+            }
             if let Some(said) = Said::open(envelope, &key, &way) {
                 return Ok(Some((contact, device.id, said)));
             }
@@ -141,7 +144,8 @@ fn open<R: CryptoRng>(
 
 /// To the device of theirs that gave us key and token, if it still stands in their list; else to nobody.
 fn say<R: CryptoRng>(cx: &mut Cx<'_, R>, contact: &Contact, what: What) -> Result<(), StoreError> {
-    if contact.standing != Standing::Accepted || !cx.keys.is_listed() {
+    let is_held = identity::is_held(cx.db, contact.id)?;
+    if contact.standing != Standing::Accepted || !cx.keys.is_listed() || is_held {
         return Ok(());
     }
     let Some((key, device)) = whispers::theirs(cx.db, contact.id)? else { return Ok(()) };

@@ -192,7 +192,7 @@ impl App {
     }
 
     pub(crate) fn handle(&mut self, input: Input, now: UnixMillis, rng: &mut StdRng) -> Handled {
-        let mut handled = Handled::default();
+        let (mut handled, mut asked) = (Handled::default(), Vec::new());
         for output in self.engine.handle(input, now, rng).unwrap() {
             match output {
                 Output::Answer(Answer::Queued(message)) => {
@@ -205,8 +205,16 @@ impl App {
                 Output::Answer(Answer::Done) => handled.done = true,
                 Output::Call { id, call } => handled.calls.push((id, call)),
                 Output::WakeAt(at) => handled.wake = Some(at),
+                Output::Event(Event::GroupRequest(request)) => asked.push(request.id),
                 Output::Event(event) => handled.told.extend(self.told(event)),
             }
+        }
+        // Whoever is asked into a group says yes.
+        for request in asked {
+            let more = self.handle(Input::Command(Command::AcceptGroup(request)), now, rng);
+            handled.calls.extend(more.calls);
+            handled.told.extend(more.told);
+            handled.wake = more.wake.or(handled.wake);
         }
         handled
     }

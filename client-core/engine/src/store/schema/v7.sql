@@ -1,0 +1,18 @@
+-- Groups into which we are asked by somebody whom we have not accepted.
+CREATE TABLE group_requests (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    group_id BLOB NOT NULL,
+    contact INTEGER NOT NULL REFERENCES contacts (id),
+    name TEXT NOT NULL,                        -- what it is called, as they say
+    members INTEGER NOT NULL,                  -- how many are in it, as they say
+    known BLOB NOT NULL,                       -- accounts of contacts among them, one after the other, as they say
+    since BLOB NOT NULL,                       -- the change that put us in
+    height INTEGER NOT NULL,
+    secret BLOB,                               -- what seals to the group, so that what comes is known for what it is
+    at INTEGER NOT NULL,
+    state INTEGER NOT NULL DEFAULT 1,          -- 1 open, 2 refused, 3 accepted
+    UNIQUE (group_id, contact)
+);
+
+ALTER TABLE joined ADD COLUMN here INTEGER NOT NULL DEFAULT 0; -- something about the group has come from them
+UPDATE joined SET here = 1;
