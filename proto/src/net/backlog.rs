@@ -192,9 +192,10 @@ impl AsyncUdpSocket for Sounded {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use std::{future::poll_fn, thread};
+    use std::future::poll_fn;
 
     use quinn::{Runtime, TokioRuntime};
+    use tokio::time::sleep;
 
     use super::*;
 
@@ -218,7 +219,7 @@ mod tests {
         assert_eq!(backlog.sound(), Duration::ZERO, "nothing is known before the first is back");
         assert_eq!(read(&socket).await, [0], "quinn sees nothing of it");
         backlog.sound();
-        thread::sleep(WAITED);
+        sleep(WAITED).await;
         assert!(backlog.sound() >= WAITED, "although it is not back");
         read(&socket).await;
         assert!(backlog.sound() >= WAITED, "as long as that one waited");
