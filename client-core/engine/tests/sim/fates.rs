@@ -221,7 +221,8 @@ impl Fate {
 
     /// Of each person the last counts.
     fn reactions_are(&self, line: &Line, hears: impl Fn(&Told) -> bool) -> Result<(), Broken> {
-        let (mut last, mut ever): (BTreeMap<Who, (&str, bool)>, BTreeSet<(&str, Who)>) = Default::default();
+        let mut last: BTreeMap<Who, (&str, bool)> = BTreeMap::new();
+        let mut ever: BTreeSet<(&str, Who)> = BTreeSet::new();
         for told in &self.told {
             if let Remark::React(emoji) = &told.what {
                 let emoji = emoji.as_deref().unwrap_or_default();

@@ -159,7 +159,7 @@ pub(crate) fn begin<'a>(cast: &'a mut Cast, seed: u64, kind: Kind, trace: Option
         links: Vec::new(),
         digest: DefaultHasher::new(),
         trace,
-        lines: number("HUSHWIRE_SIM_LINES").map_or(LINES_SHOWN, |lines| lines as usize),
+        lines: number("HUSHWIRE_SIM_LINES").map_or(LINES_SHOWN, |lines| usize::try_from(lines).unwrap()),
     };
     for who in 0..sim.people.len() {
         sim.put(sim.now, who, What::Start);
