@@ -5,7 +5,7 @@
 //!
 //! | I want to know | look at |
 //! |---|---|
-//! | how changes come and go | `changes` |
+//! | how changes come, and who hears of them from us | `changes`, `tell` |
 //! | who is given the key that we write with, and when it is replaced | `keys` |
 //! | how something gets out to a group | `send` |
 //! | what happens to an envelope of a group | `receive` |
@@ -22,6 +22,7 @@ pub(crate) mod receive;
 pub(crate) mod repair;
 pub(crate) mod requests;
 pub(crate) mod send;
+pub(crate) mod tell;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -72,7 +73,7 @@ pub(crate) fn found<R: CryptoRng>(cx: &mut Cx<'_, R>, name: &str, with: &[Contac
         groups::note_joined(cx.db, group, *account)?;
     }
     requests::invite(cx, &log, log.state().members.keys().copied())?;
-    changes::welcome(cx, group, &log, log.state().members.keys().copied().collect())?;
+    tell::welcome(cx, group, &log, log.state().members.keys().copied().collect())?;
     cx.flight.groups.insert(group, Arc::new(log));
     Ok(Answer::Group(conversation))
 }

@@ -184,7 +184,7 @@ fn pairwise<R: CryptoRng>(
         Content::GroupChanges(told) => {
             groups::changes::came(cx, &contact, &told)?.map_err(|why| bad(Reason::NotAllowed, why))
         }
-        Content::GroupAsk(ask) => Ok(groups::changes::asked(cx, &contact, &ask)?),
+        Content::GroupAsk(ask) => Ok(groups::tell::asked(cx, &contact, &ask)?),
         Content::GroupInvitation(told) => groups::requests::came(cx, &now(cx, contact)?, &told),
     }
 }
