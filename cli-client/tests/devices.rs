@@ -97,7 +97,10 @@ fn a_device_is_added_renamed_and_revoked_and_refused_from_then_on() {
     let seen = bob.json(["receive"]);
     let change = seen.iter().find(|line| line["type"] == "devices_changed").unwrap_or_else(|| panic!("{seen:?}"));
     assert_eq!((&change["contact"], &change["added"][0]), (&"al".into(), &"laptop (device 2)".into()));
-    only(bob.json(["send", "al", "--wait", "sent", "for both"]));
+    let waits = bob.hush(["send", "al", "--wait", "sent", "for both"]);
+    assert!(waits.code == 4 && waits.err.contains("hush identity trust al"), "known by a link, so held: {waits:?}");
+    bob.json(["identity", "trust", "al"]);
+    only(bob.json(["send", "al", "--wait", "sent", "and this"]));
     for person in [&alice, &laptop] {
         let got = person.json(["receive"]);
         assert!(got.iter().any(|line| line["text"] == "for both"), "{got:?}");

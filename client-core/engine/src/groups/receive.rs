@@ -15,7 +15,7 @@ use crate::keep;
 use crate::receive::{Dropped, bad};
 use crate::repair::Reason;
 use crate::seal::{GroupInside, GroupPlain};
-use crate::store::{self, StoreError, contacts, conversations, damaged, groups, messages};
+use crate::store::{self, StoreError, contacts, conversations, damaged, groups, messages, unheard};
 use crate::types::{Contact, ContactId, Event, GroupStanding, LocalGroup, Policy, State, Talk};
 
 /// Contents that wait until their author is known to be a member, in one group; and of one author.
@@ -27,7 +27,8 @@ const HEARD_OF_MAX: usize = 64;
 /// An envelope sealed to a group came.
 pub(crate) fn envelope<R: CryptoRng>(cx: &mut Cx<'_, R>, envelope: &Envelope) -> Result<(), Dropped> {
     let Some((group, inside)) = open(cx, envelope)? else {
-        if requests::is_about_one(cx, envelope)? {
+        // Or under a key that was not taken, of somebody who is no member as far as is known: asked for once they are.
+        if requests::is_about_one(cx, envelope)? || unheard::are_there(cx.db)? {
             return Err(Dropped::Unwanted);
         }
         return Err(bad(Reason::NotForUs, "sealed for a group that is not known here"));

@@ -36,6 +36,11 @@ pub(crate) fn all(db: &Connection) -> Result<Vec<(LocalGroup, AccountId, DeviceI
     rows.into_iter().map(|(group, account, number)| Ok((group, account, device(number)?))).collect()
 }
 
+/// Whether there are any.
+pub(crate) fn are_there(db: &Connection) -> Result<bool, StoreError> {
+    Ok(db.prepare_cached("SELECT EXISTS (SELECT 1 FROM unheard)")?.query_row([], |row| row.get(0))?)
+}
+
 pub(crate) fn remove(
     db: &Connection,
     group: LocalGroup,
