@@ -35,7 +35,7 @@ pub(crate) use pair::{block, key_for, share_presence};
 /// How much older or newer than our clock a whisper may be, in milliseconds: its way, and clocks that are a little off.
 const FRESH_MS: u64 = 60_000;
 
-/// The same is said to the same again after so long, in milliseconds.
+/// It is said again that somebody types after so long, in milliseconds.
 const SAME_AGAIN_MS: u64 = 5_000;
 
 /// Who types is taken to have stopped after so long, in milliseconds: three whispers may be lost.
@@ -48,7 +48,8 @@ const NOW_MS: u64 = 2 * 60_000;
 /// a connection over which nothing goes, so that it stands meanwhile.
 const ASK_AGAIN_MS: u64 = 45_000;
 
-/// And sooner, but not before so long, in milliseconds, once there is reason to think that they hear it now.
+/// And sooner, but not before so long, in milliseconds, once there is reason to think that they hear it now. Nobody is answered
+/// more often than that.
 const ASK_ANEW_MS: u64 = 1_000;
 
 /// Who was there is taken to be so no longer when nothing was heard for so long, in milliseconds: one answer may be lost.
@@ -59,7 +60,7 @@ const DAY_MS: u64 = 24 * 3600 * 1000;
 /// Conversations that a person looks at: windows on a screen. The first one gives way.
 const LOOKED_AT_MAX: usize = 8;
 
-/// Devices of which it is known when they whispered last, if that was within [`FRESH_MS`]. More are not heard.
+/// Things of which it is known when a device whispered them last, if that was within [`FRESH_MS`]. More are not heard.
 const HEARD_MAX: usize = 1024;
 
 /// People of one group who are shown typing at once. Nobody reads more names.
@@ -70,8 +71,9 @@ const TYPING_AT_ONCE_MAX: usize = 8;
 pub(crate) struct Whispers {
     /// Of the keys that we gave; `None`: to be read from the database.
     marks: Option<Vec<(ContactId, WhisperMark)>>,
-    /// The time in the last one of each device: none before it is heard any more.
-    heard: BTreeMap<(ContactId, DeviceId), UnixMillis>,
+    /// The time in the last one of each device about each thing: none before it is heard any more. About another it is: a relay
+    /// hands whispers over in no order.
+    heard: BTreeMap<(ContactId, DeviceId, ConversationId, Kind), UnixMillis>,
     /// The time in the last of ours.
     last: UnixMillis,
     /// When each was last said where, and whether it has been unsaid since.
@@ -163,8 +165,16 @@ impl Whispers {
         }
     }
 
-    /// Whether a whisper of this time from there is one to be heard: fresh, and after the one before. If so, it is the last.
-    fn hears(&mut self, from: (ContactId, DeviceId), at: UnixMillis, now: UnixMillis) -> bool {
+    /// Whether a whisper of this time from there about that is one to be heard: fresh, and after the one before. If so, it is
+    /// the last.
+    fn hears(
+        &mut self,
+        (contact, device): (ContactId, DeviceId),
+        (conversation, kind): (ConversationId, Kind),
+        at: UnixMillis,
+        now: UnixMillis,
+    ) -> bool {
+        let from = (contact, device, conversation, kind);
         let is_fresh = |at: UnixMillis| now.since(at).max(at.since(now)) <= FRESH_MS;
         if !is_fresh(at) || self.heard.get(&from).is_some_and(|last| at <= *last) {
             return false;

@@ -271,11 +271,31 @@ fn who_looks_first_sees_at_once_that_the_other_has_come_and_so_does_who_was_not_
     assert!(heard(&mut alice).contains(&presence(&alice, "bob", Seen::Now)));
     assert!(heard(&mut bob).contains(&presence(&bob, "alice", Seen::Now)));
     // An answer that comes to no open mailbox is lost; once it is open she asks again.
+    looks_at(&mut world, &mut alice, "bob", false);
     world.wait(20_000);
+    looks_at(&mut world, &mut alice, "bob", true);
+    assert_eq!(world.whispers_to(&mut bob), 1);
+    world.whispered.clear();
     world.input(&mut alice, Input::Online);
+    assert_eq!(alice.wake, Some(world.now.plus(1_000)));
+    world.wait(1_000);
+    world.input(&mut alice, Input::Tick);
     world.answer_calls(&mut alice);
     assert!(both_hear(&mut world, &mut alice, &mut bob) >= 2);
     assert!(heard(&mut alice).contains(&presence(&alice, "bob", Seen::Now)));
+}
+
+#[test]
+fn whispers_that_overtake_each_other_are_heard_all_the_same() {
+    let (mut world, mut alice, mut bob) = acquainted(115);
+    shares_presence(&mut world, &mut bob, "alice", true);
+    world.wait(20_000);
+    world.whispered.clear(); // she did not hear that he asked
+    shares_presence(&mut world, &mut alice, "bob", true);
+    assert_eq!(world.whispers_to(&mut bob), 1);
+    world.whispered.reverse();
+    assert_eq!(world.whispers_to(&mut alice), 2, "an answer, behind a question");
+    assert_eq!(heard(&mut alice), [presence(&alice, "bob", Seen::Now)]);
 }
 
 #[test]

@@ -10,6 +10,7 @@ use hushwire_proto::ids::{DeviceId, GroupId, MailboxId, Token};
 use hushwire_proto::relay::Whisper;
 use rand_core::CryptoRng;
 
+use super::Kind;
 use super::said::GroupSaid;
 use crate::engine::Cx;
 use crate::groups::{keys, log_of};
@@ -117,7 +118,8 @@ pub(super) fn heard<R: CryptoRng>(cx: &mut Cx<'_, R>, envelope: &Envelope) -> Re
     }
     let known = groups::sender_keys(cx.db, group, contact.id, said.device, said.distribution)?;
     let id = groups::id_of(cx.db, group)?;
-    if known.signed(&said.about(id), &signature) && cx.flight.whispers.hears((contact.id, said.device), said.at, cx.now)
+    if known.signed(&said.about(id), &signature)
+        && cx.flight.whispers.hears((contact.id, said.device), (conversation, Kind::Typing), said.at, cx.now)
     {
         super::types(cx, conversation, contact.id, said.typing);
     }

@@ -10,7 +10,7 @@ use hushwire_proto::relay::Whisper;
 use rand_core::CryptoRng;
 
 use super::said::{Said, Way, What};
-use super::{ASK_AGAIN_MS, Kind, SAME_AGAIN_MS, THERE_MS};
+use super::{ASK_AGAIN_MS, ASK_ANEW_MS, Kind, THERE_MS};
 use crate::engine::Cx;
 use crate::input::Call;
 use crate::outbox::relay_address;
@@ -81,7 +81,12 @@ pub(super) fn ask<R: CryptoRng>(
 /// A whisper of one contact.
 pub(super) fn heard<R: CryptoRng>(cx: &mut Cx<'_, R>, envelope: &Envelope) -> Result<(), StoreError> {
     let Some((contact, device, said)) = open(cx, envelope)? else { return Ok(()) };
-    if !cx.flight.whispers.hears((contact.id, device), said.at, cx.now) {
+    let kind = match said.what {
+        What::Typing(_) => Kind::Typing,
+        What::AreYouThere => Kind::AreYouThere,
+        What::Here(_) => Kind::Here,
+    };
+    if !cx.flight.whispers.hears((contact.id, device), (contact.conversation, kind), said.at, cx.now) {
         return Ok(());
     }
     let shares = whispers::shares(cx.db, contact.id)?;
@@ -93,7 +98,7 @@ pub(super) fn heard<R: CryptoRng>(cx: &mut Cx<'_, R>, envelope: &Envelope) -> Re
                 cx.flight.whispers.ask_anew(contact.conversation, cx.now);
             }
             let here = What::Here(cx.flight.whispers.seen(cx.now));
-            if cx.flight.whispers.says(contact.conversation, Kind::Here, cx.now, SAME_AGAIN_MS) {
+            if cx.flight.whispers.says(contact.conversation, Kind::Here, cx.now, ASK_ANEW_MS) {
                 say(cx, &contact, here)?;
             }
         }
