@@ -109,9 +109,9 @@ fn nobody_speaks_to_a_group_as_another_member_or_device_or_from_another_group() 
     for inside in [
         GroupInside { account: alices.clone(), ..honest.clone() },
         GroupInside { device: 2, ..honest.clone() },
+        GroupInside { account: vec![5; 31], ..honest.clone() },
         GroupInside { account: vec![5; 32], ..honest.clone() },
         GroupInside { account: three.bob.account().0.to_vec(), ..honest.clone() },
-        GroupInside { account: vec![5; 31], ..honest.clone() },
     ] {
         let envelope = mallory.seal(&mut world, &inside, &secret);
         world.inject(three.bob.mailbox(), envelope);
