@@ -7,15 +7,16 @@
 //! Spec: relay §8.
 
 use std::{
+    io,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
+    thread::{self, Builder},
     time::{Duration, Instant},
 };
 
 use hushwire_proto::net::serve::Backlog;
-use tokio::time::{MissedTickBehavior, interval};
 
 /// Packets that wait longer are late: a few times what a busy relay that keeps up lets them wait, and a fifth of what a person
 /// notices.
@@ -24,14 +25,16 @@ const LATE: Duration = Duration::from_millis(20);
 /// How often it is looked.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
-/// Late so often in a row, and senders are turned away: a burst is over by then.
-const LATE_LOOKS: u32 = 20;
+/// Late for so long, and senders are turned away: a burst is over by then.
+const LATE_FOR: Duration = Duration::from_millis(100);
 
-/// Late so often in a row although they are: what comes are handshakes, and no further connection is taken.
-const VERY_LATE_LOOKS: u32 = 100;
+/// Late for so long although they are: what comes are handshakes, and no further connection is taken.
+const VERY_LATE_FOR: Duration = Duration::from_millis(500);
 
-/// For so long after the last of it, once is enough: what came back was too much again.
+/// For so long after the last of it senders are turned away as soon as packets wait a little: what came back was too much
+/// again, and whoever is turned away waits as long as packets do.
 const REMEMBERED: Duration = Duration::from_secs(5);
+const LATE_AGAIN: Duration = Duration::from_millis(10);
 
 /// The first may come back after this, and the next each after this: a refusal costs next to nothing at this rate.
 const FIRST_BACK: Duration = Duration::from_millis(250);
@@ -51,7 +54,7 @@ pub(crate) struct Overload {
 
 #[derive(Debug, Default)]
 struct State {
-    late_looks: u32,
+    late_since: Option<Duration>,
     /// When it was last so.
     was_on: Option<Duration>,
     /// When the last who was turned away may come back.
@@ -72,18 +75,26 @@ impl Default for Overload {
 }
 
 impl Overload {
-    /// Looks at how long packets wait, for ever, and tells that too.
-    pub(crate) async fn watch(self: Arc<Self>, backlog: Arc<Backlog>, told: impl Fn(Duration)) {
-        let mut looks = interval(LOOK_EVERY);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            looks.tick().await;
-            let waits = backlog.sound();
-            told(waits);
-            let (deposits, connections) = self.state().look(waits, self.began.elapsed());
-            self.deposits.store(deposits, Relaxed);
-            self.connections.store(connections, Relaxed);
-        }
+    /// Looks at how long packets wait as long as anybody else has this, and tells that too. On a thread of its own, because
+    /// those that serve are late when it matters.
+    pub(crate) fn watch(
+        self: &Arc<Self>,
+        backlog: Arc<Backlog>,
+        told: impl Fn(Duration) + Send + 'static,
+    ) -> io::Result<()> {
+        let watched = Arc::downgrade(self);
+        let look = move || {
+            while let Some(overload) = watched.upgrade() {
+                let waits = backlog.sound();
+                told(waits);
+                let (deposits, connections) = overload.state().look(waits, overload.began.elapsed());
+                overload.deposits.store(deposits, Relaxed);
+                overload.connections.store(connections, Relaxed);
+                drop(overload);
+                thread::sleep(LOOK_EVERY);
+            }
+        };
+        Builder::new().name("overload".to_owned()).spawn(look).map(drop)
     }
 
     /// Whether senders are turned away.
@@ -122,17 +133,17 @@ impl Overload {
 impl State {
     /// Whether to turn away deposits, and connections.
     fn look(&mut self, waits: Duration, now: Duration) -> (bool, bool) {
-        if waits <= LATE {
-            self.late_looks = 0;
+        let again = self.was_on.is_some_and(|was_on| now.saturating_sub(was_on) < REMEMBERED);
+        if waits <= if again { LATE_AGAIN } else { LATE } {
+            self.late_since = None;
             return (false, false);
         }
-        self.late_looks = self.late_looks.saturating_add(1);
-        let again = self.was_on.is_some_and(|was_on| now.saturating_sub(was_on) < REMEMBERED);
-        let is_on = again || self.late_looks >= LATE_LOOKS;
+        let late_for = now.saturating_sub(*self.late_since.get_or_insert(now));
+        let is_on = again || late_for >= LATE_FOR;
         if is_on {
             self.was_on = Some(now);
         }
-        (is_on, self.late_looks >= VERY_LATE_LOOKS)
+        (is_on, late_for >= VERY_LATE_FOR)
     }
 
     /// When the next who is turned away may come back.
@@ -153,18 +164,21 @@ mod tests {
     fn a_burst_is_taken_and_what_does_not_end_is_turned_away_until_packets_wait_no_longer() {
         let mut state = State::default();
         let mut now = Duration::from_secs(100);
-        for _ in 1..LATE_LOOKS {
+        let began = now;
+        while now < began + LATE_FOR {
             assert_eq!(state.look(LONG, now), (false, false));
             now += LOOK_EVERY;
         }
         assert_eq!(state.look(LATE, now), (false, false), "the burst is over");
-        for look in 1..=2 * VERY_LATE_LOOKS {
-            assert_eq!(state.look(LONG, now), (look >= LATE_LOOKS, look >= VERY_LATE_LOOKS));
+        let began = now;
+        while now <= began + 2 * VERY_LATE_FOR {
+            let late_for = now - began;
+            assert_eq!(state.look(LONG, now), (late_for >= LATE_FOR, late_for >= VERY_LATE_FOR));
             now += LOOK_EVERY;
         }
-        assert_eq!(state.look(LATE, now), (false, false));
-        assert_eq!(state.look(LONG, now + REMEMBERED / 2), (true, false), "again: at once");
-        assert_eq!(state.look(LATE, now + REMEMBERED), (false, false));
+        assert_eq!(state.look(LATE_AGAIN, now), (false, false));
+        assert_eq!(state.look(LATE, now + REMEMBERED / 2), (true, false), "again: at once, and sooner");
+        assert_eq!(state.look(LATE_AGAIN, now + REMEMBERED), (false, false));
         assert_eq!(state.look(LONG, now + 2 * REMEMBERED), (false, false), "forgotten");
     }
 

@@ -105,6 +105,9 @@ pub enum StartError {
         /// What the system said.
         cause: io::Error,
     },
+    /// The system gives no further thread.
+    #[error("cannot begin a thread: {0}")]
+    Thread(#[source] io::Error),
 }
 
 /// A relay that serves. Dropping it stops it as [`Self::shutdown`] does, without waiting.
@@ -156,9 +159,10 @@ pub fn start<Q: Queue>(parts: Parts<Q>) -> Result<Running, StartError> {
     let time = RelayTime::go_on(clock, queue.kept_time());
     let overload = Arc::new(Overload::default());
     let metrics = queue.metrics().clone();
-    beside.push(tokio::spawn(overload.clone().watch(backlog, move |waits| {
+    let watching = overload.watch(backlog, move |waits| {
         metrics.socket_micros.observe(waits.as_micros().try_into().unwrap_or(u64::MAX));
-    })));
+    });
+    watching.map_err(StartError::Thread)?;
     let relay = Arc::new(Relay {
         queue,
         time,

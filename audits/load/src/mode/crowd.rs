@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
@@ -24,6 +25,9 @@ const UNANSWERED_MAX: u64 = 4096;
 
 /// One that the generator is so late with is held back as well: its time would be the generator's, not the server's.
 const LATE_MAX: Duration = Duration::from_millis(100);
+
+/// How often it is looked how long what is begun waits in this program.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// Who comes.
 #[derive(Clone, Copy, Debug)]
@@ -86,6 +90,8 @@ pub struct Meter {
     pub refused_times: Times,
     /// Until the device had it.
     pub delivered_times: Times,
+    /// How late the generator was: from when something was to begin until a task of its own ran. Part of all others.
+    pub own_times: Times,
 }
 
 /// Sent, stored and delivered of one pair.
@@ -225,6 +231,7 @@ impl Crowd {
     fn pace(&self, rate: u64, lasts: Duration) -> thread::JoinHandle<()> {
         let (pairs, total) =
             (self.pairs.clone(), rate.saturating_mul(u64::try_from(lasts.as_millis()).unwrap_or(0)) / 1000);
+        let (runtime, meter, mut looked) = (Handle::current(), self.usual.clone(), 0);
         thread::spawn(move || {
             let began = now();
             for (number, pair) in (0..total).zip(pairs.iter().cycle()) {
@@ -234,6 +241,11 @@ impl Crowd {
                     thread::sleep(Duration::from_nanos(ahead));
                 }
                 pair.send_at(at);
+                if at - looked > nanos(LOOK_EVERY) {
+                    looked = at;
+                    let meter = meter.clone();
+                    runtime.spawn(async move { meter.time(&meter.own_times, at) });
+                }
             }
         })
     }
@@ -320,7 +332,9 @@ impl Meter {
     fn begins(&self) {
         self.since.store(u64::MAX, Relaxed);
         self.before.store(u64::MAX, Relaxed);
-        [&self.stored_times, &self.refused_times, &self.delivered_times].iter().for_each(|times| times.clear());
+        [&self.stored_times, &self.refused_times, &self.delivered_times, &self.own_times]
+            .iter()
+            .for_each(|times| times.clear());
     }
 
     fn time(&self, times: &Times, at: u64) {

@@ -179,6 +179,7 @@ fn row(name: &str, offered: f64, goodput: f64, came: &Came, meter: &Meter) -> Ca
         .with("stored p99 ms", meter.stored_times.quantile(0.99))
         .with("refused p99 ms", meter.refused_times.quantile(0.99))
         .with("delivered p99 ms", meter.delivered_times.quantile(0.99))
+        .with("generator p99 ms", meter.own_times.quantile(0.99))
         .with("generator cpu %", 100.0 * came.used.own_cpu / came.used.seconds)
         .with("others' cpu %", came.used.others);
     match (came.used.server_cpu, came.used.memory_kib) {
