@@ -158,11 +158,6 @@ impl<'a> Batch<'a> {
         self.rules.admit(row.used(), class, bytes)?;
         row.last = Seq(row.last.0.saturating_add(1));
         row.put = row.put.plus(class, bytes);
-        let hour = Hour::of(now);
-        if row.hour != hour {
-            row.hour = hour;
-            self.writes.put_cf(self.families.hours, keys::envelope_hour(hour, &mailbox), []);
-        }
         self.value.clear();
         EnvelopeHead { stored_at: now, put: row.put }.write(&mut self.value);
         match body {
@@ -172,6 +167,11 @@ impl<'a> Batch<'a> {
                 self.value.extend_from_slice(&id.0);
                 row.shared = row.last;
             }
+        }
+        let hour = Hour::of(now);
+        if row.hour != hour {
+            row.hour = hour;
+            self.writes.put_cf(self.families.hours, keys::envelope_hour(hour, &mailbox), []);
         }
         self.writes.put_cf(self.families.envelopes, keys::envelope(&mailbox, row.last), &self.value);
         let deposit = DepositRow { seq: row.last, first: now };
@@ -233,17 +233,18 @@ impl<'a> Batch<'a> {
         Ok(count)
     }
 
-    /// These are about to go.
+    /// These are about to go. Counted once all of them were read: where one cannot be, all of them stay.
     fn release(&mut self, of: &MailboxId, from: Seq, through: Seq) -> Result<(), StorageError> {
-        let store = self.store;
-        store.each_envelope(of, from, None, |seq, _, body| {
+        let mut ids = Vec::new();
+        self.store.each_envelope(of, from, None, |seq, _, body| {
             if let Body::Shared(id) = body
                 && seq <= through
             {
-                self.bodies.release(store, id)?;
+                ids.push(id);
             }
             Ok(seq < through)
-        })
+        })?;
+        self.bodies.release(self.store, &ids)
     }
 
     pub(super) fn grant(&mut self, of: MailboxId, tokens: Vec<(TokenHash, TokenClass)>) -> Result<(), GrantError> {

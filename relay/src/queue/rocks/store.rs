@@ -467,7 +467,7 @@ fn synced() -> WriteOptions {
 }
 
 /// Says which family, never which row: a mailbox id has no place in a log.
-fn damaged(family: Family) -> StorageError {
+pub(super) fn damaged(family: Family) -> StorageError {
     tracing::error!(family = family.name(), "a row in the database is damaged");
     StorageError::Failed
 }

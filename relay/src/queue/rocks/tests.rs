@@ -14,6 +14,8 @@ use tempfile::TempDir;
 use super::{store::Family, *};
 use crate::queue::{PutDoor, contract};
 
+mod damage;
+
 struct Disk(TempDir);
 
 impl contract::Engine for Disk {
