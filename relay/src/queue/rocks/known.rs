@@ -2,7 +2,7 @@
 //!
 //! The writer alone changes these rows. So what is remembered is what the store has, or will have with the batch at hand.
 
-use std::collections::{HashMap, VecDeque, hash_map::Entry};
+use std::collections::{BTreeSet, HashMap, VecDeque, hash_map::Entry};
 
 use hushwire_proto::{
     ids::{MailboxId, Seq, TokenHash},
@@ -26,6 +26,8 @@ pub(super) struct Known {
     sums: usize,
     /// What the batch at hand writes.
     changed: Vec<MailboxId>,
+    /// Mailboxes that no sweep looks at before the next start: something in them cannot be read. No stranger makes one.
+    damaged: BTreeSet<MailboxId>,
 }
 
 #[derive(Debug)]
@@ -46,9 +48,8 @@ impl Known {
         }
     }
 
-    /// The batch at hand was not written, or there is too much.
-    pub(super) fn forget(&mut self) {
-        *self = Self::default();
+    fn forget(&mut self) {
+        *self = Self { damaged: std::mem::take(&mut self.damaged), ..Self::default() };
     }
 
     /// The rows that the batch at hand changes. They are then as good as in the store.
@@ -59,6 +60,16 @@ impl Known {
                 (mailbox.changed, mailbox.stored) = (false, mailbox.row.last);
             }
         }
+    }
+
+    /// Said once for each.
+    pub(super) fn set_damaged(&mut self, id: MailboxId) {
+        tracing::error!("what is old in one mailbox does not expire, because of damage in it; others go on");
+        self.damaged.insert(id);
+    }
+
+    pub(super) fn is_damaged(&self, id: &MailboxId) -> bool {
+        self.damaged.contains(id)
     }
 
     pub(super) fn mailbox(&mut self, store: &Store, id: &MailboxId) -> Result<Option<MailboxRow>, StorageError> {

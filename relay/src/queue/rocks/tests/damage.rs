@@ -48,3 +48,26 @@ async fn damage_in_one_mailbox_takes_nothing_from_those_that_share_with_it() {
     assert_eq!(marks_of(&queue, mailbox(1)).await, Ok(vec![1, 2, 3]));
     assert_eq!(queue.usage().await.unwrap().shared_bodies, 3);
 }
+
+#[tokio::test]
+async fn damage_in_one_mailbox_does_not_keep_others_from_expiring() {
+    let dir = tempfile::tempdir().unwrap();
+    let rules = Rules { retention: std::time::Duration::from_secs(86_400), ..Rules::default() };
+    let queue = with_mailboxes(dir.path(), rules, 2).await;
+    let each = |mark| [0, 1].map(|n| Put { mailbox: mailbox(n), ..put(mark) });
+    for put in each(1) {
+        queue.append(put, NOW).await.unwrap();
+    }
+    damage(&queue, mailbox(0), 1); // the first that a sweep looks at
+    let hours = |hours: u64| NOW.plus(hours * 3_600_000);
+    assert_eq!(queue.expire(hours(26)).await, Ok(Swept { envelopes: 1, more: false }));
+    assert_eq!(marks_of(&queue, mailbox(1)).await, Ok(vec![]));
+    drop(queue);
+    let queue = RocksQueue::open(dir.path(), rules).unwrap();
+    for put in each(2) {
+        queue.append(put, hours(30)).await.unwrap();
+    }
+    assert_eq!(queue.expire(hours(56)).await, Ok(Swept { envelopes: 1, more: false }));
+    assert_eq!(marks_of(&queue, mailbox(1)).await, Ok(vec![]));
+    assert_eq!(marks_of(&queue, mailbox(0)).await, Err(StorageError::Failed), "nor is it passed over in silence");
+}
