@@ -30,6 +30,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     thread::{Builder, JoinHandle},
+    time::Duration,
 };
 
 use hushwire_proto::{
@@ -77,6 +78,11 @@ const DOORS_PER_JOB: usize = 256;
 /// Bytes of one token in a job.
 const TOKEN_BYTES: usize = 40;
 
+/// How often a database that is still in use is tried to be opened anew, and how long it is left alone before: ten seconds,
+/// in which the longest read and compaction that were cancelled have ended.
+const REOPEN_TRIES: u32 = 100;
+const REOPEN_AFTER: Duration = Duration::from_millis(100);
+
 const _: () = assert!((ENVELOPE_BYTES_MAX + JOB_BYTES) * REQUESTS_IN_FLIGHT_MAX <= DEPOSITS_WAITING_BYTES);
 
 /// The directory of the database inside the data directory.
@@ -93,11 +99,14 @@ pub enum OpenError {
         /// What the system said.
         cause: io::Error,
     },
+    /// Somebody has it open: another relay, or for a moment this one.
+    #[error("{}: another relay uses this directory: stop it", path.display())]
+    InUse {
+        /// Which directory.
+        path: PathBuf,
+    },
     /// RocksDB does not open it.
-    #[error(
-        "{}: {cause}. If another relay uses this directory, stop it; if the disk is damaged, restore a backup",
-        path.display()
-    )]
+    #[error("{}: {cause}. If the disk is damaged, restore a backup", path.display())]
     Database {
         /// Which directory.
         path: PathBuf,
@@ -202,6 +211,24 @@ impl RocksQueue {
         queue.0.metrics.holds(usage.holding());
         reach(Step::Ready);
         Ok(queue)
+    }
+
+    /// The same, after a queue of this process was closed: somebody may still read from it for a moment, so that it is tried
+    /// again while it is in use. For no other reason: after an error of the disk it is not touched a second time.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn open_again(data_dir: &Path, rules: Rules) -> Result<Self, OpenError> {
+        let mut left = REOPEN_TRIES;
+        loop {
+            match Self::open(data_dir, rules) {
+                Err(OpenError::InUse { .. }) if left > 0 => {
+                    left -= 1;
+                    std::thread::sleep(REOPEN_AFTER);
+                }
+                opened => return opened,
+            }
+        }
     }
 
     /// What is in `data_dir`, also while another process serves it: as it was a moment ago.

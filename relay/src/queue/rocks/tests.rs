@@ -157,7 +157,26 @@ async fn a_database_of_a_newer_version_is_left_alone() {
 async fn two_relays_do_not_share_a_directory() {
     let dir = tempfile::tempdir().unwrap();
     let _queue = filled(dir.path(), 1).await;
-    assert!(matches!(RocksQueue::open(dir.path(), Rules::default()), Err(OpenError::Database { .. })));
+    assert!(matches!(RocksQueue::open(dir.path(), Rules::default()), Err(OpenError::InUse { .. })));
+}
+
+#[tokio::test]
+async fn what_is_opened_again_waits_for_whoever_still_reads_and_for_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let queue = filled(dir.path(), 20).await;
+    let began = std::time::Instant::now();
+    std::thread::spawn(move || {
+        std::thread::sleep(3 * REOPEN_AFTER);
+        drop(queue);
+    });
+    drop(RocksQueue::open_again(dir.path(), Rules::default()).unwrap());
+    assert!(began.elapsed() >= 3 * REOPEN_AFTER, "{:?}", began.elapsed());
+    fs::remove_file(dir.path().join(DATABASE_DIR).join("CURRENT")).unwrap();
+    fs::create_dir(dir.path().join(DATABASE_DIR).join("CURRENT")).unwrap(); // what cannot be read, nor made anew
+    let began = std::time::Instant::now();
+    let refused = RocksQueue::open_again(dir.path(), Rules::default());
+    assert!(matches!(refused, Err(OpenError::Database { .. })));
+    assert!(began.elapsed() < REOPEN_AFTER * REOPEN_TRIES / 2, "{:?}", began.elapsed());
 }
 
 #[tokio::test]
