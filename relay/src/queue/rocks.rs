@@ -2,6 +2,7 @@
 //!
 //! | file | what it is about |
 //! |---|---|
+//! | `rocks/directory.rs` | the directories around the files |
 //! | `rocks/keys.rs` | the bytes of rows |
 //! | `rocks/store.rs` | options of the database, typed reads |
 //! | `rocks/batch.rs` | what a job writes |
@@ -13,6 +14,7 @@
 
 mod batch;
 mod bodies;
+mod directory;
 mod keys;
 mod known;
 mod mark;
@@ -192,10 +194,11 @@ impl RocksQueue {
     /// [`OpenError`].
     pub fn open(data_dir: &Path, rules: Rules) -> Result<Self, OpenError> {
         let system = |cause| OpenError::System { path: data_dir.to_owned(), cause };
-        std::fs::create_dir_all(data_dir).map_err(system)?;
+        directory::make(data_dir).map_err(system)?;
         let store = Store::open(&data_dir.join(DATABASE_DIR))?;
         reach(Step::Opened);
         let (mut mark, marked) = Mark::open(data_dir).map_err(system)?;
+        directory::sync(data_dir).map_err(system)?; // the database and the mark stand in it
         let found = store.position();
         if let Some(marked) = marked.filter(|marked| found < *marked) {
             return Err(OpenError::Behind { found, marked, path: mark.path().to_owned() });
