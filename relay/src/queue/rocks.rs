@@ -30,7 +30,7 @@ use std::{
     io,
     path::{Path, PathBuf},
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering::Relaxed},
     thread::{Builder, JoinHandle},
     time::Duration,
 };
@@ -200,6 +200,10 @@ impl RocksQueue {
         let (mut mark, marked) = Mark::open(data_dir).map_err(system)?;
         directory::sync(data_dir).map_err(system)?; // the database and the mark stand in it
         let found = store.position();
+        if marked.is_none() && store.batches.load(Relaxed) > 0 {
+            let file = mark.path().display();
+            tracing::warn!(%file, "it is missing or damaged: if the database lost its newest envelopes, nothing tells");
+        }
         if let Some(marked) = marked.filter(|marked| found < *marked) {
             return Err(OpenError::Behind { found, marked, path: mark.path().to_owned() });
         }

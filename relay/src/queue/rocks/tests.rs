@@ -218,7 +218,7 @@ async fn what_waits_together_is_synced_together() {
         let syncs = syncs.clone();
         move |store, batch| {
             syncs.fetch_add(1, Relaxed);
-            std::thread::sleep(std::time::Duration::from_millis(20)); // a slow disk
+            std::thread::sleep(Duration::from_millis(20)); // a slow disk
             store.commit(batch).map_err(|error| error.to_string())
         }
     })
@@ -282,7 +282,7 @@ fn du(dir: &Path) -> u64 {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_room_of_what_expired_is_given_back() {
     let dir = tempfile::tempdir().unwrap();
-    let rules = Rules { retention: std::time::Duration::from_secs(86_400), ..Rules::default() };
+    let rules = Rules { retention: Duration::from_secs(86_400), ..Rules::default() };
     let queue = RocksQueue::open(dir.path(), rules).unwrap();
     queue.grant(BOB, vec![(TOKEN, TokenClass::Contact)]).await.unwrap();
     let large = |mark: u16, byte: u8| {
@@ -312,7 +312,7 @@ async fn the_room_of_what_expired_is_given_back() {
     let began = std::time::Instant::now();
     while du(dir.path()) > full / 20 {
         assert!(began.elapsed().as_secs() < 20, "{full} bytes of files, {} after", du(dir.path()));
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
     assert_eq!(queue.read(BOB, Seq(0), ENVELOPE_BYTES_MAX).await.unwrap().envelopes.len(), 1);
     assert!(!store.is_untidy(queue.metrics().holding().bytes, 0).unwrap());

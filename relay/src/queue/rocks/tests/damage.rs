@@ -52,7 +52,7 @@ async fn damage_in_one_mailbox_takes_nothing_from_those_that_share_with_it() {
 #[tokio::test]
 async fn damage_in_one_mailbox_does_not_keep_others_from_expiring() {
     let dir = tempfile::tempdir().unwrap();
-    let rules = Rules { retention: std::time::Duration::from_secs(86_400), ..Rules::default() };
+    let rules = Rules { retention: Duration::from_secs(86_400), ..Rules::default() };
     let queue = with_mailboxes(dir.path(), rules, 2).await;
     let each = |mark| [0, 1].map(|n| Put { mailbox: mailbox(n), ..put(mark) });
     for put in each(1) {
