@@ -75,6 +75,11 @@ impl Connection {
         Self { peer, address, state: Mutex::default() }
     }
 
+    /// The other end.
+    pub(crate) fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
     /// What the other end's network address takes.
     pub(crate) fn address(&self) -> &Address {
         &self.address

@@ -2,12 +2,15 @@
 //!
 //! What is there is read from the queue; what comes is taken from memory as long as this drain keeps up.
 
-use std::sync::Arc;
+use std::{convert::Infallible, sync::Arc};
 
 use hushwire_proto::{
     frame::{Frame, RequestId},
     ids::{MailboxId, Seq},
-    net::serve::{Outbox, OutboxError},
+    net::{
+        CloseCode,
+        serve::{Outbox, OutboxError, Peer},
+    },
     relay::{Answer, Deliveries, Delivery, Push, RefusedReason},
 };
 
@@ -33,7 +36,7 @@ pub(super) fn drain<Q: Queue>(
     let flow = Arc::new(Flow::new(after));
     connection.drains(owned, flow.clone());
     let turn = relay.drains.turn();
-    let relay = relay.clone();
+    let (relay, peer) = (relay.clone(), connection.peer().clone());
     tokio::spawn(async move {
         let arrivals = relay.queue.arrivals(mailbox); // before looking, so that nothing arrives between
         let page = match relay.queue.read(mailbox, after, 0).await {
@@ -49,7 +52,7 @@ pub(super) fn drain<Q: Queue>(
             return answering.say(Answer::Draining { waiting: 0 }); // a newer one has it already
         };
         answering.say(Answer::Draining { waiting: page.waiting });
-        let drain = Drain { relay, mailbox, flow, out, arrivals, cursor: after, told: after, at_end: false };
+        let drain = Drain { relay, mailbox, peer, flow, out, arrivals, cursor: after, told: after, at_end: false };
         drain.run(place, page).await;
     });
 }
@@ -57,6 +60,7 @@ pub(super) fn drain<Q: Queue>(
 struct Drain<Q> {
     relay: Arc<Relay<Q>>,
     mailbox: MailboxId,
+    peer: Peer,
     flow: Arc<Flow>,
     out: Outbox,
     arrivals: Arrivals,
@@ -68,28 +72,47 @@ struct Drain<Q> {
     at_end: bool,
 }
 
+/// Why a drain gives out nothing more.
+enum Stopped {
+    /// Nobody reads any more.
+    Gone,
+    /// The mailbox cannot be read.
+    Unreadable,
+}
+
+impl From<OutboxError> for Stopped {
+    fn from(_: OutboxError) -> Self {
+        Self::Gone
+    }
+}
+
 impl<Q: Queue> Drain<Q> {
-    /// Until a newer drain takes over, the connection ends, or the queue fails.
+    /// Until a newer drain takes over, the connection ends, or the mailbox cannot be read.
     async fn run(mut self, mut place: Place, first: Page) {
         let out = self.out.clone();
-        tokio::select! {
-            () = place.lost() => {}
-            () = out.closed() => {}
-            _ = self.give(first) => {}
+        let stopped = tokio::select! {
+            () = place.lost() => return,
+            () = out.closed() => return,
+            Err(stopped) = self.give(first) => stopped,
+        };
+        match stopped {
+            Stopped::Gone => {}
+            // Said where it happened. A device that waits here would wait for ever; one that comes again is answered by
+            // what the disk says then.
+            Stopped::Unreadable => self.peer.close(CloseCode::GoingAway),
         }
     }
 
     /// `first` was read without its envelopes. Most devices that come have everything: nothing more is read for them.
-    async fn give(&mut self, first: Page) -> Result<(), OutboxError> {
+    async fn give(&mut self, first: Page) -> Result<Infallible, Stopped> {
         let mut known = Some(first).filter(|page| page.last == self.cursor);
         loop {
             let page = match known.take() {
                 Some(page) => page,
                 None => {
                     let room = self.flow.room().await;
-                    // Logged where it happened; the client comes again when the relay does.
-                    let Ok(page) = self.relay.queue.read(self.mailbox, self.cursor, room).await else { return Ok(()) };
-                    page
+                    let page = self.relay.queue.read(self.mailbox, self.cursor, room).await;
+                    page.map_err(|_| Stopped::Unreadable)?
                 }
             };
             if page.envelopes.is_empty() {
