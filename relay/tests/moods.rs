@@ -3,14 +3,19 @@
 
 mod support;
 
-use std::sync::atomic::Ordering::Relaxed;
+use std::{sync::atomic::Ordering::Relaxed, time::Duration};
 
 use hushwire_proto::{
+    limits::REQUESTS_IN_FLIGHT_MAX,
     net::{CloseCode, call::Disconnect},
-    relay::Answer,
+    relay::{Answer, RefusedReason},
 };
-use support::{DEADLINE, Owner, TestRelay, moody::Moody};
-use tokio::time::timeout;
+use hushwire_relay::queue::Queue;
+use support::{DEADLINE, Owner, TestRelay, assert_refused, deposit_many, moody::Moody};
+use tokio::time::{sleep, timeout};
+
+/// Looked at so often.
+const TICK: Duration = Duration::from_millis(5);
 
 #[tokio::test]
 async fn a_device_whose_mailbox_cannot_be_read_is_sent_away_and_does_not_wait_for_ever() {
@@ -27,4 +32,37 @@ async fn a_device_whose_mailbox_cannot_be_read_is_sent_away_and_does_not_wait_fo
     let mut device = relay.owner(&bob).await;
     device.ask(bob.drain(0)).await;
     assert_eq!(device.deliveries(1).await.len(), 1, "nothing is lost by it");
+}
+
+#[tokio::test]
+async fn an_envelope_to_many_waits_in_the_line_of_all_deposits() {
+    let queue = Moody::new();
+    let relay = TestRelay::of(queue.clone());
+    let bob = Owner::new(1);
+    let _device = relay.owner(&bob).await;
+    let (mut senders, mut calls) = (Vec::new(), Vec::new());
+    for sender in 0..5 {
+        let client = relay.connect().await;
+        for mark in 0..u64::try_from(REQUESTS_IN_FLIGHT_MAX).unwrap() {
+            calls.push(client.start(deposit_many(std::slice::from_ref(&bob), sender << 32 | mark, 512)));
+        }
+        senders.push(client);
+    }
+    while queue.came.load(Relaxed) < calls.len() {
+        sleep(TICK).await;
+    }
+    sleep(Duration::from_millis(350)).await; // longer than anybody is to wait
+    queue.done.add_permits(1);
+    while queue.metrics().deposits_stored.get() == 0 {
+        sleep(TICK).await;
+    }
+    let another = relay.connect().await;
+    let refused = another.ask(deposit_many(std::slice::from_ref(&bob), u64::MAX, 512)).await;
+    assert_refused(&refused, RefusedReason::Overloaded);
+    assert_refused(&another.ask(bob.deposit(u64::MAX)).await, RefusedReason::Overloaded);
+    queue.done.add_permits(calls.len());
+    for call in calls {
+        let answer = Answer::parse(&call.answer(DEADLINE).await.unwrap()).unwrap();
+        assert!(matches!(answer, Answer::StoredMany(_)), "{answer:?}");
+    }
 }
