@@ -106,6 +106,11 @@ impl Connection {
         self.lock().open.get(&mailbox).map(|opened| opened.owned)
     }
 
+    /// Whether it owns a mailbox.
+    pub(crate) fn is_owner(&self) -> bool {
+        self.lock().role == Role::Owner
+    }
+
     /// From now on this connection may open no mailbox.
     pub(crate) fn deposits(&self) -> Result<(), IsOwner> {
         let mut state = self.lock();

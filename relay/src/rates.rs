@@ -1,7 +1,7 @@
 //! What one network address may take of a relay: requests in a second, and bytes of deposits that are in work. An
 //! address is what one subscriber has; many people may share one.
 //!
-//! Drains, acknowledgements and revocations are never counted: they make room.
+//! Drains, acknowledgements and revocations are not among them, because they make room: [`crate::pace`].
 //!
 //! Spec: relay §8.
 
@@ -14,6 +14,8 @@ use std::{
 
 use hushwire_proto::net::serve::{Peer, subscriber};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::pace::Pace;
 
 /// Addresses that are remembered before those that are not needed any more are looked for.
 const ADDRESSES_MIN: usize = 1024;
@@ -55,6 +57,7 @@ pub(crate) struct Address {
     began: Instant,
     spent: Mutex<Spent>,
     in_flight: Arc<Semaphore>,
+    pace: Arc<Pace>,
 }
 
 /// Requests, as the time at which the last of them is paid for (the generic cell rate algorithm).
@@ -82,7 +85,7 @@ impl Addresses {
         let mut known = lock(&self.known);
         if known.by_address.len() >= known.look_at {
             let now = self.began.elapsed();
-            known.by_address.retain(|_, address| Arc::strong_count(address) > 1 || !lock(&address.spent).is_paid(now));
+            known.by_address.retain(|_, address| Arc::strong_count(address) > 1 || !address.is_paid(now));
             known.look_at = ADDRESSES_MIN.max(known.by_address.len().saturating_mul(2));
         }
         known.by_address.entry(address).or_insert_with(|| Arc::new(Address::new(self.rates, self.began))).clone()
@@ -92,7 +95,13 @@ impl Addresses {
 impl Address {
     pub(crate) fn new(rates: Rates, began: Instant) -> Self {
         let bytes = usize::try_from(rates.bytes_in_flight).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
-        Self { rates, began, spent: Mutex::default(), in_flight: Arc::new(Semaphore::new(bytes)) }
+        let pace = Arc::new(Pace::new(rates.requests_per_second, began));
+        Self { rates, began, spent: Mutex::default(), in_flight: Arc::new(Semaphore::new(bytes)), pace }
+    }
+
+    /// How fast its owners may ask.
+    pub(crate) fn pace(&self) -> &Arc<Pace> {
+        &self.pace
     }
 
     /// Counts so many requests; or says after which time there is room for one.
@@ -108,6 +117,12 @@ impl Address {
     }
 }
 
+impl Address {
+    fn is_paid(&self, now: Duration) -> bool {
+        lock(&self.spent).is_paid(now) && self.pace.is_paid(now)
+    }
+}
+
 impl Spent {
     /// One every `each` in the long run, and at once as many as `saved` has room for. One that costs more than there is room
     /// for is still let through, and paid for afterwards.
@@ -117,8 +132,18 @@ impl Spent {
         if let Some(wait) = ahead.checked_sub(saved).filter(|wait| !wait.is_zero()) {
             return Err(wait);
         }
-        self.until = from.saturating_add(each.saturating_mul(count));
+        self.owe(each, count, now);
         Ok(())
+    }
+
+    /// The same where nothing is refused.
+    pub(crate) fn owe(&mut self, each: Duration, count: u32, now: Duration) {
+        self.until = self.until.max(now).saturating_add(each.saturating_mul(count));
+    }
+
+    /// How long until there is room in `saved` again.
+    pub(crate) fn wait(&self, saved: Duration, now: Duration) -> Duration {
+        self.until.saturating_sub(now).saturating_sub(saved)
     }
 
     /// Whether it is as good as new.

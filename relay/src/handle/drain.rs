@@ -21,6 +21,7 @@ use crate::{
     ear::Ear,
     fail_points::{Step, reach},
     flow::Flow,
+    pace::Pace,
     queue::{Arrivals, Page, Queue},
     service::Relay,
 };
@@ -36,13 +37,15 @@ pub(super) fn drain<Q: Queue>(
     let flow = Arc::new(Flow::new(after));
     connection.drains(owned, flow.clone());
     let turn = relay.drains.turn();
-    let (relay, peer) = (relay.clone(), connection.peer().clone());
+    let (relay, peer, pace) = (relay.clone(), connection.peer().clone(), connection.address().pace().clone());
     tokio::spawn(async move {
         let arrivals = relay.queue.arrivals(mailbox); // before looking, so that nothing arrives between
+        let reading = pace.reading().await;
         let page = match relay.queue.read(mailbox, after, 0).await {
             Ok(page) => page,
             Err(error) => return answering.say(storage(error)),
         };
+        drop(reading);
         if after > page.last {
             let detail = format!("the last number of this mailbox is {}; drain from there or before", page.last.0);
             return answering.say(refused(RefusedReason::BadRequest, detail));
@@ -52,7 +55,8 @@ pub(super) fn drain<Q: Queue>(
             return answering.say(Answer::Draining { waiting: 0 }); // a newer one has it already
         };
         answering.say(Answer::Draining { waiting: page.waiting });
-        let drain = Drain { relay, mailbox, peer, flow, out, arrivals, cursor: after, told: after, at_end: false };
+        let drain =
+            Drain { relay, mailbox, peer, pace, flow, out, arrivals, cursor: after, told: after, at_end: false };
         drain.run(place, page).await;
     });
 }
@@ -61,6 +65,7 @@ struct Drain<Q> {
     relay: Arc<Relay<Q>>,
     mailbox: MailboxId,
     peer: Peer,
+    pace: Arc<Pace>,
     flow: Arc<Flow>,
     out: Outbox,
     arrivals: Arrivals,
@@ -111,6 +116,7 @@ impl<Q: Queue> Drain<Q> {
                 Some(page) => page,
                 None => {
                     let room = self.flow.room().await;
+                    let _reading = self.pace.reading().await;
                     let page = self.relay.queue.read(self.mailbox, self.cursor, room).await;
                     page.map_err(|_| Stopped::Unreadable)?
                 }

@@ -252,7 +252,7 @@ async fn a_door_is_read_while_a_write_stands_still() {
 }
 
 #[tokio::test]
-async fn what_is_granted_already_is_not_written_again() {
+async fn what_is_granted_or_revoked_already_is_not_written_again() {
     let dir = tempfile::tempdir().unwrap();
     let queue = filled(dir.path(), 1).await;
     let before = queue.0.store.position();
@@ -260,6 +260,9 @@ async fn what_is_granted_already_is_not_written_again() {
     assert_eq!(queue.0.store.position(), before);
     queue.grant(BOB, vec![(TOKEN, TokenClass::Request)]).await.unwrap();
     assert!(queue.0.store.position() > before, "another class is another right");
+    let before = queue.0.store.position();
+    queue.revoke(BOB, vec![TokenHash([9; 32])]).await.unwrap();
+    assert_eq!(queue.0.store.position(), before, "nor is what was not there to be revoked");
 }
 
 #[tokio::test]
