@@ -6,7 +6,7 @@
 //! Spec: relay §8.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
@@ -17,8 +17,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::pace::Pace;
 
-/// Addresses that are remembered before those that are not needed any more are looked for.
-const ADDRESSES_MIN: usize = 1024;
+/// Addresses that are looked at when one comes, whether they are needed any more: more than one, so that they become fewer, and
+/// few, because everybody who connects waits for it.
+const LOOKED_AT: usize = 2;
 
 /// How much one address may take. An operator may change each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,11 +44,11 @@ pub(crate) struct Addresses {
     known: Mutex<Known>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Known {
     by_address: HashMap<IpAddr, Arc<Address>>,
-    /// When to look for those that are not needed.
-    look_at: usize,
+    /// All of them, in the order in which they are looked at.
+    line: VecDeque<IpAddr>,
 }
 
 /// What one address has taken.
@@ -68,8 +69,7 @@ pub(crate) struct Spent {
 
 impl Addresses {
     pub(crate) fn new(rates: Rates) -> Self {
-        let known = Known { by_address: HashMap::new(), look_at: ADDRESSES_MIN };
-        Self { rates, began: Instant::now(), known: Mutex::new(known) }
+        Self { rates, began: Instant::now(), known: Mutex::default() }
     }
 
     pub(crate) fn rates(&self) -> Rates {
@@ -83,12 +83,27 @@ impl Addresses {
 
     fn at(&self, address: IpAddr) -> Arc<Address> {
         let mut known = lock(&self.known);
-        if known.by_address.len() >= known.look_at {
-            let now = self.began.elapsed();
-            known.by_address.retain(|_, address| Arc::strong_count(address) > 1 || !address.is_paid(now));
-            known.look_at = ADDRESSES_MIN.max(known.by_address.len().saturating_mul(2));
+        if let Some(here) = known.by_address.get(&address) {
+            return here.clone();
         }
-        known.by_address.entry(address).or_insert_with(|| Arc::new(Address::new(self.rates, self.began))).clone()
+        known.forget(LOOKED_AT, self.began.elapsed());
+        let new = Arc::new(Address::new(self.rates, self.began));
+        known.by_address.insert(address, new.clone());
+        known.line.push_back(address);
+        new
+    }
+}
+
+impl Known {
+    /// Looks at the next `count`, and forgets those that nobody needs.
+    fn forget(&mut self, count: usize, now: Duration) {
+        for _ in 0..count {
+            let Some(next) = self.line.pop_front() else { return };
+            match self.by_address.get(&next) {
+                Some(address) if Arc::strong_count(address) > 1 || !address.is_paid(now) => self.line.push_back(next),
+                _ => drop(self.by_address.remove(&next)),
+            }
+        }
     }
 }
 
@@ -211,7 +226,10 @@ mod tests {
         for n in 10..20_000 {
             addresses.at(ip(n));
         }
-        assert!(lock(&addresses.known).by_address.len() <= ADDRESSES_MIN + 2);
+        assert!(lock(&addresses.known).by_address.len() <= 8, "whoever comes sees to it");
+        let known = lock(&addresses.known);
+        assert_eq!(known.by_address.len(), known.line.len(), "each is looked at once in a while");
+        drop(known);
         assert!(addresses.at(ip(1)).ask(1).is_err(), "connecting again pays no debt");
         assert!(lock(&addresses.known).by_address.contains_key(&ip(2)));
     }

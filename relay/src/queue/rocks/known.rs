@@ -12,7 +12,7 @@ use hushwire_proto::{
 use super::{keys::MailboxRow, store::Store};
 use crate::{queue::StorageError, quota::Used};
 
-/// Mailboxes, tokens and envelopes that are remembered together: some 10 MiB. Beyond, all are read anew.
+/// Mailboxes, tokens and envelopes that are remembered together: some 10 MiB. Beyond, half of them are read anew.
 const REMEMBERED_MAX: usize = 64 * 1024;
 
 /// Envelopes of one mailbox: more than a device has unacknowledged as it keeps up.
@@ -43,13 +43,21 @@ struct Mailbox {
 impl Known {
     /// Before a batch.
     pub(super) fn begin(&mut self) {
-        if self.mailboxes.len().saturating_add(self.tokens.len()).saturating_add(self.sums) > REMEMBERED_MAX {
-            self.forget();
+        while self.mailboxes.len().saturating_add(self.tokens.len()).saturating_add(self.sums) > REMEMBERED_MAX {
+            self.forget_half();
         }
     }
 
-    fn forget(&mut self) {
-        *self = Self { damaged: std::mem::take(&mut self.damaged), ..Self::default() };
+    /// Every second one, in no order. All of them at once would be read anew all at once.
+    fn forget_half(&mut self) {
+        let mut second = true;
+        let mut stays = move || {
+            second = !second;
+            second
+        };
+        self.tokens.retain(|_, _| stays());
+        self.mailboxes.retain(|_, _| stays());
+        self.sums = self.mailboxes.values().map(|mailbox| mailbox.sums.len()).sum();
     }
 
     /// The rows that the batch at hand changes. They are then as good as in the store.
@@ -185,6 +193,10 @@ mod tests {
         let hash = |n: usize| TokenHash(n.to_be_bytes().repeat(4).try_into().unwrap_or([0; 32]));
         (0..REMEMBERED_MAX).for_each(|n| known.set_token(BOB, hash(n), None));
         known.begin();
-        assert_eq!((known.mailboxes.len(), known.tokens.len(), known.sums), (0, 0, 0));
+        assert_eq!(known.tokens.len(), REMEMBERED_MAX / 2, "half of it");
+        let sums = known.mailboxes.values().map(|mailbox| mailbox.sums.len()).sum::<usize>();
+        assert_eq!(known.sums, sums);
+        known.begin();
+        assert_eq!(known.tokens.len(), REMEMBERED_MAX / 2, "and nothing while there is room");
     }
 }
