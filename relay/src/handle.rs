@@ -24,7 +24,7 @@ use hushwire_proto::{
 
 use crate::{
     connection::Connection,
-    metrics::Metrics,
+    metrics::{Metrics, TurnedAway},
     pace::Asked,
     queue::{Queue, StorageError},
     service::Relay,
@@ -74,6 +74,15 @@ impl Answering {
         tokio::spawn(async move { self.say(answer.await) });
     }
 
+    /// To a deposit that nobody will look at.
+    fn turn_away(self, why: TurnedAway, answer: Answer) {
+        if let Answer::Refused(refused) = &answer {
+            self.metrics.deposited(Err(refused.reason));
+        }
+        self.metrics.deposits_turned_away.count(why);
+        self.say(answer);
+    }
+
     fn count(&self, answer: &Answer) {
         if let Answer::Refused(refused) = answer {
             self.metrics.refused.count(refused.reason);
@@ -102,16 +111,20 @@ pub(crate) fn handle<Q: Queue>(
     mut answering: Answering,
 ) {
     let (count, paced) = counts(&request);
+    let is_deposit = matches!(request, Request::Deposit(_) | Request::DepositMany(_));
     answering.asked = paced.map(|count| connection.address().pace().asks(count));
     if count > 0
         && let Err(wait) = connection.address().ask(count)
     {
-        return answering.say(refused_for(RefusedReason::Overloaded, "more requests than one address may make", wait));
+        let answer = refused_for(RefusedReason::Overloaded, "more requests than one address may make", wait);
+        return match is_deposit {
+            true => answering.turn_away(TurnedAway::Rate, answer),
+            false => answering.say(answer),
+        };
     }
-    if matches!(request, Request::Deposit(_) | Request::DepositMany(_))
-        && let Some(wait) = connection.is_turned_away(&relay.overload)
-    {
-        return answering.say(refused_for(RefusedReason::Overloaded, "more arrives than this relay can take", wait));
+    if is_deposit && let Some(wait) = connection.is_turned_away(&relay.overload) {
+        let answer = refused_for(RefusedReason::Overloaded, "more arrives than this relay can take", wait);
+        return answering.turn_away(TurnedAway::Overload, answer);
     }
     match request {
         Request::Hello => answering.say(Answer::Welcome(welcome(relay))),

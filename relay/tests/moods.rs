@@ -10,7 +10,10 @@ use hushwire_proto::{
     net::{CloseCode, call::Disconnect},
     relay::{Answer, RefusedReason},
 };
-use hushwire_relay::queue::Queue;
+use hushwire_relay::{
+    metrics::{Reasons, TurnedAway},
+    queue::Queue,
+};
 use support::{DEADLINE, Owner, TestRelay, assert_refused, deposit_many, moody::Moody};
 use tokio::time::{sleep, timeout};
 
@@ -60,6 +63,11 @@ async fn an_envelope_to_many_waits_in_the_line_of_all_deposits() {
     let refused = another.ask(deposit_many(std::slice::from_ref(&bob), u64::MAX, 512)).await;
     assert_refused(&refused, RefusedReason::Overloaded);
     assert_refused(&another.ask(bob.deposit(u64::MAX)).await, RefusedReason::Overloaded);
+    let metrics = queue.metrics();
+    let count = |of: &Reasons<TurnedAway>| of.iter().find(|(why, _)| *why == TurnedAway::Patience).unwrap().1.get();
+    assert_eq!(count(&metrics.deposits_turned_away), 2);
+    let overloaded = metrics.deposits_refused.iter().find(|(why, _)| *why == RefusedReason::Overloaded).unwrap().1;
+    assert_eq!(overloaded.get(), 2, "they count among all that were refused");
     queue.done.add_permits(calls.len());
     for call in calls {
         let answer = Answer::parse(&call.answer(DEADLINE).await.unwrap()).unwrap();

@@ -150,7 +150,7 @@ impl<Q: Queue> Drain<Q> {
         for delivery in &mut deliveries {
             delivery.stored_at = self.relay.time.told(delivery.stored_at);
         }
-        self.relay.queue.metrics().delivered.add(u64::try_from(deliveries.len()).unwrap_or(u64::MAX));
+        let count = u64::try_from(deliveries.len()).unwrap_or(u64::MAX);
         self.flow.gives(&deliveries); // before it can be acknowledged
         self.cursor = deliveries.last().map_or(self.cursor, |newest| self.cursor.max(newest.seq));
         self.told = self.told.max(expired_through);
@@ -158,6 +158,8 @@ impl<Q: Queue> Drain<Q> {
         reach(Step::Pushing);
         let sent = self.out.send(Frame { id: RequestId::PUSH, payload: push.encode() }).await;
         reach(Step::Pushed);
-        sent
+        sent?;
+        self.relay.queue.metrics().delivered.add(count);
+        Ok(())
     }
 }

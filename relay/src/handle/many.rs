@@ -11,18 +11,24 @@ use hushwire_proto::{
 use super::{Answering, BUSY_RETRY, SPACE_RETRY, put, refused, storage, too_much_in_work};
 use crate::{
     connection::Connection,
+    metrics::TurnedAway,
     queue::{AppendError, PutDoor, PutMany, Queue, StorageError},
     service::Relay,
 };
 
 pub(super) fn deposit<Q: Queue>(relay: &Relay<Q>, connection: &Connection, deposit: DepositMany, answering: Answering) {
     if connection.deposits().is_err() {
-        return answering.say(refused(RefusedReason::OwnerMayNotDeposit, put::IS_OWNER));
+        let answer = refused(RefusedReason::OwnerMayNotDeposit, put::IS_OWNER);
+        return answering.turn_away(TurnedAway::Owner, answer);
     }
     let DepositMany { envelope, doors } = deposit;
     let bytes = envelope.len().saturating_add(doors.len().saturating_mul(FANOUT_ENTRY_BYTES));
-    let Some(held) = connection.address().hold(bytes) else { return answering.say(too_much_in_work()) };
-    let Some(turn) = relay.patience.take_turn() else { return answering.say(storage(StorageError::Busy)) };
+    let Some(held) = connection.address().hold(bytes) else {
+        return answering.turn_away(TurnedAway::BytesInWork, too_much_in_work());
+    };
+    let Some(turn) = relay.patience.take_turn() else {
+        return answering.turn_away(TurnedAway::Patience, storage(StorageError::Busy));
+    };
     let held = (held, turn);
     let doors = doors.into_iter().map(|Door { mailbox, token, id }| PutDoor { mailbox, token: token.hash(), id });
     let many = PutMany { envelope, doors: doors.collect() };
