@@ -101,6 +101,14 @@ pub enum OpenError {
         /// What the system said.
         cause: io::Error,
     },
+    /// The data directory cannot be made, or not so that it stays.
+    #[error("{}: {cause}: let the relay write there; if the disk is damaged, restore a backup", path.display())]
+    Directory {
+        /// Which directory.
+        path: PathBuf,
+        /// What the system said.
+        cause: io::Error,
+    },
     /// Somebody has it open: another relay, or for a moment this one.
     #[error("{}: another relay uses this directory: stop it", path.display())]
     InUse {
@@ -108,7 +116,7 @@ pub enum OpenError {
         path: PathBuf,
     },
     /// RocksDB does not open it.
-    #[error("{}: {cause}. If the disk is damaged, restore a backup", path.display())]
+    #[error("{}: {cause}; if the disk is damaged, restore a backup", path.display())]
     Database {
         /// Which directory.
         path: PathBuf,
@@ -194,11 +202,12 @@ impl RocksQueue {
     /// [`OpenError`].
     pub fn open(data_dir: &Path, rules: Rules) -> Result<Self, OpenError> {
         let system = |cause| OpenError::System { path: data_dir.to_owned(), cause };
-        directory::make(data_dir).map_err(system)?;
+        let unmade = |cause| OpenError::Directory { path: data_dir.to_owned(), cause };
+        directory::make(data_dir).map_err(unmade)?;
         let store = Store::open(&data_dir.join(DATABASE_DIR))?;
         reach(Step::Opened);
         let (mut mark, marked) = Mark::open(data_dir).map_err(system)?;
-        directory::sync(data_dir).map_err(system)?; // the database and the mark stand in it
+        directory::sync(data_dir).map_err(unmade)?; // the database and the mark stand in it
         let found = store.position();
         if marked.is_none() && store.batches.load(Relaxed) > 0 {
             let file = mark.path().display();
