@@ -71,6 +71,9 @@ impl<Q: Queue> Admin<Q> {
         counted.await.unwrap_or(Err(StorageError::Failed))
     }
 
+    /// Not asked is whether senders are turned away for a moment because more packets come than can be read. That ends by
+    /// itself within a second or a minute, devices fetch all the time, and who is told to come elsewhere finds nothing
+    /// there: a relay's mailboxes are at its one address. `deposits_turned_away_total` shows it.
     async fn ready(&self) -> Result<(), &'static str> {
         if *self.stopping.borrow() {
             return Err("the relay is stopping");

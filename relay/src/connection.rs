@@ -75,6 +75,11 @@ impl Connection {
         Self { peer, address, state: Mutex::default() }
     }
 
+    /// The other end.
+    pub(crate) fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
     /// What the other end's network address takes.
     pub(crate) fn address(&self) -> &Address {
         &self.address
@@ -99,6 +104,11 @@ impl Connection {
     /// Proof that this connection owns the mailbox, if it does.
     pub(crate) fn owned(&self, mailbox: MailboxId) -> Option<OwnedMailbox> {
         self.lock().open.get(&mailbox).map(|opened| opened.owned)
+    }
+
+    /// Whether it owns a mailbox.
+    pub(crate) fn is_owner(&self) -> bool {
+        self.lock().role == Role::Owner
     }
 
     /// From now on this connection may open no mailbox.

@@ -28,6 +28,8 @@ pub(crate) struct Flow {
 struct State {
     /// The last that was given out here, or that the client said it has.
     given: Seq,
+    /// Everything up to here was acknowledged here, and is gone.
+    acknowledged: Seq,
     unacknowledged: VecDeque<(Seq, usize)>,
     bytes: usize,
 }
@@ -35,7 +37,7 @@ struct State {
 impl Flow {
     /// The client has everything up to and including `after`.
     pub(crate) fn new(after: Seq) -> Self {
-        let state = State { given: after, unacknowledged: VecDeque::new(), bytes: 0 };
+        let state = State { given: after, acknowledged: Seq(0), unacknowledged: VecDeque::new(), bytes: 0 };
         Self { state: Mutex::new(state), shrunk: Notify::new() }
     }
 
@@ -74,9 +76,15 @@ impl Flow {
         through <= self.lock().given
     }
 
+    /// Whether everything up to there is gone because of an acknowledgement here.
+    pub(crate) fn has_acknowledged(&self, through: Seq) -> bool {
+        through <= self.lock().acknowledged
+    }
+
     /// Makes room.
     pub(crate) fn acknowledged(&self, through: Seq) {
         let mut state = self.lock();
+        state.acknowledged = state.acknowledged.max(through);
         while let Some((seq, bytes)) = state.unacknowledged.front().copied()
             && seq <= through
         {
@@ -130,5 +138,14 @@ mod tests {
         assert!(flow.has_given(Seq(5)) && !flow.has_given(Seq(6)));
         flow.gives(&[largest(9)]);
         assert!(flow.has_given(Seq(9)) && !flow.has_given(Seq(10)));
+    }
+
+    #[test]
+    fn what_was_acknowledged_here_is_gone_and_what_the_client_only_said_it_has_may_not_be() {
+        let flow = Flow::new(Seq(5));
+        assert!(flow.has_acknowledged(Seq(0)) && !flow.has_acknowledged(Seq(1)));
+        flow.acknowledged(Seq(5));
+        flow.acknowledged(Seq(3)); // again
+        assert!(flow.has_acknowledged(Seq(5)) && !flow.has_acknowledged(Seq(6)));
     }
 }

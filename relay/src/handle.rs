@@ -24,7 +24,8 @@ use hushwire_proto::{
 
 use crate::{
     connection::Connection,
-    metrics::Metrics,
+    metrics::{Metrics, TurnedAway},
+    pace::Asked,
     queue::{Queue, StorageError},
     service::Relay,
 };
@@ -37,6 +38,9 @@ const BUSY_RETRY: Duration = Duration::from_secs(1);
 /// When to try again if the disk is nearly full: it empties as devices fetch and envelopes expire, or by its operator.
 const SPACE_RETRY: Duration = Duration::from_secs(60);
 
+/// What a drain counts beside an acknowledgement: a reader looks at the disk for it, and there are few.
+const DRAIN_COUNTS: u32 = 16;
+
 /// What this relay calls itself.
 const SOFTWARE: &str = concat!("hushwire-relay ", env!("CARGO_PKG_VERSION"));
 
@@ -44,11 +48,13 @@ const SOFTWARE: &str = concat!("hushwire-relay ", env!("CARGO_PKG_VERSION"));
 pub(crate) struct Answering {
     metrics: Arc<Metrics>,
     reply: Reply,
+    /// Its place among what the owners of its address have waiting, if it is for owners.
+    asked: Option<Asked>,
 }
 
 impl Answering {
     pub(crate) fn new(metrics: Arc<Metrics>, reply: Reply) -> Self {
-        Self { metrics, reply }
+        Self { metrics, reply, asked: None }
     }
 
     /// At once, from any thread. Not for answers that grow with their request.
@@ -68,6 +74,15 @@ impl Answering {
         tokio::spawn(async move { self.say(answer.await) });
     }
 
+    /// To a deposit that nobody will look at.
+    fn turn_away(self, why: TurnedAway, answer: Answer) {
+        if let Answer::Refused(refused) = &answer {
+            self.metrics.deposited(Err(refused.reason));
+        }
+        self.metrics.deposits_turned_away.count(why);
+        self.say(answer);
+    }
+
     fn count(&self, answer: &Answer) {
         if let Answer::Refused(refused) = answer {
             self.metrics.refused.count(refused.reason);
@@ -75,22 +90,41 @@ impl Answering {
     }
 }
 
-pub(crate) fn handle<Q: Queue>(relay: &Arc<Relay<Q>>, connection: &Connection, request: Request, answering: Answering) {
-    let count = match &request {
+/// What a request counts among those that one address may make, and at the pace of its owners.
+fn counts(request: &Request) -> (usize, Option<u32>) {
+    let each = |count: usize| u32::try_from(count.max(1)).unwrap_or(u32::MAX);
+    match request {
         // What makes room is never refused for being too much.
-        Request::Drain { .. } | Request::Acknowledge { .. } | Request::Revoke { .. } => 0,
-        Request::DepositMany(many) => many.doors.len(),
-        Request::Hello | Request::Open { .. } | Request::Grant { .. } | Request::Deposit(_) | Request::Whisper(_) => 1,
-    };
+        Request::Drain { .. } => (0, Some(DRAIN_COUNTS)),
+        Request::Acknowledge { .. } => (0, Some(1)),
+        Request::Revoke { hashes, .. } => (0, Some(each(hashes.len()))),
+        Request::Grant { tokens, .. } => (tokens.len().max(1), Some(each(tokens.len()))),
+        Request::DepositMany(many) => (many.doors.len(), None),
+        Request::Hello | Request::Open { .. } | Request::Deposit(_) | Request::Whisper(_) => (1, None),
+    }
+}
+
+pub(crate) fn handle<Q: Queue>(
+    relay: &Arc<Relay<Q>>,
+    connection: &Connection,
+    request: Request,
+    mut answering: Answering,
+) {
+    let (count, paced) = counts(&request);
+    let is_deposit = matches!(request, Request::Deposit(_) | Request::DepositMany(_));
+    answering.asked = paced.map(|count| connection.address().pace().asks(count));
     if count > 0
         && let Err(wait) = connection.address().ask(count)
     {
-        return answering.say(refused_for(RefusedReason::Overloaded, "more requests than one address may make", wait));
+        let answer = refused_for(RefusedReason::Overloaded, "more requests than one address may make", wait);
+        return match is_deposit {
+            true => answering.turn_away(TurnedAway::Rate, answer),
+            false => answering.say(answer),
+        };
     }
-    if matches!(request, Request::Deposit(_) | Request::DepositMany(_))
-        && let Some(wait) = connection.is_turned_away(&relay.overload)
-    {
-        return answering.say(refused_for(RefusedReason::Overloaded, "more arrives than this relay can take", wait));
+    if is_deposit && let Some(wait) = connection.is_turned_away(&relay.overload) {
+        let answer = refused_for(RefusedReason::Overloaded, "more arrives than this relay can take", wait);
+        return answering.turn_away(TurnedAway::Overload, answer);
     }
     match request {
         Request::Hello => answering.say(Answer::Welcome(welcome(relay))),

@@ -17,10 +17,7 @@ use hushwire_relay::{
     config::{self, Config},
     disk::Disk,
     du::{self, Source},
-    queue::{
-        Usage,
-        rocks::{OpenError, RocksQueue},
-    },
+    queue::{Usage, rocks::RocksQueue},
 };
 use hushwire_server::program::{self, Done, NotifyState, STORAGE_FAILED, say, tell_systemd};
 use tokio::{
@@ -44,9 +41,6 @@ const SWEEP_EVERY: Duration = Duration::from_millis(if cfg!(feature = "fail-poin
 
 /// Free bytes with which the queue can be opened after the disk was full.
 const START_BYTES: u64 = 16 * 1024 * 1024;
-
-/// How often the database is tried to be opened anew.
-const REOPEN_TRIES: u32 = 10;
 
 /// How often a disk that was full is looked at.
 const LOOK_FOR_ROOM_EVERY: Duration = Duration::from_secs(1);
@@ -190,7 +184,10 @@ fn serve(path: &Path) -> Done {
     let (mut listen, mut first) = (config.listen, true);
     let code = loop {
         let parts = Parts {
-            queue: open(&config, first)?,
+            queue: match first {
+                true => RocksQueue::open(&config.data_dir, config.rules)?,
+                false => RocksQueue::open_again(&config.data_dir, config.rules)?,
+            },
             identity: config.identity()?,
             listen,
             host: config.host.clone(),
@@ -206,20 +203,6 @@ fn serve(path: &Path) -> Done {
     };
     runtime.shutdown_timeout(Duration::from_secs(1));
     Ok(code)
-}
-
-/// After the disk was full somebody may still read from the database that was closed, for a moment.
-fn open(config: &Config, first: bool) -> Result<RocksQueue, OpenError> {
-    let mut left = if first { 0 } else { REOPEN_TRIES };
-    loop {
-        match RocksQueue::open(&config.data_dir, config.rules) {
-            Err(OpenError::Database { .. }) if left > 0 => {
-                left -= 1;
-                std::thread::sleep(LOOK_FOR_ROOM_EVERY);
-            }
-            opened => return opened,
-        }
-    }
 }
 
 enum Next {

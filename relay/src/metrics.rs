@@ -38,6 +38,26 @@ impl Unheard {
     pub const ALL: &'static [Self] = &[Self::Absent, Self::Busy, Self::TooOften, Self::Shed];
 }
 
+/// Why a deposit was turned away before its mailbox was looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TurnedAway {
+    /// More requests than one address may make.
+    Rate,
+    /// More bytes in work than one address may have.
+    BytesInWork,
+    /// More packets come than can be read.
+    Overload,
+    /// Those before it wait too long to be written.
+    Patience,
+    /// Its connection owns a mailbox.
+    Owner,
+}
+
+impl TurnedAway {
+    /// All of them.
+    pub const ALL: &'static [Self] = &[Self::Rate, Self::BytesInWork, Self::Overload, Self::Patience, Self::Owner];
+}
+
 /// What a queue holds. Rows of a mailbox are counted as if every envelope were stored by itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Holding {
@@ -66,11 +86,13 @@ impl Holding {
 pub struct Metrics {
     /// Deposits answered *stored*, repeats among them.
     pub deposits_stored: Counter,
-    /// Deposits refused.
+    /// Deposits refused. Each door of one to many counts, and if nothing was looked at the whole of it as one.
     pub deposits_refused: Refusals,
+    /// Those of them that did not come as far as the queue.
+    pub deposits_turned_away: Reasons<TurnedAway>,
     /// Requests of any kind refused.
     pub refused: Refusals,
-    /// Envelopes put in a push, some of them more than once.
+    /// Envelopes that left in a push, some of them more than once.
     pub delivered: Counter,
     /// Whispers handed to whoever was there.
     pub whispers_passed: Counter,
@@ -111,6 +133,7 @@ impl Default for Metrics {
         Self {
             deposits_stored: Counter::default(),
             deposits_refused: Refusals::new(RefusedReason::ALL),
+            deposits_turned_away: Reasons::new(TurnedAway::ALL),
             refused: Refusals::new(RefusedReason::ALL),
             delivered: Counter::default(),
             whispers_passed: Counter::default(),

@@ -1,12 +1,12 @@
 //! What one network address may take of a relay: requests in a second, and bytes of deposits that are in work. An
 //! address is what one subscriber has; many people may share one.
 //!
-//! Drains, acknowledgements and revocations are never counted: they make room.
+//! Drains, acknowledgements and revocations are not among them, because they make room: [`crate::pace`].
 //!
 //! Spec: relay §8.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
@@ -15,8 +15,11 @@ use std::{
 use hushwire_proto::net::serve::{Peer, subscriber};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Addresses that are remembered before those that are not needed any more are looked for.
-const ADDRESSES_MIN: usize = 1024;
+use crate::pace::Pace;
+
+/// Addresses that are looked at when one comes, whether they are needed any more: more than one, so that they become fewer, and
+/// few, because everybody who connects waits for it.
+const LOOKED_AT: usize = 2;
 
 /// How much one address may take. An operator may change each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,11 +44,11 @@ pub(crate) struct Addresses {
     known: Mutex<Known>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Known {
     by_address: HashMap<IpAddr, Arc<Address>>,
-    /// When to look for those that are not needed.
-    look_at: usize,
+    /// All of them, in the order in which they are looked at.
+    line: VecDeque<IpAddr>,
 }
 
 /// What one address has taken.
@@ -55,6 +58,7 @@ pub(crate) struct Address {
     began: Instant,
     spent: Mutex<Spent>,
     in_flight: Arc<Semaphore>,
+    pace: Arc<Pace>,
 }
 
 /// Requests, as the time at which the last of them is paid for (the generic cell rate algorithm).
@@ -65,8 +69,7 @@ pub(crate) struct Spent {
 
 impl Addresses {
     pub(crate) fn new(rates: Rates) -> Self {
-        let known = Known { by_address: HashMap::new(), look_at: ADDRESSES_MIN };
-        Self { rates, began: Instant::now(), known: Mutex::new(known) }
+        Self { rates, began: Instant::now(), known: Mutex::default() }
     }
 
     pub(crate) fn rates(&self) -> Rates {
@@ -80,19 +83,40 @@ impl Addresses {
 
     fn at(&self, address: IpAddr) -> Arc<Address> {
         let mut known = lock(&self.known);
-        if known.by_address.len() >= known.look_at {
-            let now = self.began.elapsed();
-            known.by_address.retain(|_, address| Arc::strong_count(address) > 1 || !lock(&address.spent).is_paid(now));
-            known.look_at = ADDRESSES_MIN.max(known.by_address.len().saturating_mul(2));
+        if let Some(here) = known.by_address.get(&address) {
+            return here.clone();
         }
-        known.by_address.entry(address).or_insert_with(|| Arc::new(Address::new(self.rates, self.began))).clone()
+        known.forget(LOOKED_AT, self.began.elapsed());
+        let new = Arc::new(Address::new(self.rates, self.began));
+        known.by_address.insert(address, new.clone());
+        known.line.push_back(address);
+        new
+    }
+}
+
+impl Known {
+    /// Looks at the next `count`, and forgets those that nobody needs.
+    fn forget(&mut self, count: usize, now: Duration) {
+        for _ in 0..count {
+            let Some(next) = self.line.pop_front() else { return };
+            match self.by_address.get(&next) {
+                Some(address) if Arc::strong_count(address) > 1 || !address.is_paid(now) => self.line.push_back(next),
+                _ => drop(self.by_address.remove(&next)),
+            }
+        }
     }
 }
 
 impl Address {
     pub(crate) fn new(rates: Rates, began: Instant) -> Self {
         let bytes = usize::try_from(rates.bytes_in_flight).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
-        Self { rates, began, spent: Mutex::default(), in_flight: Arc::new(Semaphore::new(bytes)) }
+        let pace = Arc::new(Pace::new(rates.requests_per_second, began));
+        Self { rates, began, spent: Mutex::default(), in_flight: Arc::new(Semaphore::new(bytes)), pace }
+    }
+
+    /// How fast its owners may ask.
+    pub(crate) fn pace(&self) -> &Arc<Pace> {
+        &self.pace
     }
 
     /// Counts so many requests; or says after which time there is room for one.
@@ -108,6 +132,12 @@ impl Address {
     }
 }
 
+impl Address {
+    fn is_paid(&self, now: Duration) -> bool {
+        lock(&self.spent).is_paid(now) && self.pace.is_paid(now)
+    }
+}
+
 impl Spent {
     /// One every `each` in the long run, and at once as many as `saved` has room for. One that costs more than there is room
     /// for is still let through, and paid for afterwards.
@@ -117,8 +147,18 @@ impl Spent {
         if let Some(wait) = ahead.checked_sub(saved).filter(|wait| !wait.is_zero()) {
             return Err(wait);
         }
-        self.until = from.saturating_add(each.saturating_mul(count));
+        self.owe(each, count, now);
         Ok(())
+    }
+
+    /// The same where nothing is refused.
+    pub(crate) fn owe(&mut self, each: Duration, count: u32, now: Duration) {
+        self.until = self.until.max(now).saturating_add(each.saturating_mul(count));
+    }
+
+    /// How long until there is room in `saved` again.
+    pub(crate) fn wait(&self, saved: Duration, now: Duration) -> Duration {
+        self.until.saturating_sub(now).saturating_sub(saved)
     }
 
     /// Whether it is as good as new.
@@ -186,7 +226,10 @@ mod tests {
         for n in 10..20_000 {
             addresses.at(ip(n));
         }
-        assert!(lock(&addresses.known).by_address.len() <= ADDRESSES_MIN + 2);
+        assert!(lock(&addresses.known).by_address.len() <= 8, "whoever comes sees to it");
+        let known = lock(&addresses.known);
+        assert_eq!(known.by_address.len(), known.line.len(), "each is looked at once in a while");
+        drop(known);
         assert!(addresses.at(ip(1)).ask(1).is_err(), "connecting again pays no debt");
         assert!(lock(&addresses.known).by_address.contains_key(&ip(2)));
     }

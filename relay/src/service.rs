@@ -50,6 +50,15 @@ impl<Q: Queue> Service for Relay<Q> {
         !self.overload.turns_connections_away() && self.queue.metrics().pressure() < CONNECTIONS_SHED_AT
     }
 
+    fn turn(&self, connection: &Connection) -> impl Future<Output = ()> + Send {
+        let pace = connection.is_owner().then(|| connection.address().pace().clone());
+        async move {
+            if let Some(pace) = pace {
+                pace.turn().await;
+            }
+        }
+    }
+
     fn request(self: &Arc<Self>, connection: &Arc<Connection>, payload: Bytes, reply: Reply) {
         let answering = Answering::new(self.queue.metrics().clone(), reply);
         match Request::parse(&payload) {

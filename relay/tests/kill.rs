@@ -4,7 +4,7 @@
 
 mod support;
 
-use std::time::Duration;
+use std::{fs, time::Duration};
 
 use hushwire_proto::{
     limits::{ENVELOPE_BYTES_MAX, MAILBOXES_PER_CONNECTION_MAX},
@@ -189,4 +189,27 @@ async fn open_all(process: &Process, group: &[Owner]) -> Vec<Client> {
         devices.push(device);
     }
     devices
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mark_that_is_missing_is_told_and_only_where_there_should_be_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = init(dir.path());
+    let mark = config.with_file_name("data").join("acknowledged");
+    let bob = Owner::new(1);
+    let warning = "if the database lost its newest envelopes, nothing tells";
+    for (round, told) in (0..).zip([false, false, true, false, true]) {
+        match round {
+            2 => fs::remove_file(&mark).unwrap(),
+            4 => fs::write(&mark, [0; 7]).unwrap(), // half of one
+            _ => {}                                 // the first start makes it
+        }
+        let process = Process::start(&config);
+        let device = owner(&process, &bob).await;
+        assert_eq!(device.ask(bob.grant()).await, Answer::Granted);
+        let sender = Client::connect(&process.address).await;
+        assert_eq!(sender.ask(bob.deposit(round)).await, Answer::Stored);
+        let (code, log) = tokio::task::spawn_blocking(move || process.terminate()).await.unwrap();
+        assert_eq!((code, log.contains(warning)), (Some(0), told), "{log}");
+    }
 }

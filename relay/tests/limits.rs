@@ -3,11 +3,14 @@
 
 mod support;
 
-use std::{sync::atomic::Ordering::Relaxed, time::Duration};
+use std::{
+    sync::atomic::Ordering::Relaxed,
+    time::{Duration, Instant},
+};
 
 use hushwire_proto::{
-    ids::Token,
-    limits::{ENVELOPE_BYTES_MAX, FANOUT_MAX, MAILBOXES_PER_CONNECTION_MAX, UNACKED_BYTES_MAX},
+    ids::{Token, TokenHash},
+    limits::{ENVELOPE_BYTES_MAX, FANOUT_MAX, MAILBOXES_PER_CONNECTION_MAX, REQUESTS_IN_FLIGHT_MAX, UNACKED_BYTES_MAX},
     net::{
         CloseCode, RELAY_ALPN,
         call::{ConnectError, Connection, Disconnect},
@@ -119,6 +122,37 @@ async fn who_asks_too_often_is_told_when_to_come_back_and_still_fetches() {
     assert_eq!(device.ask(bob.acknowledge(newest)).await, Answer::Acknowledged);
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert_eq!(sender.ask(bob.deposit(1000)).await, Answer::Stored);
+}
+
+#[tokio::test]
+async fn who_acknowledges_too_often_is_slowed_down_and_never_refused() {
+    let relay = TestRelay::memory(Rules::default());
+    let bob = Owner::new(1);
+    let device = relay.owner(&bob).await;
+    assert!(matches!(device.ask(bob.drain(0)).await, Answer::Draining { .. }));
+    let began = Instant::now();
+    for _ in 0..24 {
+        let calls: Vec<_> = (0..REQUESTS_IN_FLIGHT_MAX).map(|_| device.start(bob.acknowledge(0))).collect();
+        for call in calls {
+            assert_eq!(device.answer(call).await, Answer::Acknowledged);
+        }
+    }
+    // 6,144 of them, 2,000 of which at once and the rest at 20,000 in a second.
+    assert!(began.elapsed() > Duration::from_millis(180), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn tokens_that_are_granted_count_one_by_one() {
+    let rates = Rates { requests_per_second: 10, ..Rates::default() };
+    let relay = TestRelay::with(MemoryQueue::new(Rules::default()), Operation { rates, ..Operation::default() });
+    let bob = Owner::new(1);
+    let device = relay.owner(&bob).await;
+    let tokens = (0..100).map(|n| (TokenHash([n; 32]), TokenClass::Contact)).collect();
+    assert_eq!(device.ask(Request::Grant { mailbox: bob.mailbox(), tokens }).await, Answer::Granted);
+    let Answer::Refused(refused) = device.ask(bob.grant()).await else { panic!("granted") };
+    assert_eq!(refused.reason, RefusedReason::Overloaded);
+    assert!((8_000..10_000).contains(&refused.retry_after_ms), "{refused:?}");
+    assert_eq!(device.ask(bob.revoke()).await, Answer::Revoked, "which makes room");
 }
 
 #[tokio::test]

@@ -79,6 +79,12 @@ pub trait Service: Send + Sync + 'static {
         true
     }
 
+    /// Resolves when the next request of this connection may begin. Until then what its peer sends waits in the transport: so
+    /// somebody is slowed down who is not to be refused. May be cancelled.
+    fn turn(&self, _: &Self::Connection) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
+
     /// A request came, in the order of arrival on the stream. Must not block: what takes longer goes on in a task or a
     /// thread that keeps `reply`, beside the others.
     ///
@@ -374,6 +380,7 @@ impl<S: Service> Server<S> {
             let least = REQUEST_BYTES_IN_FLIGHT / S::REQUESTS_IN_WORK.clamp(1, REQUESTS_IN_FLIGHT_MAX);
             let bytes = u32::try_from(request.payload.len().max(least)).unwrap_or(u32::MAX);
             let Ok(permit) = requests.clone().acquire_many_owned(bytes).await else { return Ok(()) };
+            self.service.turn(&state).await;
             let Frame { id, payload } = request;
             let reply = Reply::new(id, out.clone(), permit, reader.take_place());
             self.counts.requests.fetch_add(1, Relaxed);

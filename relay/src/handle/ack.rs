@@ -27,6 +27,9 @@ pub(super) fn acknowledge<Q: Queue>(
     if !flow.has_given(through) {
         return answering.say(refused(RefusedReason::BadRequest, "this was not given out on this connection"));
     }
+    if flow.has_acknowledged(through) {
+        return answering.say(Answer::Acknowledged); // it is gone already: nothing for the queue to do
+    }
     reach(Step::Acknowledging);
     relay.queue.remove_then(owned.id(), through, move |removed| {
         answering.say(match removed {

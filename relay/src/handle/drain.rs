@@ -2,12 +2,15 @@
 //!
 //! What is there is read from the queue; what comes is taken from memory as long as this drain keeps up.
 
-use std::sync::Arc;
+use std::{convert::Infallible, sync::Arc};
 
 use hushwire_proto::{
     frame::{Frame, RequestId},
     ids::{MailboxId, Seq},
-    net::serve::{Outbox, OutboxError},
+    net::{
+        CloseCode,
+        serve::{Outbox, OutboxError, Peer},
+    },
     relay::{Answer, Deliveries, Delivery, Push, RefusedReason},
 };
 
@@ -18,6 +21,7 @@ use crate::{
     ear::Ear,
     fail_points::{Step, reach},
     flow::Flow,
+    pace::Pace,
     queue::{Arrivals, Page, Queue},
     service::Relay,
 };
@@ -33,13 +37,15 @@ pub(super) fn drain<Q: Queue>(
     let flow = Arc::new(Flow::new(after));
     connection.drains(owned, flow.clone());
     let turn = relay.drains.turn();
-    let relay = relay.clone();
+    let (relay, peer, pace) = (relay.clone(), connection.peer().clone(), connection.address().pace().clone());
     tokio::spawn(async move {
         let arrivals = relay.queue.arrivals(mailbox); // before looking, so that nothing arrives between
+        let reading = pace.reading().await;
         let page = match relay.queue.read(mailbox, after, 0).await {
             Ok(page) => page,
             Err(error) => return answering.say(storage(error)),
         };
+        drop(reading);
         if after > page.last {
             let detail = format!("the last number of this mailbox is {}; drain from there or before", page.last.0);
             return answering.say(refused(RefusedReason::BadRequest, detail));
@@ -49,7 +55,8 @@ pub(super) fn drain<Q: Queue>(
             return answering.say(Answer::Draining { waiting: 0 }); // a newer one has it already
         };
         answering.say(Answer::Draining { waiting: page.waiting });
-        let drain = Drain { relay, mailbox, flow, out, arrivals, cursor: after, told: after, at_end: false };
+        let drain =
+            Drain { relay, mailbox, peer, pace, flow, out, arrivals, cursor: after, told: after, at_end: false };
         drain.run(place, page).await;
     });
 }
@@ -57,6 +64,8 @@ pub(super) fn drain<Q: Queue>(
 struct Drain<Q> {
     relay: Arc<Relay<Q>>,
     mailbox: MailboxId,
+    peer: Peer,
+    pace: Arc<Pace>,
     flow: Arc<Flow>,
     out: Outbox,
     arrivals: Arrivals,
@@ -68,28 +77,48 @@ struct Drain<Q> {
     at_end: bool,
 }
 
+/// Why a drain gives out nothing more.
+enum Stopped {
+    /// Nobody reads any more.
+    Gone,
+    /// The mailbox cannot be read.
+    Unreadable,
+}
+
+impl From<OutboxError> for Stopped {
+    fn from(_: OutboxError) -> Self {
+        Self::Gone
+    }
+}
+
 impl<Q: Queue> Drain<Q> {
-    /// Until a newer drain takes over, the connection ends, or the queue fails.
+    /// Until a newer drain takes over, the connection ends, or the mailbox cannot be read.
     async fn run(mut self, mut place: Place, first: Page) {
         let out = self.out.clone();
-        tokio::select! {
-            () = place.lost() => {}
-            () = out.closed() => {}
-            _ = self.give(first) => {}
+        let stopped = tokio::select! {
+            () = place.lost() => return,
+            () = out.closed() => return,
+            Err(stopped) = self.give(first) => stopped,
+        };
+        match stopped {
+            Stopped::Gone => {}
+            // Said where it happened. A device that waits here would wait for ever; one that comes again is answered by
+            // what the disk says then.
+            Stopped::Unreadable => self.peer.close(CloseCode::GoingAway),
         }
     }
 
     /// `first` was read without its envelopes. Most devices that come have everything: nothing more is read for them.
-    async fn give(&mut self, first: Page) -> Result<(), OutboxError> {
+    async fn give(&mut self, first: Page) -> Result<Infallible, Stopped> {
         let mut known = Some(first).filter(|page| page.last == self.cursor);
         loop {
             let page = match known.take() {
                 Some(page) => page,
                 None => {
                     let room = self.flow.room().await;
-                    // Logged where it happened; the client comes again when the relay does.
-                    let Ok(page) = self.relay.queue.read(self.mailbox, self.cursor, room).await else { return Ok(()) };
-                    page
+                    let _reading = self.pace.reading().await;
+                    let page = self.relay.queue.read(self.mailbox, self.cursor, room).await;
+                    page.map_err(|_| Stopped::Unreadable)?
                 }
             };
             if page.envelopes.is_empty() {
@@ -121,7 +150,7 @@ impl<Q: Queue> Drain<Q> {
         for delivery in &mut deliveries {
             delivery.stored_at = self.relay.time.told(delivery.stored_at);
         }
-        self.relay.queue.metrics().delivered.add(u64::try_from(deliveries.len()).unwrap_or(u64::MAX));
+        let count = u64::try_from(deliveries.len()).unwrap_or(u64::MAX);
         self.flow.gives(&deliveries); // before it can be acknowledged
         self.cursor = deliveries.last().map_or(self.cursor, |newest| self.cursor.max(newest.seq));
         self.told = self.told.max(expired_through);
@@ -129,6 +158,8 @@ impl<Q: Queue> Drain<Q> {
         reach(Step::Pushing);
         let sent = self.out.send(Frame { id: RequestId::PUSH, payload: push.encode() }).await;
         reach(Step::Pushed);
-        sent
+        sent?;
+        self.relay.queue.metrics().delivered.add(count);
+        Ok(())
     }
 }

@@ -3,50 +3,133 @@
 use std::time::Duration;
 
 use hushwire_proto::{
+    ids::Seq,
     limits::FANOUT_ENTRY_BYTES,
     relay::{Answer, DepositMany, Door, Outcome, RefusedReason, StoredMany},
 };
 
-use super::{Answering, SPACE_RETRY, put, refused, storage, too_much_in_work};
+use super::{Answering, BUSY_RETRY, SPACE_RETRY, put, refused, storage, too_much_in_work};
 use crate::{
     connection::Connection,
+    metrics::TurnedAway,
     queue::{AppendError, PutDoor, PutMany, Queue, StorageError},
     service::Relay,
 };
 
 pub(super) fn deposit<Q: Queue>(relay: &Relay<Q>, connection: &Connection, deposit: DepositMany, answering: Answering) {
     if connection.deposits().is_err() {
-        return answering.say(refused(RefusedReason::OwnerMayNotDeposit, put::IS_OWNER));
+        let answer = refused(RefusedReason::OwnerMayNotDeposit, put::IS_OWNER);
+        return answering.turn_away(TurnedAway::Owner, answer);
     }
     let DepositMany { envelope, doors } = deposit;
     let bytes = envelope.len().saturating_add(doors.len().saturating_mul(FANOUT_ENTRY_BYTES));
-    let Some(held) = connection.address().hold(bytes) else { return answering.say(too_much_in_work()) };
+    let Some(held) = connection.address().hold(bytes) else {
+        return answering.turn_away(TurnedAway::BytesInWork, too_much_in_work());
+    };
+    let Some(turn) = relay.patience.take_turn() else {
+        return answering.turn_away(TurnedAway::Patience, storage(StorageError::Busy));
+    };
+    let held = (held, turn);
     let doors = doors.into_iter().map(|Door { mailbox, token, id }| PutDoor { mailbox, token: token.hash(), id });
     let many = PutMany { envelope, doors: doors.collect() };
     let (metrics, stored) = (relay.queue.metrics().clone(), relay.queue.append_many(many, relay.time.now()));
     tokio::spawn(async move {
-        let mut outcomes = Vec::new();
-        let mut retry_after = Duration::ZERO;
         let stored = stored.await;
         drop(held);
+        let mut told = Told::default();
         for stored in stored {
-            let (outcome, counted) = match stored {
-                Ok(_) => (Outcome::Stored, Ok(())),
-                Err(AppendError::NoSuchDoor) => (Outcome::NoSuchDoor, Err(RefusedReason::NoSuchDoor)),
-                Err(AppendError::Full(_)) => (Outcome::Full, Err(RefusedReason::MailboxFull)),
-                Err(AppendError::NoSpace) => (Outcome::Later, Err(RefusedReason::StorageFull)),
-                Err(AppendError::Storage(StorageError::Busy)) => (Outcome::Later, Err(RefusedReason::Overloaded)),
-                Err(AppendError::Storage(failed @ StorageError::Failed)) => return answering.say(storage(failed)),
-            };
-            metrics.deposited(counted);
-            retry_after = match outcome {
-                Outcome::Stored | Outcome::NoSuchDoor => retry_after,
-                Outcome::Full => retry_after.max(put::FULL_RETRY),
-                Outcome::Later => retry_after.max(SPACE_RETRY),
-            };
-            outcomes.push(outcome);
+            metrics.deposited(told.add(stored));
         }
-        let retry_after_ms = u64::try_from(retry_after.as_millis()).unwrap_or(u64::MAX);
-        answering.say_large(Answer::StoredMany(StoredMany { outcomes, retry_after_ms })).await;
+        if told.failed {
+            return answering.say(storage(StorageError::Failed)); // of no door is anything known
+        }
+        answering.say_large(Answer::StoredMany(told.finish())).await;
     });
+}
+
+/// What is told of all doors together.
+#[derive(Default)]
+struct Told {
+    outcomes: Vec<Outcome>,
+    /// After which the doors that can be tried again soon are to be.
+    later: Duration,
+    /// The same of mailboxes that are full.
+    full: Duration,
+    failed: bool,
+}
+
+impl Told {
+    /// One more. Returns what to count.
+    fn add(&mut self, stored: Result<Seq, AppendError>) -> Result<(), RefusedReason> {
+        let none = Duration::ZERO;
+        let (outcome, counted, wait) = match stored {
+            Ok(_) => (Outcome::Stored, Ok(()), none),
+            Err(AppendError::NoSuchDoor) => (Outcome::NoSuchDoor, Err(RefusedReason::NoSuchDoor), none),
+            Err(AppendError::Full(_)) => (Outcome::Full, Err(RefusedReason::MailboxFull), put::FULL_RETRY),
+            Err(AppendError::NoSpace) => (Outcome::Later, Err(RefusedReason::StorageFull), SPACE_RETRY),
+            Err(AppendError::Storage(StorageError::Busy)) => {
+                (Outcome::Later, Err(RefusedReason::Overloaded), BUSY_RETRY)
+            }
+            Err(AppendError::Storage(StorageError::Failed)) => {
+                self.failed = true;
+                (Outcome::Later, Err(RefusedReason::StorageFailed), none)
+            }
+        };
+        match outcome {
+            Outcome::Stored | Outcome::NoSuchDoor => {}
+            Outcome::Full => self.full = self.full.max(wait),
+            Outcome::Later => self.later = self.later.max(wait),
+        }
+        self.outcomes.push(outcome);
+        counted
+    }
+
+    /// One time is for all doors: a mailbox that is full does not make the others wait as long. It is told so again.
+    fn finish(self) -> StoredMany {
+        let retry_after = if self.later.is_zero() { self.full } else { self.later };
+        let retry_after_ms = u64::try_from(retry_after.as_millis()).unwrap_or(u64::MAX);
+        StoredMany { outcomes: self.outcomes, retry_after_ms }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::quota::Full;
+
+    const STORED: Result<Seq, AppendError> = Ok(Seq(1));
+    const NO_DOOR: Result<Seq, AppendError> = Err(AppendError::NoSuchDoor);
+    const FULL: Result<Seq, AppendError> = Err(AppendError::Full(Full::Mailbox));
+    const NO_SPACE: Result<Seq, AppendError> = Err(AppendError::NoSpace);
+    const BUSY: Result<Seq, AppendError> = Err(AppendError::Storage(StorageError::Busy));
+    const FAILED: Result<Seq, AppendError> = Err(AppendError::Storage(StorageError::Failed));
+
+    fn told(each: &[Result<Seq, AppendError>]) -> (Told, Vec<Result<(), RefusedReason>>) {
+        let mut told = Told::default();
+        let counted = each.iter().map(|stored| told.add(*stored)).collect();
+        (told, counted)
+    }
+
+    #[test]
+    fn the_time_to_come_back_is_that_of_the_doors_that_can_be_tried_again_soon() {
+        for (each, expected) in [
+            (&[STORED, NO_DOOR][..], Duration::ZERO),
+            (&[STORED, FULL], put::FULL_RETRY),
+            (&[BUSY, STORED], BUSY_RETRY),
+            (&[BUSY, NO_SPACE, BUSY], SPACE_RETRY),
+            (&[FULL, BUSY, FULL], BUSY_RETRY),
+            (&[NO_SPACE, FULL], SPACE_RETRY),
+        ] {
+            let StoredMany { outcomes, retry_after_ms } = told(each).0.finish();
+            assert_eq!((outcomes.len(), u128::from(retry_after_ms)), (each.len(), expected.as_millis()), "{each:?}");
+        }
+    }
+
+    #[test]
+    fn every_door_is_counted_also_behind_one_whose_fate_nobody_knows() {
+        let (all, counted) = told(&[STORED, FAILED, STORED, FULL]);
+        assert!(all.failed);
+        let (failed, full) = (Err(RefusedReason::StorageFailed), Err(RefusedReason::MailboxFull));
+        assert_eq!(counted, [Ok(()), failed, Ok(()), full]);
+    }
 }

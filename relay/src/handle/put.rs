@@ -8,6 +8,7 @@ use super::{Answering, no_space, refused, refused_for, storage, too_much_in_work
 use crate::{
     connection::Connection,
     fail_points::{Step, reach},
+    metrics::TurnedAway,
     queue::{AppendError, Put, Queue, StorageError},
     service::Relay,
 };
@@ -20,12 +21,17 @@ pub(super) const IS_OWNER: &str = "this connection owns a mailbox; deposit on an
 
 pub(super) fn deposit<Q: Queue>(relay: &Relay<Q>, connection: &Connection, deposit: Deposit, answering: Answering) {
     if connection.deposits().is_err() {
-        return answering.say(refused(RefusedReason::OwnerMayNotDeposit, IS_OWNER));
+        let answer = refused(RefusedReason::OwnerMayNotDeposit, IS_OWNER);
+        return answering.turn_away(TurnedAway::Owner, answer);
     }
     reach(Step::Received);
     let Deposit { mailbox, token, id, envelope } = deposit;
-    let Some(held) = connection.address().hold(envelope.len()) else { return answering.say(too_much_in_work()) };
-    let Some(turn) = relay.patience.take_turn() else { return answering.say(storage(StorageError::Busy)) };
+    let Some(held) = connection.address().hold(envelope.len()) else {
+        return answering.turn_away(TurnedAway::BytesInWork, too_much_in_work());
+    };
+    let Some(turn) = relay.patience.take_turn() else {
+        return answering.turn_away(TurnedAway::Patience, storage(StorageError::Busy));
+    };
     let held = (held, turn);
     let put = Put { mailbox, token: token.hash(), id, envelope };
     relay.queue.append_then(put, relay.time.now(), move |stored| {

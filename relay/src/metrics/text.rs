@@ -13,6 +13,7 @@ pub(crate) fn page(metrics: &Metrics, counts: &Counts) -> String {
     let Metrics {
         deposits_stored,
         deposits_refused,
+        deposits_turned_away,
         refused,
         delivered,
         whispers_passed,
@@ -36,6 +37,12 @@ pub(crate) fn page(metrics: &Metrics, counts: &Counts) -> String {
     page.by_reason("requests_refused_total", "Requests refused, by reason.", refused.iter());
     page.counter("deposits_stored_total", "Deposits answered stored, repeats among them.", deposits_stored.get());
     page.by_reason("deposits_refused_total", "Deposits refused, by reason.", deposits_refused.iter());
+    let turned_away = deposits_turned_away.iter();
+    page.by_reason(
+        "deposits_turned_away_total",
+        "Deposits refused before the queue, by what there was too much of.",
+        turned_away,
+    );
     page.counter("envelopes_delivered_total", "Envelopes pushed, repeats among them.", delivered.get());
     page.counter("whispers_passed_total", "Whispers handed to whoever was there.", whispers_passed.get());
     page.by_reason("whispers_dropped_total", "Whispers dropped, by reason.", whispers_dropped.iter());

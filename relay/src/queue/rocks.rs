@@ -2,6 +2,7 @@
 //!
 //! | file | what it is about |
 //! |---|---|
+//! | `rocks/directory.rs` | the directories around the files |
 //! | `rocks/keys.rs` | the bytes of rows |
 //! | `rocks/store.rs` | options of the database, typed reads |
 //! | `rocks/batch.rs` | what a job writes |
@@ -13,6 +14,7 @@
 
 mod batch;
 mod bodies;
+mod directory;
 mod keys;
 mod known;
 mod mark;
@@ -28,8 +30,9 @@ use std::{
     io,
     path::{Path, PathBuf},
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering::Relaxed},
     thread::{Builder, JoinHandle},
+    time::Duration,
 };
 
 use hushwire_proto::{
@@ -77,6 +80,11 @@ const DOORS_PER_JOB: usize = 256;
 /// Bytes of one token in a job.
 const TOKEN_BYTES: usize = 40;
 
+/// How often a database that is still in use is tried to be opened anew, and how long it is left alone before: ten seconds,
+/// in which the longest read and compaction that were cancelled have ended.
+const REOPEN_TRIES: u32 = 100;
+const REOPEN_AFTER: Duration = Duration::from_millis(100);
+
 const _: () = assert!((ENVELOPE_BYTES_MAX + JOB_BYTES) * REQUESTS_IN_FLIGHT_MAX <= DEPOSITS_WAITING_BYTES);
 
 /// The directory of the database inside the data directory.
@@ -93,11 +101,22 @@ pub enum OpenError {
         /// What the system said.
         cause: io::Error,
     },
+    /// The data directory cannot be made, or not so that it stays.
+    #[error("{}: {cause}: let the relay write there; if the disk is damaged, restore a backup", path.display())]
+    Directory {
+        /// Which directory.
+        path: PathBuf,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// Somebody has it open: another relay, or for a moment this one.
+    #[error("{}: another relay uses this directory: stop it", path.display())]
+    InUse {
+        /// Which directory.
+        path: PathBuf,
+    },
     /// RocksDB does not open it.
-    #[error(
-        "{}: {cause}. If another relay uses this directory, stop it; if the disk is damaged, restore a backup",
-        path.display()
-    )]
+    #[error("{}: {cause}; if the disk is damaged, restore a backup", path.display())]
     Database {
         /// Which directory.
         path: PathBuf,
@@ -183,11 +202,17 @@ impl RocksQueue {
     /// [`OpenError`].
     pub fn open(data_dir: &Path, rules: Rules) -> Result<Self, OpenError> {
         let system = |cause| OpenError::System { path: data_dir.to_owned(), cause };
-        std::fs::create_dir_all(data_dir).map_err(system)?;
+        let unmade = |cause| OpenError::Directory { path: data_dir.to_owned(), cause };
+        directory::make(data_dir).map_err(unmade)?;
         let store = Store::open(&data_dir.join(DATABASE_DIR))?;
         reach(Step::Opened);
         let (mut mark, marked) = Mark::open(data_dir).map_err(system)?;
+        directory::sync(data_dir).map_err(unmade)?; // the database and the mark stand in it
         let found = store.position();
+        if marked.is_none() && store.batches.load(Relaxed) > 0 {
+            let file = mark.path().display();
+            tracing::warn!(%file, "it is missing or damaged: if the database lost its newest envelopes, nothing tells");
+        }
         if let Some(marked) = marked.filter(|marked| found < *marked) {
             return Err(OpenError::Behind { found, marked, path: mark.path().to_owned() });
         }
@@ -202,6 +227,24 @@ impl RocksQueue {
         queue.0.metrics.holds(usage.holding());
         reach(Step::Ready);
         Ok(queue)
+    }
+
+    /// The same, after a queue of this process was closed: somebody may still read from it for a moment, so that it is tried
+    /// again while it is in use. For no other reason: after an error of the disk it is not touched a second time.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn open_again(data_dir: &Path, rules: Rules) -> Result<Self, OpenError> {
+        let mut left = REOPEN_TRIES;
+        loop {
+            match Self::open(data_dir, rules) {
+                Err(OpenError::InUse { .. }) if left > 0 => {
+                    left -= 1;
+                    std::thread::sleep(REOPEN_AFTER);
+                }
+                opened => return opened,
+            }
+        }
     }
 
     /// What is in `data_dir`, also while another process serves it: as it was a moment ago.

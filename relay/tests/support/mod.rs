@@ -1,6 +1,7 @@
 //! Two ends for tests: a relay with a clock that they move, and clients that say exactly what they are told to.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, dead_code)]
 
+pub(crate) mod moody;
 pub(crate) mod program;
 
 use std::{

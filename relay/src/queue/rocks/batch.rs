@@ -14,7 +14,7 @@ use super::{
     bodies::Bodies,
     keys::{self, Body, BodyId, DepositRow, EnvelopeHead, Hour, MailboxRow},
     known::Known,
-    store::{Family, Store},
+    store::{Family, Store, damaged},
 };
 use crate::{
     metrics::{Holding, Metrics},
@@ -47,6 +47,13 @@ pub(super) struct Counted {
     pub(super) gone: Holding,
     pub(super) acknowledged: u64,
     pub(super) expired: u64,
+}
+
+/// What went of one mailbox in a sweep.
+struct Expired {
+    envelopes: u64,
+    /// Nothing that is old is left.
+    complete: bool,
 }
 
 /// Hundredths of the line from which on no mailbox is made: before deposits are refused, which is when it is full.
@@ -158,11 +165,6 @@ impl<'a> Batch<'a> {
         self.rules.admit(row.used(), class, bytes)?;
         row.last = Seq(row.last.0.saturating_add(1));
         row.put = row.put.plus(class, bytes);
-        let hour = Hour::of(now);
-        if row.hour != hour {
-            row.hour = hour;
-            self.writes.put_cf(self.families.hours, keys::envelope_hour(hour, &mailbox), []);
-        }
         self.value.clear();
         EnvelopeHead { stored_at: now, put: row.put }.write(&mut self.value);
         match body {
@@ -172,6 +174,11 @@ impl<'a> Batch<'a> {
                 self.value.extend_from_slice(&id.0);
                 row.shared = row.last;
             }
+        }
+        let hour = Hour::of(now);
+        if row.hour != hour {
+            row.hour = hour;
+            self.writes.put_cf(self.families.hours, keys::envelope_hour(hour, &mailbox), []);
         }
         self.writes.put_cf(self.families.envelopes, keys::envelope(&mailbox, row.last), &self.value);
         let deposit = DepositRow { seq: row.last, first: now };
@@ -209,7 +216,7 @@ impl<'a> Batch<'a> {
         let envelopes = self.families.envelopes;
         let put = match self.known.sum(&of, through) {
             Some(put) => put,
-            None => self.store.head(&of, through)?.ok_or(StorageError::Failed)?.put,
+            None => self.store.head(&of, through)?.ok_or_else(|| damaged(Family::Envelopes))?.put,
         };
         let first = row.removed_through.0.saturating_add(1);
         if row.shared > row.removed_through {
@@ -233,17 +240,18 @@ impl<'a> Batch<'a> {
         Ok(count)
     }
 
-    /// These are about to go.
+    /// These are about to go. Counted once all of them were read: where one cannot be, all of them stay.
     fn release(&mut self, of: &MailboxId, from: Seq, through: Seq) -> Result<(), StorageError> {
-        let store = self.store;
-        store.each_envelope(of, from, None, |seq, _, body| {
+        let mut ids = Vec::new();
+        self.store.each_envelope(of, from, None, |seq, _, body| {
             if let Body::Shared(id) = body
                 && seq <= through
             {
-                self.bodies.release(store, id)?;
+                ids.push(id);
             }
             Ok(seq < through)
-        })
+        })?;
+        self.bodies.release(self.store, &ids)
     }
 
     pub(super) fn grant(&mut self, of: MailboxId, tokens: Vec<(TokenHash, TokenClass)>) -> Result<(), GrantError> {
@@ -299,6 +307,9 @@ impl<'a> Batch<'a> {
                 known.push(hash);
             }
         }
+        if known.is_empty() {
+            return Ok(()); // whoever revokes what is not there waits for no sync
+        }
         for hash in known {
             self.writes.delete_cf(family, keys::token(&of, &hash));
             self.known.set_token(of, hash, None);
@@ -312,45 +323,64 @@ impl<'a> Batch<'a> {
     pub(super) fn expire(&mut self, now: UnixMillis) -> Result<Swept, StorageError> {
         let mut swept = Swept::default();
         self.writes.put(keys::TIME_KEY, now.0.to_be_bytes());
-        self.expire_envelopes(Hour::of(self.rules.expires_before(now)), &mut swept)?;
         self.changes.forgets_before = Some(self.rules.forgets_before(now));
+        self.expire_envelopes(Hour::of(self.rules.expires_before(now)), &mut swept)?;
         self.changes.counted.expired = swept.envelopes;
         Ok(swept)
     }
 
-    /// Envelopes of hours that are past as a whole. The hour's row goes with the last of them.
+    /// Envelopes of hours that are past as a whole. The hour's row goes with the last of them. A mailbox with damage in it
+    /// keeps its rows and is passed over, so that it does not stop the others.
     fn expire_envelopes(&mut self, before: Hour, swept: &mut Swept) -> Result<(), StorageError> {
         let (store, hours) = (self.store, self.families.hours);
         let mut left = SWEEP_ROWS_MAX;
         store.each_key(Family::EnvelopeHours, before.0.to_be_bytes().to_vec(), |key| {
+            let Some((_, mailbox)) = keys::parse_envelope_hour(key) else {
+                let _ = damaged(Family::EnvelopeHours);
+                self.writes.delete_cf(hours, key); // it names no mailbox
+                return Ok(true);
+            };
+            if self.known.is_damaged(&mailbox) {
+                return Ok(true);
+            }
             if left == 0 {
                 swept.more = true;
                 return Ok(false);
             }
             left = left.saturating_sub(1);
-            let (_, mailbox) = keys::parse_envelope_hour(key).ok_or(StorageError::Failed)?;
-            let Some(row) = self.mailbox(&mailbox)? else { return Err(StorageError::Failed) };
-            let mut through = row.removed_through;
-            let mut complete = true;
-            store.each_envelope(&mailbox, Seq(through.0.saturating_add(1)), None, |seq, head, _| {
-                let expired = Hour::of(head.stored_at) < before;
-                complete = !expired || left > 0;
-                if !expired || left == 0 {
-                    return Ok(false);
+            match self.expire_mailbox(mailbox, before, &mut left) {
+                Ok(Expired { envelopes, complete }) => {
+                    swept.envelopes = swept.envelopes.saturating_add(envelopes);
+                    if complete {
+                        self.writes.delete_cf(hours, key);
+                    }
+                    swept.more |= !complete;
                 }
-                (through, left) = (seq, left.saturating_sub(1));
-                swept.envelopes = swept.envelopes.saturating_add(1);
-                Ok(true)
-            })?;
-            if through > row.removed_through {
-                let _ = self.remove_known(mailbox, MailboxRow { expired_through: through, ..row }, through)?;
+                Err(_) => self.known.set_damaged(mailbox),
             }
-            if complete {
-                self.writes.delete_cf(hours, key);
-            }
-            swept.more |= !complete;
             Ok(true)
         })
+    }
+
+    /// At most `left` envelopes of it.
+    fn expire_mailbox(&mut self, mailbox: MailboxId, before: Hour, left: &mut u64) -> Result<Expired, StorageError> {
+        let row = self.mailbox(&mailbox)?.ok_or_else(|| damaged(Family::Mailboxes))?;
+        let mut through = row.removed_through;
+        let mut expired = Expired { envelopes: 0, complete: true };
+        self.store.each_envelope(&mailbox, Seq(through.0.saturating_add(1)), None, |seq, head, _| {
+            let is_old = Hour::of(head.stored_at) < before;
+            expired.complete = !is_old || *left > 0;
+            if !is_old || *left == 0 {
+                return Ok(false);
+            }
+            (through, *left) = (seq, left.saturating_sub(1));
+            expired.envelopes = expired.envelopes.saturating_add(1);
+            Ok(true)
+        })?;
+        if through > row.removed_through {
+            let _ = self.remove_known(mailbox, MailboxRow { expired_through: through, ..row }, through)?;
+        }
+        Ok(expired)
     }
 
     fn mailbox(&mut self, id: &MailboxId) -> Result<Option<MailboxRow>, StorageError> {

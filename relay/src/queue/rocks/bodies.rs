@@ -8,7 +8,7 @@ use rocksdb::WriteBatch;
 
 use super::{
     keys::BodyId,
-    store::{Family, Store},
+    store::{Family, Store, damaged},
 };
 use crate::queue::StorageError;
 
@@ -35,10 +35,14 @@ impl Bodies {
         Ok(())
     }
 
-    /// One mailbox less has it.
-    pub(super) fn release(&mut self, store: &Store, id: BodyId) -> Result<(), StorageError> {
-        let count = self.count(store, id)?.checked_sub(1).ok_or(StorageError::Failed)?;
-        self.counts.insert(id, count);
+    /// One mailbox less has each of these; or nothing changes, because one of the counts cannot be so.
+    pub(super) fn release(&mut self, store: &Store, ids: &[BodyId]) -> Result<(), StorageError> {
+        let mut left = BTreeMap::new();
+        for id in ids {
+            let count = left.get(id).map_or_else(|| self.count(store, *id), |count| Ok(*count))?;
+            left.insert(*id, count.checked_sub(1).ok_or_else(|| damaged(Family::BodyCounts))?);
+        }
+        self.counts.extend(left);
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 //!
 //! The writer alone changes these rows. So what is remembered is what the store has, or will have with the batch at hand.
 
-use std::collections::{HashMap, VecDeque, hash_map::Entry};
+use std::collections::{BTreeSet, HashMap, VecDeque, hash_map::Entry};
 
 use hushwire_proto::{
     ids::{MailboxId, Seq, TokenHash},
@@ -12,7 +12,7 @@ use hushwire_proto::{
 use super::{keys::MailboxRow, store::Store};
 use crate::{queue::StorageError, quota::Used};
 
-/// Mailboxes, tokens and envelopes that are remembered together: some 10 MiB. Beyond, all are read anew.
+/// Mailboxes, tokens and envelopes that are remembered together: some 10 MiB. Beyond, half of them are read anew.
 const REMEMBERED_MAX: usize = 64 * 1024;
 
 /// Envelopes of one mailbox: more than a device has unacknowledged as it keeps up.
@@ -26,6 +26,8 @@ pub(super) struct Known {
     sums: usize,
     /// What the batch at hand writes.
     changed: Vec<MailboxId>,
+    /// Mailboxes that no sweep looks at before the next start: something in them cannot be read. No stranger makes one.
+    damaged: BTreeSet<MailboxId>,
 }
 
 #[derive(Debug)]
@@ -41,14 +43,21 @@ struct Mailbox {
 impl Known {
     /// Before a batch.
     pub(super) fn begin(&mut self) {
-        if self.mailboxes.len().saturating_add(self.tokens.len()).saturating_add(self.sums) > REMEMBERED_MAX {
-            self.forget();
+        while self.mailboxes.len().saturating_add(self.tokens.len()).saturating_add(self.sums) > REMEMBERED_MAX {
+            self.forget_half();
         }
     }
 
-    /// The batch at hand was not written, or there is too much.
-    pub(super) fn forget(&mut self) {
-        *self = Self::default();
+    /// Every second one, in no order. All of them at once would be read anew all at once.
+    fn forget_half(&mut self) {
+        let mut second = true;
+        let mut stays = move || {
+            second = !second;
+            second
+        };
+        self.tokens.retain(|_, _| stays());
+        self.mailboxes.retain(|_, _| stays());
+        self.sums = self.mailboxes.values().map(|mailbox| mailbox.sums.len()).sum();
     }
 
     /// The rows that the batch at hand changes. They are then as good as in the store.
@@ -59,6 +68,16 @@ impl Known {
                 (mailbox.changed, mailbox.stored) = (false, mailbox.row.last);
             }
         }
+    }
+
+    /// Said once for each.
+    pub(super) fn set_damaged(&mut self, id: MailboxId) {
+        tracing::error!("what is old in one mailbox does not expire, because of damage in it; others go on");
+        self.damaged.insert(id);
+    }
+
+    pub(super) fn is_damaged(&self, id: &MailboxId) -> bool {
+        self.damaged.contains(id)
     }
 
     pub(super) fn mailbox(&mut self, store: &Store, id: &MailboxId) -> Result<Option<MailboxRow>, StorageError> {
@@ -174,6 +193,10 @@ mod tests {
         let hash = |n: usize| TokenHash(n.to_be_bytes().repeat(4).try_into().unwrap_or([0; 32]));
         (0..REMEMBERED_MAX).for_each(|n| known.set_token(BOB, hash(n), None));
         known.begin();
-        assert_eq!((known.mailboxes.len(), known.tokens.len(), known.sums), (0, 0, 0));
+        assert_eq!(known.tokens.len(), REMEMBERED_MAX / 2, "half of it");
+        let sums = known.mailboxes.values().map(|mailbox| mailbox.sums.len()).sum::<usize>();
+        assert_eq!(known.sums, sums);
+        known.begin();
+        assert_eq!(known.tokens.len(), REMEMBERED_MAX / 2, "and nothing while there is room");
     }
 }

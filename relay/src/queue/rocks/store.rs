@@ -203,7 +203,10 @@ impl Store {
         if has_hours {
             families.push(ColumnFamilyDescriptor::new(keys::HOURS_OF_DEPOSITS, Options::default()));
         }
-        let db = DB::open_cf_descriptors(&options, path, families).map_err(failed)?;
+        let db = DB::open_cf_descriptors(&options, path, families).map_err(|cause| match is_lock(&cause) {
+            true => OpenError::InUse { path: path.to_owned() },
+            false => failed(cause),
+        })?;
         let mut store = Self { db, batches: AtomicU64::new(0), forgotten };
         store.check_schema(path)?;
         store.batches.store(store.check_whole(path)?, Relaxed);
@@ -466,8 +469,13 @@ fn synced() -> WriteOptions {
     options
 }
 
+/// Whether another process, or this one, holds the database's lock file. RocksDB says it in words only.
+fn is_lock(cause: &rocksdb::Error) -> bool {
+    ["lock hold by current process", "While lock file"].iter().any(|words| cause.as_ref().contains(words))
+}
+
 /// Says which family, never which row: a mailbox id has no place in a log.
-fn damaged(family: Family) -> StorageError {
+pub(super) fn damaged(family: Family) -> StorageError {
     tracing::error!(family = family.name(), "a row in the database is damaged");
     StorageError::Failed
 }

@@ -14,6 +14,8 @@ use tempfile::TempDir;
 use super::{store::Family, *};
 use crate::queue::{PutDoor, contract};
 
+mod damage;
+
 struct Disk(TempDir);
 
 impl contract::Engine for Disk {
@@ -155,7 +157,26 @@ async fn a_database_of_a_newer_version_is_left_alone() {
 async fn two_relays_do_not_share_a_directory() {
     let dir = tempfile::tempdir().unwrap();
     let _queue = filled(dir.path(), 1).await;
-    assert!(matches!(RocksQueue::open(dir.path(), Rules::default()), Err(OpenError::Database { .. })));
+    assert!(matches!(RocksQueue::open(dir.path(), Rules::default()), Err(OpenError::InUse { .. })));
+}
+
+#[tokio::test]
+async fn what_is_opened_again_waits_for_whoever_still_reads_and_for_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let queue = filled(dir.path(), 20).await;
+    let began = std::time::Instant::now();
+    std::thread::spawn(move || {
+        std::thread::sleep(3 * REOPEN_AFTER);
+        drop(queue);
+    });
+    drop(RocksQueue::open_again(dir.path(), Rules::default()).unwrap());
+    assert!(began.elapsed() >= 3 * REOPEN_AFTER, "{:?}", began.elapsed());
+    fs::remove_file(dir.path().join(DATABASE_DIR).join("CURRENT")).unwrap();
+    fs::create_dir(dir.path().join(DATABASE_DIR).join("CURRENT")).unwrap(); // what cannot be read, nor made anew
+    let began = std::time::Instant::now();
+    let refused = RocksQueue::open_again(dir.path(), Rules::default());
+    assert!(matches!(refused, Err(OpenError::Database { .. })));
+    assert!(began.elapsed() < REOPEN_AFTER * REOPEN_TRIES / 2, "{:?}", began.elapsed());
 }
 
 #[tokio::test]
@@ -197,7 +218,7 @@ async fn what_waits_together_is_synced_together() {
         let syncs = syncs.clone();
         move |store, batch| {
             syncs.fetch_add(1, Relaxed);
-            std::thread::sleep(std::time::Duration::from_millis(20)); // a slow disk
+            std::thread::sleep(Duration::from_millis(20)); // a slow disk
             store.commit(batch).map_err(|error| error.to_string())
         }
     })
@@ -231,7 +252,7 @@ async fn a_door_is_read_while_a_write_stands_still() {
 }
 
 #[tokio::test]
-async fn what_is_granted_already_is_not_written_again() {
+async fn what_is_granted_or_revoked_already_is_not_written_again() {
     let dir = tempfile::tempdir().unwrap();
     let queue = filled(dir.path(), 1).await;
     let before = queue.0.store.position();
@@ -239,6 +260,9 @@ async fn what_is_granted_already_is_not_written_again() {
     assert_eq!(queue.0.store.position(), before);
     queue.grant(BOB, vec![(TOKEN, TokenClass::Request)]).await.unwrap();
     assert!(queue.0.store.position() > before, "another class is another right");
+    let before = queue.0.store.position();
+    queue.revoke(BOB, vec![TokenHash([9; 32])]).await.unwrap();
+    assert_eq!(queue.0.store.position(), before, "nor is what was not there to be revoked");
 }
 
 #[tokio::test]
@@ -261,7 +285,7 @@ fn du(dir: &Path) -> u64 {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_room_of_what_expired_is_given_back() {
     let dir = tempfile::tempdir().unwrap();
-    let rules = Rules { retention: std::time::Duration::from_secs(86_400), ..Rules::default() };
+    let rules = Rules { retention: Duration::from_secs(86_400), ..Rules::default() };
     let queue = RocksQueue::open(dir.path(), rules).unwrap();
     queue.grant(BOB, vec![(TOKEN, TokenClass::Contact)]).await.unwrap();
     let large = |mark: u16, byte: u8| {
@@ -291,7 +315,7 @@ async fn the_room_of_what_expired_is_given_back() {
     let began = std::time::Instant::now();
     while du(dir.path()) > full / 20 {
         assert!(began.elapsed().as_secs() < 20, "{full} bytes of files, {} after", du(dir.path()));
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
     assert_eq!(queue.read(BOB, Seq(0), ENVELOPE_BYTES_MAX).await.unwrap().envelopes.len(), 1);
     assert!(!store.is_untidy(queue.metrics().holding().bytes, 0).unwrap());
