@@ -3,7 +3,7 @@
 
 mod world;
 
-use hushwire_engine::{Answer, Command, ConversationId, Event, Membership, Page};
+use hushwire_engine::{Answer, Command, ConversationId, Event, Membership, Page, Reason};
 use hushwire_proto::ids::DeviceId;
 use world::{Person, World};
 
@@ -64,6 +64,20 @@ fn envelopes_of_next(world: &mut World, people: &mut [Person], who: usize) -> us
     let taken = world.seen.len() - before;
     settle(world, people);
     taken
+}
+
+#[test]
+fn a_sender_key_is_replaced_after_a_thousand_messages() {
+    let mut world = World::seeded(73);
+    let mut people = group(&mut world, &["alice", "bob"]);
+    for number in 1..999 {
+        say(&mut world, &mut people[0], &number.to_string());
+    }
+    settle(&mut world, &mut people);
+    assert_eq!(envelopes_of_next(&mut world, &mut people, 0), 1, "the first told of the group's beginning");
+    assert_eq!(envelopes_of_next(&mut world, &mut people, 0), 2, "a new key, and the message");
+    assert_eq!(heard(&people[1]).len(), 1000);
+    nothing_went_wrong(&people);
 }
 
 #[test]
@@ -152,4 +166,22 @@ fn a_revoked_device_of_a_member_who_is_nobodys_contact_hears_and_says_nothing_mo
     for person in &people {
         assert!(!heard(person).contains(&"it is me".to_owned()), "{}", person.name);
     }
+}
+
+#[test]
+fn what_seals_to_a_group_is_renewed_by_each_member_once_a_device_of_one_is_revoked() {
+    let mut world = World::seeded(72);
+    let (mut people, mut thief) = stolen(&mut world);
+    revoke(&mut world, &mut people);
+    // Each for itself, before it has heard of another's; carol and bob have never written there.
+    let seen = world.seen.len();
+    for person in &mut people {
+        say(&mut world, person, "nobody else sees who speaks");
+        world.settle(&mut [person]);
+    }
+    settle(&mut world, &mut people);
+    overhear(&mut world, &mut thief, seen);
+    let not_for_the_thief = |event: &Event| matches!(event, Event::Undecryptable { code: Reason::NotForUs, .. });
+    assert!(thief.events.len() >= 6 && thief.events.iter().all(not_for_the_thief), "{:?}", thief.events);
+    nothing_went_wrong(&people);
 }

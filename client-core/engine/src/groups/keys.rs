@@ -1,8 +1,8 @@
 //! The key with which this device writes to a group: made, given to each device of each member in a session of its own,
-//! replaced when somebody who has it is a member no longer. And the keys that others give us.
+//! replaced when somebody who has it is a member no longer, or a device is no longer theirs. And the keys that others give us.
 
 use hushwire_crypto::{DistributionId, OurSenderKey, SenderKeyDistributionMessage, SenderKeys, SharedKey};
-use hushwire_proto::ids::{ChangeHash, DeviceId, GroupId, MailboxId, Token};
+use hushwire_proto::ids::{AccountId, ChangeHash, DeviceId, GroupId, MailboxId, Token};
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
@@ -11,7 +11,7 @@ use crate::engine::Cx;
 use crate::identity;
 use crate::store::groups::{Ours, SecretsKept};
 use crate::store::{StoreError, contacts, conversations, groups, me, repair, unsealed};
-use crate::types::{Contact, ContactId, ConversationId, LocalGroup, Talk};
+use crate::types::{Contact, ContactId, ConversationId, GroupStanding, LocalGroup, Talk};
 
 /// A key writes so many messages.
 const MESSAGES_MAX: u64 = 1000;
@@ -62,17 +62,19 @@ pub(crate) fn devices<R: CryptoRng>(
     Ok(all)
 }
 
-/// The key to write with: the one there is, or a new one if that is old, or known to somebody who is out.
+/// The key to write with: the one there is, or a new one if that is old, or known to a device that is to hear no more. What
+/// such a device knows of the secret is not used either.
 pub(crate) fn ours<R: CryptoRng>(
     cx: &mut Cx<'_, R>,
     group: LocalGroup,
     devices: &[(ContactId, DeviceId)],
 ) -> Result<Ours, StoreError> {
-    if let Some(ours) = known_to(cx, group, devices)?
-        && ours.messages < MESSAGES_MAX
-        && cx.now.since(ours.made_at) < AGE_MAX_MS
-    {
-        return Ok(ours);
+    if let Some(ours) = known_to(cx, group, devices)? {
+        if ours.messages < MESSAGES_MAX && cx.now.since(ours.made_at) < AGE_MAX_MS {
+            return Ok(ours);
+        }
+    } else if groups::our_key(cx.db, group)?.is_some() {
+        groups::note_left(cx.db, group, cx.now)?;
     }
     let mut distribution = [0; 16];
     cx.rng.fill_bytes(&mut distribution);
@@ -92,6 +94,18 @@ pub(crate) fn known_to<R: CryptoRng>(
 ) -> Result<Option<Ours>, StoreError> {
     let is_theirs = groups::given(cx.db, group)?.iter().all(|given| devices.contains(given));
     if is_theirs { groups::our_key(cx.db, group) } else { Ok(None) }
+}
+
+/// What a device knows that has this account no longer is not used from now on in the groups that it is in, whether it was
+/// given our key or told the secret by others.
+pub(crate) fn renew<R: CryptoRng>(cx: &mut Cx<'_, R>, account: AccountId) -> Result<(), StoreError> {
+    for group in groups::all(cx.db, GroupStanding::Member)? {
+        if super::is_member(cx, group, account)? {
+            groups::note_left(cx.db, group, cx.now)?;
+            groups::forget_our_key(cx.db, group)?;
+        }
+    }
+    Ok(())
 }
 
 /// The newest secret that a member told since somebody left, or a new one. What somebody told who is out is not used.
