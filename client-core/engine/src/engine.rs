@@ -250,8 +250,6 @@ pub(crate) struct Flight {
     pub(crate) members: BTreeMap<AccountId, Backoff>,
     /// Groups whose members were all given our key, or are about to be.
     pub(crate) keys_given: BTreeSet<LocalGroup>,
-    /// Who was asked, and answered, about what was missed in groups.
-    pub(crate) missed: groups::repair::Times,
     /// What need not arrive.
     pub(crate) whispers: whisper::Whispers,
     /// Contacts for whom something waits and with whom there is no session.

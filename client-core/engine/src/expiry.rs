@@ -6,9 +6,9 @@
 use hushwire_proto::ids::UnixMillis;
 use rand_core::CryptoRng;
 
-use crate::act;
 use crate::engine::Cx;
-use crate::store::{StoreError, about, expiry};
+use crate::store::{self, StoreError, about, expiry};
+use crate::{act, times};
 
 /// Messages that go in one transaction. More wait for the next, so that one input never takes long.
 const BATCH: usize = 256;
@@ -28,6 +28,7 @@ pub(crate) fn outstanding<R: CryptoRng>(cx: &mut Cx<'_, R>) -> Result<Option<Uni
     cx.flight.expiry_looked = Some(cx.now);
     if cx.flight.swept.is_none_or(|swept| cx.now < swept || cx.now.since(swept) > DAY_MS) {
         about::forget_before(cx.db, UnixMillis(cx.now.0.saturating_sub(REMEMBERED_MS)))?;
+        store::times::forget_before(cx.db, UnixMillis(cx.now.0.saturating_sub(times::WINDOW_MS)))?;
         cx.flight.swept = Some(cx.now);
     }
     for (message, place) in expiry::due(cx.db, cx.now, BATCH)? {
