@@ -28,3 +28,6 @@ CREATE TABLE times (
     times INTEGER NOT NULL,
     PRIMARY KEY (contact, kind, grp, device)
 ) WITHOUT ROWID;
+
+-- Seconds after which messages disappeared in its conversation when it came.
+ALTER TABLE remarks ADD COLUMN timer_s INTEGER;
