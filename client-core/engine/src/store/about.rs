@@ -236,7 +236,12 @@ pub(crate) fn remove(db: &Connection, row: LocalId, of: &Place, now: UnixMillis)
 
 /// Forgets what waited in vain, and what went, before this time; and sooner, but not within `least` milliseconds, what words say
 /// about messages that would have disappeared. That one was taken back holds. Whether there was any.
-pub(crate) fn forget_before(db: &Connection, time: UnixMillis, now: UnixMillis, least: u64) -> Result<bool, StoreError> {
+pub(crate) fn forget_before(
+    db: &Connection,
+    time: UnixMillis,
+    now: UnixMillis,
+    least: u64,
+) -> Result<bool, StoreError> {
     let forgotten = db.execute(
         "DELETE FROM remarks WHERE kept_at < ?1
              OR (kind IN (1, 3) AND timer_s NOT NULL AND kept_at + max(1000 * timer_s, ?3) <= ?2)",

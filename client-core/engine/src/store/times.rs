@@ -29,7 +29,15 @@ pub(crate) fn set(db: &Connection, who: ContactId, way: Way, counted: &Counted) 
         "INSERT OR REPLACE INTO times (contact, kind, grp, device, since, last, times)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     )?
-    .execute(params![who.0, kind, group, device, to_sql(counted.since.0), to_sql(counted.last.0), counted.times])?;
+    .execute(params![
+        who.0,
+        kind,
+        group,
+        device,
+        to_sql(counted.since.0),
+        to_sql(counted.last.0),
+        counted.times
+    ])?;
     Ok(())
 }
 
