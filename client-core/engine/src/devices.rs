@@ -23,7 +23,7 @@ use crate::recovery::RecoveryKey;
 use crate::store::me::{self, Flag};
 use crate::store::{StoreError, contacts, damaged};
 use crate::types::{Event, ListChange, ListedDevice, Membership};
-use crate::{groups, log};
+use crate::{groups, log, lookup};
 
 /// How often a device that waits to be added looks whether it was, in milliseconds.
 const LOOK_EVERY_MS: u64 = 3_000;
@@ -218,8 +218,12 @@ fn take<R: CryptoRng>(cx: &mut Cx<'_, R>, chain: &Chain) -> Result<(), StoreErro
     let is_listed = |device: &Device| chain.device(device.id).is_some();
     let before = cx.keys.links.last().map_or(&[][..], |link| &link.link().devices);
     let dropped: Vec<DeviceId> = before.iter().filter(|device| !is_listed(device)).map(|device| device.id).collect();
+    let is_any_gone = lookup::is_any_gone(&cx.keys.links, chain);
     me::set_links(cx.db, chain.links())?;
     cx.keys.links = chain.links().to_vec();
+    if is_any_gone {
+        groups::keys::renew(cx, chain.account())?;
+    }
     if let Some(link) = chain.links().last() {
         groups::drop_devices(cx, &dropped, link.hash())?;
     }

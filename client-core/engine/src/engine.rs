@@ -244,12 +244,12 @@ pub(crate) struct Flight {
     pub(crate) swept: Option<UnixMillis>,
     /// The changes of groups that were looked at since the program began.
     pub(crate) groups: BTreeMap<LocalGroup, Arc<GroupLog>>,
+    /// What envelopes to groups are tried with.
+    pub(crate) seals: groups::keys::Seals,
     /// Members whom their keyserver did not name: how often, and when the next try is due.
     pub(crate) members: BTreeMap<AccountId, Backoff>,
     /// Groups whose members were all given our key, or are about to be.
     pub(crate) keys_given: BTreeSet<LocalGroup>,
-    /// Who was asked, and answered, about what was missed in groups.
-    pub(crate) missed: groups::repair::Times,
     /// What need not arrive.
     pub(crate) whispers: whisper::Whispers,
     /// Contacts for whom something waits and with whom there is no session.

@@ -6,9 +6,9 @@
 use hushwire_proto::ids::UnixMillis;
 use rand_core::CryptoRng;
 
-use crate::act;
 use crate::engine::Cx;
-use crate::store::{StoreError, about, expiry};
+use crate::store::{self, StoreError, about, expiry};
+use crate::{act, times};
 
 /// Messages that go in one transaction. More wait for the next, so that one input never takes long.
 const BATCH: usize = 256;
@@ -17,7 +17,8 @@ const BATCH: usize = 256;
 /// milliseconds: longer than a relay keeps anything and somebody stays away.
 const REMEMBERED_MS: u64 = 90 * DAY_MS;
 
-/// How often that is looked at.
+/// How often that is looked at, and how long what is about a message waits at least, also where messages disappear sooner:
+/// what is missing is asked for within a day.
 const DAY_MS: u64 = 24 * 3600 * 1000;
 
 /// Removes what is due. When to look again.
@@ -27,7 +28,11 @@ pub(crate) fn outstanding<R: CryptoRng>(cx: &mut Cx<'_, R>) -> Result<Option<Uni
     }
     cx.flight.expiry_looked = Some(cx.now);
     if cx.flight.swept.is_none_or(|swept| cx.now < swept || cx.now.since(swept) > DAY_MS) {
-        about::forget_before(cx.db, UnixMillis(cx.now.0.saturating_sub(REMEMBERED_MS)))?;
+        let long_ago = UnixMillis(cx.now.0.saturating_sub(REMEMBERED_MS));
+        if about::forget_before(cx.db, long_ago, cx.now, DAY_MS)? {
+            cx.flight.clean = false;
+        }
+        store::times::forget_before(cx.db, UnixMillis(cx.now.0.saturating_sub(times::WINDOW_MS)))?;
         cx.flight.swept = Some(cx.now);
     }
     for (message, place) in expiry::due(cx.db, cx.now, BATCH)? {

@@ -212,8 +212,8 @@ pub(crate) fn knows_of<R: CryptoRng>(
     }
 }
 
-/// Devices of ours were revoked: what they sign to groups that we administer has no effect from now on, also under an old
-/// date. `link`: of our list without them.
+/// Devices of ours were revoked: what they sign to groups has no effect from now on, also under an old date. The change
+/// brings our newest list to every member, also to those who would never look it up. `link`: of our list without them.
 pub(crate) fn drop_devices<R: CryptoRng>(
     cx: &mut Cx<'_, R>,
     devices: &[DeviceId],
@@ -223,9 +223,6 @@ pub(crate) fn drop_devices<R: CryptoRng>(
         return Ok(());
     }
     for group in groups::all(cx.db, GroupStanding::Member)? {
-        if log_of(cx, group)?.state().role(&cx.keys.account).is_none_or(|role| role < Role::Admin) {
-            continue;
-        }
         let ops = devices.iter().map(|device| Op::DropDevice { device: *device, link }).collect();
         // Else dropped already, or the group takes no changes any more.
         if let Ok(change) = sign(cx, group, ops)? {

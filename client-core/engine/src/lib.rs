@@ -57,6 +57,7 @@ mod seal;
 mod search;
 mod send;
 mod store;
+mod times;
 mod types;
 mod whisper;
 

@@ -1,7 +1,7 @@
 //! What keyservers say of accounts, and what of it is believed: device lists that verify and follow from what is known,
 //! nothing else.
 
-use hushwire_proto::account::{Chain, Compared};
+use hushwire_proto::account::{Chain, Compared, SignedLink};
 use hushwire_proto::address::{Handle, KEYSERVER_PORT, ServerAddress};
 use hushwire_proto::keyserver::{Found, Proven, RefusedReason, Who};
 use rand_core::CryptoRng;
@@ -10,6 +10,7 @@ use rusqlite::Connection;
 use crate::account::verify_links;
 use crate::contacts::{accept, free_name, unnamed};
 use crate::engine::{Cx, Pending};
+use crate::groups;
 use crate::identity;
 use crate::input::{Call, CallFailed, NewContact, Reply};
 use crate::log;
@@ -161,11 +162,20 @@ pub(crate) fn take_chain<R: CryptoRng>(
 ) -> Result<(), StoreError> {
     let before = contacts::links(cx.db, contact)?;
     contacts::set_links(cx.db, contact, chain)?;
+    if is_any_gone(&before, chain) {
+        groups::keys::renew(cx, chain.account())?;
+    }
     let policy = identity::changed(cx, contact, &before, chain)?;
     if let Some(change) = ListChange::between(&before, chain.links()) {
         cx.event(Event::DevicesChanged { contact, change, policy });
     }
     Ok(())
+}
+
+/// Whether a device is listed no longer, or another one has its number.
+pub(crate) fn is_any_gone(before: &[SignedLink], chain: &Chain) -> bool {
+    let devices = before.last().map_or(&[][..], |link| &link.link().devices);
+    devices.iter().any(|was| chain.device(was.id).is_none_or(|is| is.identity_key != was.identity_key))
 }
 
 /// Looks whether an accepted contact has revoked a device, if that was not done for a day: what was lost or stolen is not

@@ -9,8 +9,10 @@ use rand_core::CryptoRng;
 
 use crate::content::{self, Again, Content, What};
 use crate::engine::Cx;
+use crate::groups;
 use crate::store::repair::{self, Asked, Unconfirmed};
 use crate::store::{StoreError, conversations, sessions, unsealed};
+use crate::times::{self, Way};
 use crate::types::{Contact, ContactId, ConversationId, Standing, Talk};
 
 /// How often a device is asked within [`WINDOW_MS`].
@@ -55,7 +57,13 @@ pub enum Reason {
 
 /// A message from this device did not open. Whether it was asked to say it anew.
 pub(crate) fn ask<R: CryptoRng>(cx: &mut Cx<'_, R>, contact: &Contact, device: DeviceId) -> Result<bool, StoreError> {
-    if !matches!(contact.standing, Standing::Accepted | Standing::Known) || !cx.keys.is_listed() {
+    let is_wanted = match contact.standing {
+        Standing::Accepted => true,
+        // Keys of groups go through this session. Who is in none with us is a stranger.
+        Standing::Known => groups::shares_one(cx, Some(contact))?,
+        Standing::Request | Standing::Blocked => false,
+    };
+    if !is_wanted || !cx.keys.is_listed() {
         return Ok(false);
     }
     // A clock that went back begins a new window.
@@ -109,7 +117,7 @@ pub(crate) fn asked<R: CryptoRng>(
     if let Some((counter, hash)) = &again.heard {
         go_on_behind(cx, contact, *counter, hash)?;
     }
-    if again.asks {
+    if again.asks && times::once_more(cx, contact.id, Way::AnsweredAlone(device))? {
         tell(cx, contact, device, false)?;
         send_anew(cx, contact)?;
     }

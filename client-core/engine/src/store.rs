@@ -22,6 +22,7 @@ pub(crate) mod roots;
 mod schema;
 pub(crate) mod search;
 pub(crate) mod sessions;
+pub(crate) mod times;
 pub(crate) mod unheard;
 pub(crate) mod unsealed;
 pub(crate) mod whispers;

@@ -133,6 +133,21 @@ fn what_is_gone_does_not_come_back_by_a_late_edit() {
 }
 
 #[test]
+fn an_edit_of_a_message_that_never_comes_waits_for_it_a_day_and_is_gone() {
+    let (mut world, mut alice, mut bob) = with_timer(9);
+    let mine = world.send(&mut alice, "bob", "withheld").id;
+    world.settle(&mut [&mut alice]);
+    world.mailboxes.get_mut(&bob.mailbox()).unwrap().envelopes.clear();
+    done(&mut world, &mut alice, Command::Edit { message: mine, text: "said otherwise".into() });
+    world.settle(&mut [&mut alice]);
+    world.settle(&mut [&mut bob]);
+    assert!(traces(&bob, b"said otherwise"), "it waits");
+    world.wait(2 * 24 * 60 * MINUTE);
+    world.settle(&mut [&mut bob]);
+    assert!(!traces(&bob, b"said otherwise"));
+}
+
+#[test]
 fn what_is_deleted_here_is_gone_here_and_nowhere_else() {
     let mut world = World::seeded(7);
     let (mut alice, mut bob) = world.friends();

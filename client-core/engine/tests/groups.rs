@@ -301,31 +301,6 @@ fn members_who_were_away_for_29_days_read_all_of_it() {
     assert!(states(&people[0]).iter().all(|state| *state == State::Delivered));
 }
 
-/// Envelopes that this person's next message to the group takes, one for each mailbox: one for each member, and with a new
-/// key one more.
-fn envelopes_of_next(world: &mut World, people: &mut [Person], who: usize) -> usize {
-    let before = world.seen.len();
-    say(world, &mut people[who], "next");
-    world.settle(&mut [&mut people[who]]);
-    let taken = world.seen.len() - before;
-    settle(world, people);
-    taken
-}
-
-#[test]
-fn a_sender_key_is_replaced_after_a_week() {
-    let mut world = World::seeded(68);
-    let (mut people, _) = group(&mut world, &["alice", "bob", "carol"]);
-    assert_eq!(envelopes_of_next(&mut world, &mut people, 0), 2, "they have the key of the group's beginning");
-    world.wait(6 * 24 * 3600 * 1000);
-    settle(&mut world, &mut people);
-    assert_eq!(envelopes_of_next(&mut world, &mut people, 0), 2);
-    world.wait(2 * 24 * 3600 * 1000);
-    assert_eq!(envelopes_of_next(&mut world, &mut people, 0), 4, "a new key for each, and the message");
-    assert_eq!(envelopes_of_next(&mut world, &mut people, 0), 2);
-    nothing_went_wrong(&people);
-}
-
 #[test]
 fn who_was_put_out_and_is_added_again_reads_what_is_said_from_then_on() {
     let mut world = World::seeded(67);

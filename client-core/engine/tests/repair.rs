@@ -6,6 +6,7 @@ mod world;
 use hushwire_engine::{Command, Event, Input, Reason, State};
 use prost::Message as _;
 use world::peer::{Peer, accepted, text};
+use world::wire::{Again, Content, GroupInvitation, PlainWire};
 use world::{Person, World};
 
 const HOUR: u64 = 3600 * 1000;
@@ -162,6 +163,48 @@ fn strangers_and_who_is_blocked_are_asked_for_nothing() {
     let before = world.seen.len();
     nonsense(&mut world, &mut peer, &mut bob, 2);
     assert_eq!((dropped(&bob).len(), world.seen.len()), (1, before));
+}
+
+fn asking() -> PlainWire {
+    let again = Again { group: Vec::new(), device: 1, asks: true };
+    let content = Content { again: Some(again), ..Content::default() };
+    PlainWire { content: content.encode_to_vec(), introduction: None }
+}
+
+#[test]
+fn a_stranger_who_asks_us_into_a_group_is_answered_nothing_and_asked_for_nothing() {
+    let mut world = World::seeded(7);
+    let mut bob = world.person("bob");
+    let mut stranger = Peer::new(&mut world);
+    stranger.begin(&mut world, &bob);
+    stranger.publish(&mut world);
+    let (group, name, since) = (vec![7; 32], "friends".to_owned(), vec![8; 32]);
+    let told = GroupInvitation { group, name, members: 2, some: Vec::new(), since, height: 0 };
+    let content = Content { group_invitation: Some(told), ..Content::default() };
+    stranger.say(&mut world, &mut bob, &PlainWire { content: content.encode_to_vec(), introduction: None });
+    assert_eq!(bob.engine().group_requests().unwrap().len(), 1);
+    let before = world.seen.len();
+    stranger.say(&mut world, &mut bob, &asking());
+    nonsense(&mut world, &mut stranger, &mut bob, 2);
+    assert_eq!(dropped(&bob), [(Reason::NotAllowed, false), (Reason::Forged, false)]);
+    assert_eq!(world.seen.len(), before);
+}
+
+#[test]
+fn who_asks_again_and_again_is_answered_six_times_a_day() {
+    let mut world = World::seeded(8);
+    let mut bob = world.person("bob");
+    let (mut peer, _) = accepted(&mut world, &mut bob);
+    let before = world.seen.len();
+    for _ in 0..20 {
+        peer.say(&mut world, &mut bob, &asking());
+        // What was answered is known to the next process too.
+        bob.crash();
+    }
+    assert_eq!(world.seen.len() - before, 6);
+    world.wait(24 * HOUR);
+    peer.say(&mut world, &mut bob, &asking());
+    assert_eq!(world.seen.len() - before, 7);
 }
 
 #[test]

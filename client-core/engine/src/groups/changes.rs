@@ -146,9 +146,10 @@ fn take<R: CryptoRng>(
     changes: Vec<SignedChange>,
     chains: &BTreeMap<AccountId, Chain>,
 ) -> Result<Result<(), NotTaken>, StoreError> {
-    let is_member = |log: &GroupLog| log.state().members.contains_key(&from.account);
     let log = log_of(cx, group)?;
-    if !is_trusted && !is_member(&log) && changes.len() > 1 {
+    // Once for all that comes at once: each that is apart from others would have the whole group computed anew.
+    let may_bring = is_trusted || log.state().members.contains_key(&from.account);
+    if !may_bring && changes.len() > 1 {
         return Ok(Err("changes of a group, brought by somebody who is not in it"));
     }
     let was_member = groups::standing(cx.db, group)? == GroupStanding::Member;
@@ -158,10 +159,12 @@ fn take<R: CryptoRng>(
     let (mut new, mut refused) = (Vec::new(), None);
     for change in changes {
         let author = change.author();
-        let log = log_of(cx, group)?;
-        if !(is_trusted || is_member(&log) || was_member && is_let_in(cx, &log, from.account, &change)) {
-            refused = Some("a change of a group, brought by somebody who is not in it");
-            continue;
+        if !may_bring {
+            let log = log_of(cx, group)?;
+            if !was_member || !is_let_in(cx, &log, from.account, &change) {
+                refused = Some("a change of a group, brought by somebody who is not in it");
+                continue;
+            }
         }
         let chain = match chains.get(&author) {
             Some(chain) => chain.clone(),
@@ -174,7 +177,6 @@ fn take<R: CryptoRng>(
                 }
             },
         };
-        drop(log);
         match keep(cx, group, change, &chain)? {
             Ok(Inserted::New { complete, .. }) => {
                 new.extend(complete);

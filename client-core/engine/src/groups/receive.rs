@@ -26,7 +26,7 @@ const HEARD_OF_MAX: usize = 64;
 
 /// An envelope sealed to a group came.
 pub(crate) fn envelope<R: CryptoRng>(cx: &mut Cx<'_, R>, envelope: &Envelope) -> Result<(), Dropped> {
-    let Some((group, inside)) = open(cx, envelope)? else {
+    let Some((group, inside)) = keys::open(cx, envelope)? else {
         // Or under a key that was not taken, of somebody who is no member as far as is known: asked for once they are.
         if requests::is_about_one(cx, envelope)? || unheard::are_there(cx.db)? {
             return Err(Dropped::Unwanted);
@@ -111,16 +111,6 @@ fn opened<R: CryptoRng>(cx: &mut Cx<'_, R>, group: LocalGroup, inside: &GroupIns
         true => Ok(()),
         false => Err(bad(Reason::NotAllowed, "said to a group by somebody who is no member")),
     }
-}
-
-/// The group whose secret sealed this, and what it holds.
-fn open<R: CryptoRng>(cx: &Cx<'_, R>, envelope: &Envelope) -> Result<Option<(LocalGroup, GroupInside)>, StoreError> {
-    for (group, id, secret) in groups::secrets(cx.db)? {
-        if let Some(inside) = GroupInside::open(envelope, &keys::seal(id, &secret)) {
-            return Ok(Some((group, inside)));
-        }
-    }
-    Ok(None)
 }
 
 /// What a member said.

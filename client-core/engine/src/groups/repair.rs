@@ -3,8 +3,6 @@
 //!
 //! Spec: envelope §10.
 
-use std::collections::BTreeMap;
-
 use hushwire_proto::ids::{AccountId, DeviceId, GroupId, UnixMillis};
 use rand_core::CryptoRng;
 
@@ -12,66 +10,8 @@ use crate::content::{Again, Content};
 use crate::engine::Cx;
 use crate::groups::members;
 use crate::store::{StoreError, contacts, conversations, groups, repair, unheard, unsealed};
-use crate::types::{Contact, ContactId, GroupStanding, LocalGroup, Talk};
-
-/// How often a device is asked, or answered, within [`WINDOW_MS`].
-const TIMES_MAX: u32 = 3;
-
-/// How often a member is given changes that it asks for within [`WINDOW_MS`].
-const CHANGES_TIMES_MAX: u32 = 64;
-
-/// A day, in milliseconds.
-const WINDOW_MS: u64 = 24 * 3600 * 1000;
-
-/// What is asked for may have to come from far: nothing is asked twice within it, in milliseconds.
-const PATIENCE_MS: u64 = 60 * 1000;
-
-/// Which devices were asked and answered, since the program began.
-#[derive(Debug, Default)]
-pub(crate) struct Times(BTreeMap<(LocalGroup, ContactId, Way), Counted>);
-
-#[derive(Clone, Copy, Debug)]
-struct Counted {
-    since: UnixMillis,
-    last: UnixMillis,
-    times: u32,
-}
-
-/// What is counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Way {
-    /// A device of the member was asked for what was missed.
-    Asked(DeviceId),
-    /// It was answered.
-    Answered(DeviceId),
-    /// The member was given changes.
-    Changes,
-}
-
-impl Times {
-    /// Counts one more, if it is not too many.
-    pub(crate) fn once_more(&mut self, group: LocalGroup, who: ContactId, way: Way, now: UnixMillis) -> bool {
-        let (most, patience) = match way {
-            Way::Asked(_) | Way::Answered(_) => (TIMES_MAX, PATIENCE_MS),
-            Way::Changes => (CHANGES_TIMES_MAX, 0),
-        };
-        let first = Counted { since: now, last: now, times: 0 };
-        let counted = self.0.entry((group, who, way)).or_insert(first);
-        if now.since(counted.since) > WINDOW_MS {
-            *counted = first;
-        }
-        if counted.times >= most || (counted.times > 0 && now.since(counted.last) < patience) {
-            return false;
-        }
-        (counted.last, counted.times) = (now, counted.times + 1);
-        true
-    }
-
-    fn was_just_asked(&self, group: LocalGroup, who: ContactId, device: DeviceId, now: UnixMillis) -> bool {
-        let asked = self.0.get(&(group, who, Way::Asked(device)));
-        asked.is_some_and(|counted| now.since(counted.last) < PATIENCE_MS)
-    }
-}
+use crate::times::{self, Way};
+use crate::types::{Contact, GroupStanding, LocalGroup, Talk};
 
 /// Something that this member's device said to the group is missing here, or did not open. Whether it was asked for, or will be.
 pub(crate) fn ask<R: CryptoRng>(
@@ -83,9 +23,10 @@ pub(crate) fn ask<R: CryptoRng>(
     if !super::is_member(cx, group, contact.account)? {
         return later(cx, groups::id_of(cx.db, group)?, contact.account, device);
     }
-    if !cx.flight.missed.once_more(group, contact.id, Way::Asked(device), cx.now) {
+    let asked = Way::Asked(group, device);
+    if !times::once_more(cx, contact.id, asked)? {
         // What was asked for a moment ago comes with this.
-        return Ok(cx.flight.missed.was_just_asked(group, contact.id, device, cx.now));
+        return times::is_recent(cx, contact.id, asked);
     }
     let conversation = conversations::of(cx.db, group)?;
     let heard = conversations::author(cx.db, conversation, contact.id, device)?;
@@ -138,11 +79,11 @@ pub(crate) fn asked<R: CryptoRng>(
 ) -> Result<(), StoreError> {
     let group = again.group.map(|group| groups::by_id(cx.db, group)).transpose()?.flatten();
     let Some(group) = group.filter(|_| again.device == cx.keys.device && again.asks) else { return Ok(()) };
-    if !cx.flight.missed.once_more(group, contact.id, Way::Answered(device), cx.now) {
-        return Ok(());
-    }
     // What was said before they came is not for them, whatever they say that they have heard.
     let Some(came) = groups::said_when_joined(cx.db, group, contact.account)? else { return Ok(()) };
+    if !times::once_more(cx, contact.id, Way::Answered(group, device))? {
+        return Ok(());
+    }
     let heard = again.heard.map_or(0, |(counter, _)| counter);
     groups::forget_given_to(cx.db, group, contact.id)?;
     let conversation = conversations::of(cx.db, group)?;

@@ -10,8 +10,8 @@ use super::{log_of, queue};
 use crate::content::{CHANGES_BYTES_MAX, CHANGES_MAX, Content, GroupAsk, GroupChanges};
 use crate::engine::Cx;
 use crate::group::{GroupLog, GroupState, Op, Role, SignedChange};
-use crate::groups::repair::Way;
 use crate::store::{StoreError, contacts, damaged, groups, unsealed};
+use crate::times::{self, Way};
 use crate::types::{Contact, LocalGroup, Talk};
 
 /// Contents of changes that one request for them is answered with. What is left is asked for again.
@@ -185,7 +185,7 @@ pub(crate) fn asked<R: CryptoRng>(cx: &mut Cx<'_, R>, from: &Contact, asked: &Gr
     }
     let log = log_of(cx, group)?;
     let after = log.changes_for(&from.account, &asked.heads);
-    if after.is_empty() || !cx.flight.missed.once_more(group, from.id, Way::Changes, cx.now) {
+    if after.is_empty() || !times::once_more(cx, from.id, Way::Changes(group))? {
         return Ok(());
     }
     for content in contents(cx, &log, &after)?.into_iter().take(ANSWERED_AT_ONCE_MAX) {

@@ -146,8 +146,9 @@ pub(crate) fn wait(db: &Connection, of: &Place, new: &Waiting, now: UnixMillis) 
         Remark::Pin(false) => (5, ""),
     };
     db.prepare_cached(
-        "INSERT OR IGNORE INTO remarks (conversation, author, message_id, by, said_id, lamport, at, kind, text, kept_at)
-         SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10
+        "INSERT OR IGNORE INTO remarks
+             (conversation, author, message_id, by, said_id, lamport, at, kind, text, kept_at, timer_s)
+         SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, (SELECT timer_s FROM conversations WHERE id = ?1)
          WHERE NOT EXISTS
                  (SELECT 1 FROM remarks WHERE conversation = ?1 AND author = ?2 AND message_id = ?3 AND kind = 2)
              AND (SELECT count(*) FROM remarks WHERE conversation = ?1 AND by = ?4) < ?11",
@@ -233,9 +234,19 @@ pub(crate) fn remove(db: &Connection, row: LocalId, of: &Place, now: UnixMillis)
     Ok(())
 }
 
-/// Forgets what waited in vain, and what went, before this time.
-pub(crate) fn forget_before(db: &Connection, time: UnixMillis) -> Result<(), StoreError> {
-    db.execute("DELETE FROM remarks WHERE kept_at < ?1", [to_sql(time.0)])?;
+/// Forgets what waited in vain, and what went, before this time; and sooner, but not within `least` milliseconds, what words say
+/// about messages that would have disappeared. That one was taken back holds. Whether there was any.
+pub(crate) fn forget_before(
+    db: &Connection,
+    time: UnixMillis,
+    now: UnixMillis,
+    least: u64,
+) -> Result<bool, StoreError> {
+    let forgotten = db.execute(
+        "DELETE FROM remarks WHERE kept_at < ?1
+             OR (kind IN (1, 3) AND timer_s NOT NULL AND kept_at + max(1000 * timer_s, ?3) <= ?2)",
+        [to_sql(time.0), to_sql(now.0), to_sql(least)],
+    )?;
     db.execute("DELETE FROM gone WHERE at < ?1", [to_sql(time.0)])?;
-    Ok(())
+    Ok(forgotten > 0)
 }

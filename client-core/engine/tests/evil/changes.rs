@@ -170,6 +170,7 @@ fn who_asks_for_changes_over_and_over_is_answered_so_often_and_nobody_else_at_al
     for _ in 0..100 {
         let content = Content { group_ask: Some(ask(&group)), ..Content::default() };
         three.mallory.tell(&mut world, &mut three.bob, &content);
+        three.bob.crash();
     }
     assert!((1..=64).contains(&(world.seen.len() - before)), "{}", world.seen.len() - before);
     let peer = Peer::new(&mut world);

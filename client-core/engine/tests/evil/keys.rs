@@ -288,6 +288,8 @@ fn a_member_who_asks_again_and_again_is_answered_three_times_and_with_nothing_fr
     let said = count(&world, &late);
     for _ in 0..20 {
         world.wait(2 * 60_000);
+        // What was answered is known to the next process too.
+        three.alice.crash();
         late.tell(&mut world, &mut three.alice, &content);
         settle(&mut world, &mut three.alice, &mut three.bob);
     }

@@ -48,6 +48,8 @@ pub struct Content {
     pub group_changes: Option<GroupChanges>,
     #[prost(message, optional, tag = "6")]
     pub group_ask: Option<GroupAsk>,
+    #[prost(message, optional, tag = "7")]
+    pub group_invitation: Option<GroupInvitation>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -177,6 +179,22 @@ pub struct GroupAsk {
     pub group: Vec<u8>,
     #[prost(bytes = "vec", repeated, tag = "2")]
     pub heads: Vec<Vec<u8>>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct GroupInvitation {
+    #[prost(bytes = "vec", tag = "1")]
+    pub group: Vec<u8>,
+    #[prost(string, tag = "2")]
+    pub name: String,
+    #[prost(uint32, tag = "3")]
+    pub members: u32,
+    #[prost(bytes = "vec", tag = "4")]
+    pub some: Vec<u8>,
+    #[prost(bytes = "vec", tag = "5")]
+    pub since: Vec<u8>,
+    #[prost(uint64, tag = "6")]
+    pub height: u64,
 }
 
 /// What stands in an envelope to a group.

@@ -1,8 +1,16 @@
 //! What many members and many changes cost, counted in changes that are gone through and not in time.
 
+use hushwire_proto::account::encode_links;
+
 use super::*;
+use crate::account::Setup;
+use crate::content::GroupChanges;
+use crate::engine::{Cx, Engine};
 use crate::group::fold::APPLIED;
 use crate::group::{CHANGE_BYTES_MAX, MEMBERS_MAX};
+use crate::groups::changes;
+use crate::store::{Store, contacts, groups};
+use crate::types::Standing;
 
 fn applied() -> usize {
     APPLIED.with(std::cell::Cell::get)
@@ -78,4 +86,46 @@ fn many_changes_that_come_before_anybody_asks_cost_one_computation() {
     assert!(insert(&mut log, &made).is_ok());
     assert_eq!(log.heads().len(), 300 - 8 + 1);
     assert!(log.state().announce);
+}
+
+#[test]
+fn many_changes_apart_from_each_other_that_a_member_brings_at_once_cost_one_computation() {
+    let mut rng = StdRng::seed_from_u64(100);
+    let relay = ServerAddress::parse("hush://relay.example.org", RELAY_PORT).unwrap();
+    let setup = Setup { relay, keyserver: keyserver(), handle_name: None };
+    let (mut us, _) = Engine::create(Store::memory().unwrap(), &setup, UnixMillis(1), &mut rng).unwrap();
+    let tx = us.store.begin().unwrap();
+    let (keys, flight) = (&mut us.keys, &mut us.flight);
+    let mut cx = Cx { db: &tx, keys, flight, now: UnixMillis(2000), rng: &mut rng, out: Vec::new() };
+    let founder = person(0);
+    let row = contacts::NewRow {
+        chain: &founder.chain,
+        name: "founder",
+        handle: None,
+        claimed_handle: None,
+        keyserver: None,
+        standing: Standing::Accepted,
+        verified: false,
+    };
+    let id = contacts::insert(cx.db, &row, cx.now).unwrap();
+    let contact = contacts::get(cx.db, id).unwrap().unwrap();
+
+    let us = NewMember { account: cx.keys.account, keyserver: keyserver(), role: Role::Member };
+    let (device, key) = &founder.devices[0];
+    let members = vec![founder.member(Role::Owner), us];
+    let found = SignedChange::found("walks", members, founder.account, *device, key, UnixMillis(1000)).unwrap();
+    let log = GroupLog::found(found.clone(), &founder.chain).unwrap();
+    let apart = (0..200).map(|number| founder.sign(&log, &log.heads(), vec![Op::Rename(format!("{number}"))]));
+    let chain = encode_links(founder.chain.links());
+    let told = |changes: &mut dyn Iterator<Item = SignedChange>| GroupChanges {
+        group: log.id(),
+        changes: changes.map(|change| (change.encode(), chain.clone())).collect(),
+    };
+    assert_eq!(changes::came(&mut cx, &contact, &told(&mut [found].into_iter())).unwrap(), Ok(()));
+    let before = applied();
+    assert_eq!(changes::came(&mut cx, &contact, &told(&mut apart.into_iter())).unwrap(), Ok(()));
+    // The first has seen everything that there was.
+    assert_eq!(applied() - before, 1 + 3 * 201);
+    let group = groups::by_id(cx.db, log.id()).unwrap().unwrap();
+    assert_eq!(groups::changes_count(cx.db, group).unwrap(), 201);
 }

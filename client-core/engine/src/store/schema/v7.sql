@@ -16,3 +16,18 @@ CREATE TABLE group_requests (
 
 ALTER TABLE joined ADD COLUMN here INTEGER NOT NULL DEFAULT 0; -- something about the group has come from them
 UPDATE joined SET here = 1;
+
+-- How often somebody was asked for what was missed, and answered. One row for each device and group, for a day.
+CREATE TABLE times (
+    contact INTEGER NOT NULL REFERENCES contacts (id),
+    kind INTEGER NOT NULL,                     -- 1 asked, 2 answered, 3 given changes, 4 answered about what was said to them alone
+    grp INTEGER NOT NULL,                      -- 0: none
+    device INTEGER NOT NULL,                   -- 0: whichever
+    since INTEGER NOT NULL,
+    last INTEGER NOT NULL,
+    times INTEGER NOT NULL,
+    PRIMARY KEY (contact, kind, grp, device)
+) WITHOUT ROWID;
+
+-- Seconds after which messages disappeared in its conversation when it came.
+ALTER TABLE remarks ADD COLUMN timer_s INTEGER;
