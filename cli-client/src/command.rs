@@ -29,6 +29,8 @@ mod whoami;
 mod whom;
 mod words;
 
+use hushwire_client::{LocalId, Message};
+
 use crate::app::App;
 use crate::args::Command;
 use crate::exit::Failure;
@@ -72,6 +74,11 @@ pub(crate) async fn run(app: &App, command: Command) -> Result<(), Failure> {
         Command::Man => manual::man(app),
         Command::Version => show::version(app.out()),
     }
+}
+
+/// The last of these that somebody else wrote: up to there they were seen, in the order in which they stand.
+fn last_of_others(messages: &[Message]) -> Option<LocalId> {
+    messages.iter().rfind(|message| !message.outgoing).map(|message| message.id)
 }
 
 impl Command {

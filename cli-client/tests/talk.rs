@@ -89,6 +89,11 @@ fn a_conversation_is_listed_muted_put_away_and_has_a_draft_and_a_timer() {
         (&"alice".into(), &2.into(), &false.into())
     );
     assert!(bob.hush(["list"]).out.contains("2 unread"));
+    let last = bob.hush(["--json", "history", "alice", "--limit", "1"]);
+    assert_eq!(only(last.objects())["text"], "two");
+    let older = "1 older message is unread, so nothing was marked as read: `hush history alice --unread` begins there.";
+    assert!(last.err.contains(older), "{}", last.err);
+    assert_eq!(only(bob.json(["list"]))["unread"], 2, "the first of them was not shown");
     let unread = bob.json(["history", "alice", "--unread"]);
     assert_eq!(unread.len(), 2);
     assert_eq!(bob.json(["history", "alice", "--unread"]), Vec::<Value>::new(), "now they are read");

@@ -32,6 +32,9 @@ use slash::Slash;
 /// Messages from before that give a talk its beginning.
 const HISTORY: u32 = 20;
 
+/// Messages that were not read and are shown before these; more are for `hush history`.
+const UNREAD_MAX: u32 = 500;
+
 /// What is written last should leave before the program does.
 const SETTLED_WITHIN: Duration = Duration::from_secs(5);
 
@@ -53,6 +56,7 @@ pub(super) async fn run(app: &App, args: &Chat) -> Result<(), Failure> {
         contact: contact.as_ref().map(|contact| contact.id),
         screen: Screen::new(app.out(), input.is_by_key()),
         interrupted: None,
+        is_behind: false,
         seen: None,
         types: None,
     };
@@ -131,6 +135,8 @@ struct Talk<'a> {
     screen: Screen<'a>,
     /// The contact of the last notice about somebody else, so that it is given once.
     interrupted: Option<ConversationId>,
+    /// More is unread than was shown: nothing is marked.
+    is_behind: bool,
     /// When the contact was last said to be there, so that it is told once.
     seen: Option<Seen>,
     /// When it was last said that we type, unless we have stopped.
@@ -140,7 +146,7 @@ struct Talk<'a> {
 impl Talk<'_> {
     /// The end of the history, and who this is.
     async fn begin(&mut self, with: &Conversation, contact: Option<&Contact>) -> Result<(), Failure> {
-        let messages = super::history::last(self.client, self.conversation, None, HISTORY).await?;
+        let messages = self.unread_or_last(with).await?;
         self.seen(&messages).await?;
         for shown in self.app.all_shown(messages).await? {
             self.screen.message(&shown)?;
@@ -321,9 +327,27 @@ impl Talk<'_> {
         }
     }
 
+    /// The last messages, and before them what was not read; of very much that was not, the last messages.
+    async fn unread_or_last(&mut self, with: &Conversation) -> Result<Vec<Message>, Failure> {
+        let last = super::history::last(self.client, self.conversation, None, HISTORY).await?;
+        let (Some(begin), Some(unread)) = (last.first().map(|message| message.id), with.first_unread) else {
+            return Ok(last);
+        };
+        match self.client.query(move |engine| engine.unread_before(begin)).await? {
+            0 => Ok(last),
+            older if older > UNREAD_MAX => {
+                self.is_behind = true;
+                super::history::tell_older(self.app, with, older);
+                Ok(last)
+            }
+            _ => super::history::from(self.client, self.conversation, unread, u32::MAX).await,
+        }
+    }
+
+    /// What is shown is read, unless much stands before it that was not shown.
     async fn seen(&self, shown: &[Message]) -> Result<(), Failure> {
-        let unread = shown.iter().filter(|message| !message.outgoing && message.state != State::Read);
-        if let Some(through) = unread.map(|message| message.id).max() {
+        let is_new = shown.iter().any(|message| !message.outgoing && message.state != State::Read);
+        if let Some(through) = super::last_of_others(shown).filter(|_| is_new && !self.is_behind) {
             self.client.command(Command::MarkRead { conversation: self.conversation, through }).await?;
         }
         Ok(())

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hushwire_client::{Client, Command, ConversationId, LocalId, Message, Page};
+use hushwire_client::{Client, Command, Conversation, ConversationId, LocalId, Message, Page};
 
 use crate::app::App;
 use crate::args::History;
@@ -25,7 +25,7 @@ pub(super) async fn run(app: &App, args: &History) -> Result<(), Failure> {
         (true, None) => Vec::new(),
         (false, _) => last(client, conversation.id, args.before.map(LocalId), limit).await?,
     };
-    let newest = messages.iter().filter(|message| !message.outgoing).map(|message| message.id).max();
+    let (first, through) = (messages.first().map(|message| message.id), super::last_of_others(&messages));
     if messages.is_empty() {
         let name = text::clean_line(&conversation.name);
         app.out().note(&match args.unread {
@@ -36,10 +36,26 @@ pub(super) async fn run(app: &App, args: &History) -> Result<(), Failure> {
     for shown in app.all_shown(messages).await? {
         app.out().item(&Item::Message(&shown))?;
     }
-    match newest {
-        Some(through) if conversation.unread > 0 => mark_read(app, client, conversation.id, through).await,
+    match (first, through) {
+        (Some(first), Some(through)) if conversation.unread > 0 => {
+            match client.query(move |engine| engine.unread_before(first)).await? {
+                0 => mark_read(app, client, conversation.id, through).await,
+                older => {
+                    tell_older(app, &conversation, older);
+                    Ok(())
+                }
+            }
+        }
         _ => Ok(()),
     }
+}
+
+/// Nobody is told that what stands before these was read, and so neither of these.
+pub(super) fn tell_older(app: &App, conversation: &Conversation, older: u32) {
+    let what = if older == 1 { "1 older message is" } else { &format!("{older} older messages are") };
+    let name = text::shell_word(&conversation.name);
+    app.out()
+        .note(&format!("{what} unread, so nothing was marked as read: `hush history {name} --unread` begins there."));
 }
 
 /// The last messages, oldest first.
@@ -64,7 +80,7 @@ pub(super) async fn last(
 }
 
 /// The messages from this one on, oldest first.
-async fn from(client: &Client, id: ConversationId, first: LocalId, limit: u32) -> Result<Vec<Message>, Failure> {
+pub(super) async fn from(client: &Client, id: ConversationId, first: LocalId, limit: u32) -> Result<Vec<Message>, Failure> {
     let Some(message) = client.query(move |engine| engine.message(first)).await? else { return Ok(Vec::new()) };
     let (mut after, mut left) = (first, limit.saturating_sub(1));
     let mut found = vec![message];

@@ -125,8 +125,14 @@ impl Printer<'_> {
         self.progress.above(|| self.app.out().item(&Item::Found(&shown)))?;
         self.cursor.advance(message.id)?;
         self.printed += 1;
-        if self.read {
-            self.client.command(Command::MarkRead { conversation: message.conversation, through: message.id }).await?;
+        if self.read { self.mark_read(message).await } else { Ok(()) }
+    }
+
+    /// As far as everything was printed: what came later may stand before it.
+    async fn mark_read(&self, message: &Message) -> Result<(), Failure> {
+        let (conversation, shown) = (message.conversation, message.id);
+        if let Some(through) = self.client.query(move |engine| engine.read_through(conversation, shown)).await? {
+            self.client.command(Command::MarkRead { conversation, through }).await?;
         }
         Ok(())
     }

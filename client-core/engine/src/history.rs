@@ -52,6 +52,23 @@ impl Engine {
         messages::get(self.store.read(), id)
     }
 
+    /// How many messages of others that were not marked read stand before this one.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn unread_before(&self, id: LocalId) -> Result<u32, StoreError> {
+        messages::unread_before(self.store.read(), id)
+    }
+
+    /// The last unread message of a conversation before which nothing is unread that came after `shown`: as far as a person
+    /// has read who was shown everything in the order in which it came, up to that row. `None`: not even the first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn read_through(&self, conversation: ConversationId, shown: LocalId) -> Result<Option<LocalId>, StoreError> {
+        messages::read_through(self.store.read(), conversation, shown)
+    }
+
     /// Who is known to have a message of ours to a group, and how far each has come with it.
     ///
     /// # Errors

@@ -58,7 +58,7 @@ pub struct Conversation {
     pub timer_s: Option<u32>,
     /// Messages of others that were not marked read.
     pub unread: u32,
-    /// The oldest of them.
+    /// The first of them, in the order of the conversation.
     pub first_unread: Option<LocalId>,
 }
 

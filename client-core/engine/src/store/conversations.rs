@@ -16,7 +16,7 @@ const COLUMNS: &str = "v.id, v.contact, v.grp, v.active_at, v.muted_until, v.arc
     (SELECT count(*) FROM messages m INDEXED BY messages_unread
      WHERE m.conversation = v.id AND m.author > 0 AND m.state < 4),
     (SELECT m.id FROM messages m INDEXED BY messages_unread
-     WHERE m.conversation = v.id AND m.author > 0 AND m.state < 4 ORDER BY m.id LIMIT 1)";
+     WHERE m.conversation = v.id AND m.author > 0 AND m.state < 4 ORDER BY m.lamport, m.message_id LIMIT 1)";
 const TABLES: &str = "conversations v LEFT JOIN contacts k ON k.id = v.contact LEFT JOIN groups g ON g.id = v.grp";
 
 /// The conversation with a contact, from the moment the contact is kept.

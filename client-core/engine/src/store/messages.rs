@@ -284,6 +284,40 @@ pub(crate) fn mark_read(
     Ok(read)
 }
 
+/// Messages of others before this one that were not read.
+pub(crate) fn unread_before(db: &Connection, id: LocalId) -> Result<u32, StoreError> {
+    Ok(db
+        .prepare_cached(
+            "SELECT count(*) FROM messages x JOIN messages m INDEXED BY messages_unread ON m.conversation = x.conversation
+             WHERE x.id = ?1 AND m.author > 0 AND m.state < 4 AND (m.lamport, m.message_id) < (x.lamport, x.message_id)",
+        )?
+        .query_row([id.0], |row| row.get(0))?)
+}
+
+/// The last that was not read of those up to this row, before the first that was not read and came behind it.
+pub(crate) fn read_through(
+    db: &Connection,
+    conversation: ConversationId,
+    shown: LocalId,
+) -> Result<Option<LocalId>, StoreError> {
+    const UNREAD: &str = "messages m INDEXED BY messages_unread
+         WHERE m.conversation = ?1 AND m.author > 0 AND m.state < 4";
+    let first: Option<(i64, [u8; 16])> = db
+        .prepare_cached(&format!(
+            "SELECT m.lamport, m.message_id FROM {UNREAD} AND m.id > ?2 ORDER BY m.lamport, m.message_id LIMIT 1"
+        ))?
+        .query_row([conversation.0, shown.0], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let (lamport, message_id) = first.map_or((None, None), |(lamport, id)| (Some(lamport), Some(id)));
+    Ok(db
+        .prepare_cached(&format!(
+            "SELECT m.id FROM {UNREAD} AND (?2 IS NULL OR (m.lamport, m.message_id) < (?2, ?3))
+             ORDER BY m.lamport DESC, m.message_id DESC LIMIT 1"
+        ))?
+        .query_row(params![conversation.0, lamport, message_id], |row| row.get(0).map(LocalId))
+        .optional()?)
+}
+
 /// A member has our text with this counter; which it is, if that was not known.
 pub(crate) fn note_heard(
     db: &Connection,

@@ -16,3 +16,7 @@ CREATE TABLE group_requests (
 
 ALTER TABLE joined ADD COLUMN here INTEGER NOT NULL DEFAULT 0; -- something about the group has come from them
 UPDATE joined SET here = 1;
+
+-- What was not read stands in the order of the conversation, as it is shown and marked read.
+DROP INDEX messages_unread;
+CREATE INDEX messages_unread ON messages (conversation, lamport, message_id) WHERE author > 0 AND state < 4;
