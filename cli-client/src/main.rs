@@ -17,6 +17,7 @@ mod command;
 mod cursor;
 mod exit;
 mod find;
+mod gaps;
 mod passphrase;
 mod show;
 mod text;

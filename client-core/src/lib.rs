@@ -57,7 +57,7 @@ pub use hushwire_engine::group;
 pub use hushwire_engine::{
     Agreed, Alarm, Answer, Auditor, BadContactLink, BadDeviceRequest, BadProof, BadRoot, BadWords, CannotJoin, Command,
     CommandError, Contact, ContactId, ContactLink, Conversation, ConversationId, DeviceRequest, Engine, Event,
-    FoundInLog, Group, GroupEntry, GroupRequest, GroupStanding, Identity, Joining, Journey, KnownAccount, Lie,
+    FoundInLog, Gap, Group, GroupEntry, GroupRequest, GroupStanding, Identity, Joining, Journey, KnownAccount, Lie,
     ListChange, ListedDevice, LocalGroup, LocalId, LocalRequest, LogReport, Membership, Message, NewContact, NewDevice,
     NewText, Page, Policy, Profile, Reason, RecoveryKey, SafetyNumber, Sealing, Seen, Setup, Shares, Standing, State,
     StoreError, Talk, Underway, Waiting, WhoInLog,

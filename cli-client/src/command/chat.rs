@@ -148,8 +148,15 @@ impl Talk<'_> {
     async fn begin(&mut self, with: &Conversation, contact: Option<&Contact>) -> Result<(), Failure> {
         let messages = self.unread_or_last(with).await?;
         self.seen(&messages).await?;
+        let gaps = self.app.gaps(self.conversation).await?;
         for shown in self.app.all_shown(messages).await? {
+            for gap in gaps.before(shown.message.id) {
+                self.screen.item(&gap)?;
+            }
             self.screen.message(&shown)?;
+        }
+        for gap in gaps.at_the_end() {
+            self.screen.item(&gap)?;
         }
         if io::stdin().is_terminal() {
             let name = text::clean_line(&with.name);
@@ -297,9 +304,10 @@ impl Talk<'_> {
                 let named = self.app.conversation(conversation).await?;
                 self.screen.item(&Item::GroupJoined(&named))
             }
-            Event::Gap { conversation, contact, missing } if conversation == self.conversation => {
-                let (named, contact) = (self.app.conversation(conversation).await?, self.app.named(contact).await?);
-                self.screen.item(&Item::Gap { conversation: &named, contact: &contact, missing })
+            Event::Gap { conversation, contact, missing } => {
+                let (place, contact) = (self.app.conversation(conversation).await?, self.app.named(contact).await?);
+                let (conversation, contact) = (&place, &contact);
+                self.screen.item(&Item::Gap { conversation, contact, missing, before: None, came: true })
             }
             Event::KeyserverLies { keyserver, lie } => {
                 self.screen.item(&Item::KeyserverLies { keyserver: &keyserver, lie: &lie })

@@ -33,8 +33,18 @@ pub(super) async fn run(app: &App, args: &History) -> Result<(), Failure> {
             false => format!("Nothing was written with {name} yet."),
         });
     }
+    let gaps = app.gaps(conversation.id).await?;
+    let end = messages.last().map(|message| message.id);
     for shown in app.all_shown(messages).await? {
+        for gap in gaps.before(shown.message.id) {
+            app.out().item(&gap)?;
+        }
         app.out().item(&Item::Message(&shown))?;
+    }
+    if end == last(client, conversation.id, None, 1).await?.last().map(|message| message.id) {
+        for gap in gaps.at_the_end() {
+            app.out().item(&gap)?;
+        }
     }
     match (first, through) {
         (Some(first), Some(through)) if conversation.unread > 0 => {

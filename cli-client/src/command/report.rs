@@ -79,7 +79,8 @@ pub(super) async fn event(app: &App, event: &Event) -> Result<bool, Failure> {
         }
         Event::Gap { conversation, contact, missing } => {
             let (conversation, contact) = (app.conversation(*conversation).await?, app.named(*contact).await?);
-            out.item(&Item::Gap { conversation: &conversation, contact: &contact, missing: *missing })?;
+            let (missing, conversation, contact) = (*missing, &conversation, &contact);
+            out.item(&Item::Gap { conversation, contact, missing, before: None, came: true })?;
         }
         Event::Expired => out.item(&Item::Expired)?,
         Event::Undecryptable { code, reason, asked_again } => {

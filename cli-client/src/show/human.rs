@@ -1,10 +1,10 @@
 //! Each thing shown, as lines for people. Whatever others could have written goes through `text::clean`.
 
 use hushwire_client::ids::UnixMillis;
-use hushwire_client::{Auditor, Contact, Finding, Membership, Profile, Seen, Standing, Verdict, Waiting};
+use hushwire_client::{Auditor, Contact, Finding, Membership, Profile, Seen, Standing, Talk, Verdict, Waiting};
 use jiff::{Timestamp, tz::TimeZone};
 
-use super::{Item, Paint, devices, groups, journey, messages};
+use super::{Item, Named, Paint, Where, devices, groups, journey, messages};
 use crate::text::{clean_line, shell_word, width, wrap};
 
 /// A column that is no wider than this keeps the next ones on the screen.
@@ -46,11 +46,8 @@ pub(crate) fn lines(item: &Item<'_>, paint: Paint, columns: Option<usize>) -> Ve
         | Item::GroupJoined(_)
         | Item::GroupLeft(_)
         | Item::GroupNotJoined { .. } => groups::lines(item, paint, columns),
-        Item::Gap { conversation: _, contact, missing } => {
-            let name = clean_line(&contact.name);
-            let what = if *missing == 1 { "1 message" } else { &format!("{missing} messages") };
-            let text = format!("{what} from {name} before the next one did not arrive: lost, or withheld by a server");
-            notice(&text, columns, |line| paint.yellow(line))
+        Item::Gap { conversation, contact, missing, before: _, came } => {
+            notice(&gap(conversation, contact, *missing, *came), columns, |line| paint.yellow(line))
         }
         Item::Expired => {
             let text = "some messages waited at the relay for too long and were deleted there: ask for them again";
@@ -185,6 +182,24 @@ pub(super) fn notice(text: &str, columns: Option<usize>, paint: impl Fn(&str) ->
     let lines = wrap(text, columns.unwrap_or(usize::MAX).saturating_sub(4));
     let start = |number: usize| if number == 0 { "-- " } else { "   " };
     lines.iter().enumerate().map(|(number, line)| paint(&format!("{}{line}", start(number)))).collect()
+}
+
+/// What did not come, before what just came or stands behind it.
+fn gap(conversation: &Where, contact: &Named, missing: u64, came: bool) -> String {
+    let name = clean_line(&contact.name);
+    let place = match (came, conversation.with) {
+        (true, Talk::Group(_)) => format!(" in {}", clean_line(&conversation.name)),
+        _ => String::new(),
+    };
+    let what = match missing {
+        0 => return format!("what is here of {name}{place} is not what they say they wrote before this"),
+        1 => "1 message".to_owned(),
+        many => format!("{many} messages"),
+    };
+    match came {
+        true => format!("{what} from {name}{place} before the next one did not arrive: lost, or withheld by a server"),
+        false => format!("{what} from {name} did not arrive here: lost, or withheld by a server"),
+    }
 }
 
 fn request(contact: &Contact) -> String {

@@ -61,8 +61,9 @@ pub(crate) enum Item<'a> {
     GroupLeft(&'a Where),
     /// We were not let in.
     GroupNotJoined { name: &'a str, reason: &'a str },
-    /// Messages are missing.
-    Gap { conversation: &'a Where, contact: &'a Named, missing: u64 },
+    /// Something of a contact is missing, before a message if there is one behind it. `came`: just now; else as it stands in a
+    /// history.
+    Gap { conversation: &'a Where, contact: &'a Named, missing: u64, before: Option<LocalId>, came: bool },
     /// Envelopes expired before they were fetched.
     Expired,
     /// An envelope was thrown away.

@@ -99,8 +99,9 @@ fn fields(item: &Item<'_>) -> (&'static str, Value) {
             ("shares", with(place(conversation), json!({"typing": shares.typing, "presence": shares.presence})))
         }
         Item::Presence { contact, seen } => ("presence", with(named(contact), json!({"seen": seen_word(*seen)}))),
-        Item::Gap { conversation, contact, missing } => {
-            ("gap", with(with(place(conversation), named(contact)), json!({"missing": missing})))
+        Item::Gap { conversation, contact, missing, before, came: _ } => {
+            let what = json!({"missing": missing, "before": before.map(|id| id.0)});
+            ("gap", with(with(place(conversation), named(contact)), what))
         }
         Item::Expired => ("expired", json!({})),
         Item::Undecryptable { code, reason, asked_again } => {

@@ -142,6 +142,9 @@ fn about(shown: &Shown) -> String {
         let names: Vec<String> = shown.mentions.iter().map(|name| clean_line(name)).collect();
         parts.push(format!("names {}", names.join(", ")));
     }
+    if message.late {
+        parts.push("came late".to_owned());
+    }
     if message.edits > 0 && !message.deleted {
         parts.push("edited".to_owned());
     }

@@ -226,6 +226,7 @@ mod tests {
                     mentions: &[],
                     forwarded: true,
                     timer_s: None,
+                    late: false,
                 };
                 if let Some(row) = messages::insert(db, &row, UnixMillis(1)).unwrap() {
                     meets(db, &at, row).unwrap();

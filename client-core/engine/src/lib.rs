@@ -35,6 +35,7 @@ mod expiry;
 mod explain;
 #[cfg(feature = "fuzz")]
 pub mod fuzz;
+mod gaps;
 pub mod group;
 mod groups;
 mod history;
@@ -77,7 +78,7 @@ pub use recovery::{BadWords, RecoveryKey};
 pub use repair::Reason;
 pub use store::{DatabaseKey, Store, StoreError};
 pub use types::{
-    Contact, ContactId, Conversation, ConversationId, Event, FoundInLog, Group, GroupEntry, GroupRequest,
+    Contact, ContactId, Conversation, ConversationId, Event, FoundInLog, Gap, Group, GroupEntry, GroupRequest,
     GroupStanding, Identity, ListChange, ListedDevice, LocalGroup, LocalId, LocalRequest, LogReport, Membership,
     Message, NewDevice, Policy, Profile, SafetyNumber, Seen, Shares, Standing, State, Talk, Waiting, WhoInLog,
 };

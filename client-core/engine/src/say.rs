@@ -63,6 +63,7 @@ pub(crate) fn text<R: CryptoRng>(cx: &mut Cx<'_, R>, to: ConversationId, new: &N
         mentions: &text.mentions,
         forwarded: text.forwarded,
         timer_s: text.timer_s,
+        late: false,
     };
     let id = messages::insert(cx.db, &row, cx.now)?.ok_or_else(|| damaged("out_counter"))?;
     queue(cx, &conversation, said, Some(id))?;

@@ -9,6 +9,7 @@ pub(crate) mod contacts;
 pub(crate) mod conversations;
 pub(crate) mod expiry;
 pub(crate) mod explain;
+pub(crate) mod gaps;
 pub(crate) mod group_requests;
 pub(crate) mod groups;
 pub(crate) mod identity;

@@ -388,6 +388,8 @@ pub struct Message {
     pub edits: u32,
     /// Whether it came from a device of its author to which no person has agreed.
     pub from_new_device: bool,
+    /// Whether something that its author said later was here before.
+    pub late: bool,
     /// Whether its author has taken it back.
     pub deleted: bool,
     /// Whether it is pinned.
@@ -399,6 +401,21 @@ pub struct Message {
     /// For our own messages how far they have come; for theirs [`State::Delivered`] or [`State::Read`].
     /// In a group the least that holds of all members; [`crate::Engine::heard`] says more.
     pub state: State,
+}
+
+/// Something of a contact is missing: lost, or withheld. Not only messages are counted, but also what is said about them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gap {
+    /// Where.
+    pub conversation: ConversationId,
+    /// From whom.
+    pub contact: ContactId,
+    /// From which of their devices.
+    pub device: DeviceId,
+    /// How much. 0: what is here is not what they say came before.
+    pub missing: u64,
+    /// The message that stands behind it; `None`: there is none yet.
+    pub before: Option<LocalId>,
 }
 
 /// A message that has not reached the relay.

@@ -50,3 +50,53 @@ fn what_came_late_and_stands_before_is_the_first_unread_and_is_read_with_what_wa
 fn before(person: &Person, id: LocalId) -> u32 {
     person.engine().unread_before(id).unwrap()
 }
+
+#[test]
+fn what_is_missing_stays_shown_until_it_comes_and_what_came_late_is_marked() {
+    let mut world = World::seeded(301);
+    let (mut alice, mut bob) = world.friends();
+    world.send(&mut alice, "bob", "one");
+    world.settle(&mut [&mut alice, &mut bob]);
+    let lost: Vec<Envelope> =
+        ["two", "three", "four"].map(|text| withheld(&mut world, &mut alice, &bob, "bob", text)).into();
+    world.send(&mut alice, "bob", "five");
+    world.settle(&mut [&mut alice, &mut bob]);
+    assert_eq!(gaps(&bob), [(3, Some("five".to_owned()))]);
+    bob.crash();
+    assert_eq!(gaps(&bob), [(3, Some("five".to_owned()))], "it is kept");
+    // The one in the middle: what is missing is on both sides of it.
+    for (which, left) in [(1, vec![(1, "three"), (1, "five")]), (0, vec![(1, "five")]), (2, vec![])] {
+        world.inject(bob.mailbox(), lost[which].clone());
+        world.settle(&mut [&mut alice, &mut bob]);
+        let left: Vec<_> = left.into_iter().map(|(missing, before)| (missing, Some(before.to_owned()))).collect();
+        assert_eq!(gaps(&bob), left);
+    }
+    let late: Vec<bool> = bob.messages().into_iter().map(|message| message.late).collect();
+    assert_eq!(late, [false, true, true, true, false]);
+    assert_eq!(bob.history(), ["one", "two", "three", "four", "five"]);
+}
+
+#[test]
+fn what_is_said_about_messages_and_does_not_come_is_missing_too_and_the_newest_gaps_are_kept() {
+    let mut world = World::seeded(302);
+    let (mut alice, mut bob) = world.friends();
+    let of = world.send(&mut alice, "bob", "one").id;
+    world.settle(&mut [&mut alice, &mut bob]);
+    for number in 0..100 {
+        withheld(&mut world, &mut alice, &bob, "bob", "lost");
+        let text = format!("edit {number}");
+        world.command(&mut alice, Command::Edit { message: of, text });
+        world.settle(&mut [&mut alice, &mut bob]);
+    }
+    assert_eq!(bob.history(), ["edit 99"]);
+    let all = gaps(&bob);
+    assert_eq!(all.len(), 64, "nobody fills the database");
+    assert!(all.iter().all(|gap| *gap == (1, None)), "nothing stands behind them yet: {all:?}");
+}
+
+/// How much is missing before which message.
+fn gaps(person: &Person) -> Vec<(u64, Option<String>)> {
+    let text = |id: LocalId| person.engine().message(id).unwrap().unwrap().text;
+    let all = person.engine().gaps(person.only_contact().conversation).unwrap();
+    all.into_iter().map(|gap| (gap.missing, gap.before.map(text))).collect()
+}

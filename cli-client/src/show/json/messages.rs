@@ -55,7 +55,7 @@ fn message_of(shown: &Shown) -> Value {
         "direction": if message.outgoing { "out" } else { "in" },
         "text": message.text, "state": state_word(message.state), "reply_to": message.reply_to.map(|id| id.0),
         "mentions": shown.mentions, "forwarded": message.forwarded, "edits": message.edits, "deleted": message.deleted,
-        "from_new_device": message.from_new_device,
+        "from_new_device": message.from_new_device, "late": message.late,
         "pinned": message.pinned, "reactions": reactions,
         "expires": message.expires_at.and_then(time), "expires_ms": message.expires_at.map(|at| at.0),
         "timestamp": time(message.sent_at), "timestamp_ms": message.sent_at.0,

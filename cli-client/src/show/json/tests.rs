@@ -161,7 +161,7 @@ fn talk_lines() -> Vec<Value> {
         Item::State { id: LocalId(3), conversation: &team, state: State::Sent, heard: None },
         Item::Disappeared { id: LocalId(3), conversation: &place },
         Item::Waiting(&waiting),
-        Item::Gap { conversation: &place, contact: &named, missing: 2 },
+        Item::Gap { conversation: &place, contact: &named, missing: 2, before: Some(LocalId(3)), came: true },
         Item::Conversation(&conversation),
         Item::Timer { conversation: &place, by: None, seconds: Some(60) },
         Item::Shares { conversation: &team, shares: Shares { presence: false, typing: true } },

@@ -23,6 +23,7 @@ pub(in crate::show) fn message(text: &str, outgoing: bool) -> Message {
         forwarded: false,
         edits: 0,
         from_new_device: false,
+        late: false,
         deleted: false,
         pinned: false,
         reactions: Vec::new(),

@@ -148,11 +148,15 @@ pub(crate) fn next_lamport(db: &Connection, id: ConversationId) -> Result<u64, S
 
 /// The clock has seen a message of this place; the place it gets here, which is the same unless it was absurd.
 pub(crate) fn note_lamport(db: &Connection, id: ConversationId, seen: u64) -> Result<u64, StoreError> {
-    let mine: i64 =
-        db.prepare_cached("SELECT lamport FROM conversations WHERE id = ?1")?.query_row([id.0], |row| row.get(0))?;
-    let place = to_sql(seen).min(mine.saturating_add(LAMPORT_STEP_MAX));
+    let place = to_sql(place_of(db, id, seen)?);
     db.prepare_cached("UPDATE conversations SET lamport = max(lamport, ?2) WHERE id = ?1")?.execute([id.0, place])?;
     Ok(from_sql(place))
+}
+
+/// The place that something of this Lamport time gets here.
+pub(crate) fn place_of(db: &Connection, id: ConversationId, seen: u64) -> Result<u64, StoreError> {
+    let mine = to_sql(lamport(db, id)?);
+    Ok(from_sql(to_sql(seen).min(mine.saturating_add(LAMPORT_STEP_MAX))))
 }
 
 /// The counter and hash of the last that this device said.

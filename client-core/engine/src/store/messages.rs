@@ -19,7 +19,7 @@ pub(super) const COLUMNS: &str = "m.id, m.conversation, v.contact, v.grp, coales
     (SELECT group_concat(emoji || char(31) || number, char(30)) FROM (
         SELECT emoji, count(*) AS number FROM reactions r WHERE r.message = m.id AND emoji <> ''
         GROUP BY emoji ORDER BY number DESC, emoji)),
-    EXISTS (SELECT 1 FROM new_devices n WHERE n.contact = m.author AND n.device = m.device)";
+    EXISTS (SELECT 1 FROM new_devices n WHERE n.contact = m.author AND n.device = m.device), m.late";
 pub(super) const TABLES: &str =
     "messages m JOIN conversations v ON v.id = m.conversation LEFT JOIN contacts k ON k.id = v.contact
     LEFT JOIN groups g ON g.id = v.grp LEFT JOIN contacts a ON a.id = m.author";
@@ -68,6 +68,8 @@ pub(crate) struct NewRow<'a> {
     pub(crate) forwarded: bool,
     /// Seconds that it may be seen.
     pub(crate) timer_s: Option<u32>,
+    /// Something that its author said later was here before.
+    pub(crate) late: bool,
 }
 
 /// Keeps a message; `None` if it is there already. What disappears begins to count now if it is ours.
@@ -76,8 +78,8 @@ pub(crate) fn insert(db: &Connection, new: &NewRow<'_>, now: UnixMillis) -> Resu
     let kept = db
         .prepare_cached(
             "INSERT OR IGNORE INTO messages (conversation, author, device, counter, message_id, lamport, sent_at,
-                 kept_at, text, state, reply_author, reply_id, mentions, forwarded, timer_s, expires_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15,
+                 kept_at, text, state, reply_author, reply_id, mentions, forwarded, timer_s, late, expires_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16,
                  CASE WHEN ?2 = 0 THEN ?8 + 1000 * ?15 END)",
         )?
         .execute(params![
@@ -96,6 +98,7 @@ pub(crate) fn insert(db: &Connection, new: &NewRow<'_>, now: UnixMillis) -> Resu
             Some(mentions).filter(|mentions| !mentions.is_empty()),
             new.forwarded,
             new.timer_s,
+            new.late,
         ])?;
     Ok((kept == 1).then(|| LocalId(db.last_insert_rowid())))
 }
@@ -418,6 +421,7 @@ pub(crate) fn message(row: &Row<'_>) -> rusqlite::Result<Message> {
         edits: row.get(17)?,
         pinned: row.get(18)?,
         from_new_device: row.get(20)?,
+        late: row.get(21)?,
         reactions: reactions.as_deref().map(counted).unwrap_or_default(),
     })
 }

@@ -20,3 +20,16 @@ UPDATE joined SET here = 1;
 -- What was not read stands in the order of the conversation, as it is shown and marked read.
 DROP INDEX messages_unread;
 CREATE INDEX messages_unread ON messages (conversation, lamport, message_id) WHERE author > 0 AND state < 4;
+
+-- What others said and did not come.
+CREATE TABLE gaps (
+    conversation INTEGER NOT NULL REFERENCES conversations (id),
+    contact INTEGER NOT NULL REFERENCES contacts (id),
+    device INTEGER NOT NULL,
+    first INTEGER NOT NULL,                    -- counters, both included; if the last is less, what is here is not what the
+    last INTEGER NOT NULL,                     -- author says came before
+    lamport INTEGER NOT NULL,                  -- place of what came behind
+    message_id BLOB NOT NULL,
+    PRIMARY KEY (conversation, contact, device, first)
+) WITHOUT ROWID;
+ALTER TABLE messages ADD COLUMN late INTEGER NOT NULL DEFAULT 0; -- something that its author said later was here before
