@@ -24,7 +24,7 @@ const NAME_CHARS_MAX: usize = 64;
 pub(crate) fn command<R: CryptoRng>(cx: &mut Cx<'_, R>, command: Command) -> Result<(), StoreError> {
     let answer = match command {
         Command::AddContact { who, name } => add(cx, Wanted { who, name })?,
-        Command::Send { to, text } => say::text(cx, to, &text)?,
+        Command::Send { to, text } => say::sent(cx, to, &text)?,
         Command::Edit { message, text } => act::edit(cx, message, &text)?,
         Command::TakeBack(message) => act::take_back(cx, message)?,
         Command::React { message, emoji } => act::react(cx, message, emoji.as_deref())?,

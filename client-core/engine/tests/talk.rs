@@ -220,13 +220,17 @@ fn a_conversation_is_muted_put_away_and_comes_back_when_something_is_said() {
 }
 
 #[test]
-fn a_draft_stays_until_something_is_sent() {
+fn a_draft_stays_until_it_is_sent_whatever_is_forwarded_there() {
     let mut world = World::seeded(10);
-    let (mut alice, _bob) = world.friends();
+    let (mut alice, mut bob) = world.friends();
+    let (older, _) = said(&mut world, &mut alice, &mut bob, "bob", "an older one");
     let conversation = alice.contact("bob").conversation;
     done(&mut world, &mut alice, Command::SetDraft { conversation, draft: Some("dear b".into()) });
     alice.crash();
     let draft = |alice: &Person| alice.engine().conversation(conversation).unwrap().unwrap().draft;
+    assert_eq!(draft(&alice).as_deref(), Some("dear b"));
+    let passed_on = world.command(&mut alice, Command::Forward { message: older, to: conversation });
+    assert!(matches!(passed_on, Answer::Queued(_)), "{passed_on:?}");
     assert_eq!(draft(&alice).as_deref(), Some("dear b"));
     world.send(&mut alice, "bob", "dear bob");
     assert_eq!(draft(&alice), None);
