@@ -50,6 +50,12 @@ fn a_message_is_answered_edited_felt_about_pinned_forwarded_and_taken_back() {
     let now: Vec<&Value> = of_type(&changed, "message_changed");
     assert!(now.iter().any(|message| message["text"] == "dinner at nine?"), "{changed:#?}");
     assert!(now.iter().any(|message| message["reactions"][0]["emoji"] == "👍"), "{changed:#?}");
+    let felt = now.iter().find(|message| message["change"] == "reacted").unwrap();
+    assert_eq!((&felt["by"], &felt["emoji"]), (&"alice".into(), &"👍".into()));
+    let felt = one(&bob.json(["message", "show", &felt["id"].to_string()]), "reaction");
+    assert_eq!((&felt["by"], &felt["emoji"]), (&"alice".into(), &"👍".into()));
+    let people = bob.hush(["message", "show", &felt["id"].to_string()]);
+    assert!(people.out.contains("what people feel about it:\n    alice: 👍"), "{}", people.out);
     let about = bob.json(["message", "show", &theirs]);
     let texts: Vec<&str> = of_type(&about, "edit").iter().map(|edit| edit["text"].as_str().unwrap()).collect();
     assert_eq!(texts, ["dinner at eight?", "dinner at nine?"]);

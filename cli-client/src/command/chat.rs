@@ -256,9 +256,9 @@ impl Talk<'_> {
                 }
                 Ok(())
             }
-            Event::MessageChanged(message) if message.conversation == self.conversation => {
-                let shown = self.app.shown(message).await?;
-                self.screen.item(&Item::MessageChanged(&shown))
+            Event::MessageChanged { message, by, change } if message.conversation == self.conversation => {
+                let (shown, by) = (self.app.shown(message).await?, self.app.named_if(by).await?);
+                self.screen.item(&Item::MessageChanged { shown: &shown, by: by.as_ref(), change: &change })
             }
             Event::Disappeared { conversation, message } if conversation == self.conversation => {
                 let named = self.app.conversation(conversation).await?;

@@ -90,7 +90,12 @@ pub(super) async fn last(
 }
 
 /// The messages from this one on, oldest first.
-pub(super) async fn from(client: &Client, id: ConversationId, first: LocalId, limit: u32) -> Result<Vec<Message>, Failure> {
+pub(super) async fn from(
+    client: &Client,
+    id: ConversationId,
+    first: LocalId,
+    limit: u32,
+) -> Result<Vec<Message>, Failure> {
     let Some(message) = client.query(move |engine| engine.message(first)).await? else { return Ok(Vec::new()) };
     let (mut after, mut left) = (first, limit.saturating_sub(1));
     let mut found = vec![message];

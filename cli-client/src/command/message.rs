@@ -108,6 +108,13 @@ async fn show(app: &App, id: LocalId) -> Result<(), Failure> {
     let (client, out) = (app.client().await?, app.out());
     let shown = app.shown(find(app, id).await?).await?;
     out.item(&Item::Found(&shown))?;
+    let reactions = client.query(move |engine| engine.reactions_of(id)).await?;
+    if !reactions.is_empty() {
+        out.human("  what people feel about it:")?;
+    }
+    for reaction in &reactions {
+        out.item(&Item::Reaction { id, reaction })?;
+    }
     let edits = client.query(move |engine| engine.edits_of(id)).await?;
     if !edits.is_empty() {
         out.human("  what it said:")?;

@@ -44,7 +44,10 @@ pub(super) async fn event(app: &App, event: &Event) -> Result<bool, Failure> {
             let (contact, policy) = (app.named(*contact).await?, Some(*policy));
             out.item(&Item::Devices { contact: Some(&contact), change, policy })?;
         }
-        Event::MessageChanged(message) => out.item(&Item::MessageChanged(&app.shown(message.clone()).await?))?,
+        Event::MessageChanged { message, by, change } => {
+            let (shown, by) = (app.shown(message.clone()).await?, app.named_if(*by).await?);
+            out.item(&Item::MessageChanged { shown: &shown, by: by.as_ref(), change })?;
+        }
         Event::TimerChanged { conversation, by, seconds } => {
             let conversation = app.conversation(*conversation).await?;
             let by = match by {

@@ -28,7 +28,8 @@ pub(crate) fn lines(item: &Item<'_>, paint: Paint, columns: Option<usize>) -> Ve
         Item::Request(contact) => notice(&request(contact), columns, |line| paint.yellow(line)),
         Item::Message(_)
         | Item::Found(_)
-        | Item::MessageChanged(_)
+        | Item::MessageChanged { .. }
+        | Item::Reaction { .. }
         | Item::Edit { .. }
         | Item::HeardBy { .. }
         | Item::State { .. }

@@ -2,8 +2,9 @@
 
 use hushwire_client::ids::{AccountId, UnixMillis};
 use hushwire_client::{
-    Auditor, Contact, ContactId, Conversation, ConversationId, Finding, Group, GroupRequest, Identity, Journey, Lie,
-    ListChange, ListedDevice, LocalId, LogReport, Message, Policy, Profile, Reason, Seen, Shares, State, Talk, Waiting,
+    Auditor, Change, Contact, ContactId, Conversation, ConversationId, Finding, Group, GroupRequest, Identity, Journey,
+    Lie, ListChange, ListedDevice, LocalId, LogReport, Message, Policy, Profile, Reaction, Reason, Seen, Shares, State,
+    Talk, Waiting,
 };
 
 /// One thing for stdout.
@@ -23,8 +24,10 @@ pub(crate) enum Item<'a> {
     Message(&'a Shown),
     /// A message among those of other conversations.
     Found(&'a Shown),
-    /// A message is another now: changed, taken back, pinned, or felt about.
-    MessageChanged(&'a Shown),
+    /// A message is another now. `by`: who did that, unless we did.
+    MessageChanged { shown: &'a Shown, by: Option<&'a Named>, change: &'a Change },
+    /// What somebody feels about a message.
+    Reaction { id: LocalId, reaction: &'a Reaction },
     /// What a message said before, or says now.
     Edit { id: LocalId, text: &'a str, at: UnixMillis },
     /// A member who has a message of ours.

@@ -75,7 +75,8 @@ fn fields(item: &Item<'_>) -> (&'static str, Value) {
         Item::Request(contact) => ("contact_request", contact_of(contact)),
         Item::Message(_)
         | Item::Found(_)
-        | Item::MessageChanged(_)
+        | Item::MessageChanged { .. }
+        | Item::Reaction { .. }
         | Item::Edit { .. }
         | Item::HeardBy { .. }
         | Item::Journey { .. }

@@ -1,9 +1,9 @@
 //! Messages as lines for people: in a history, and in a chat where each line is a row of the screen.
 
-use hushwire_client::{LocalId, Message, State, Talk};
+use hushwire_client::{Change, LocalId, Message, State, Talk};
 
 use super::human::{local, moment, notice};
-use super::item::{Heard, Shown, Where};
+use super::item::{Heard, Named, Shown, Where};
 use super::words::state_word;
 use super::{Item, Paint};
 use crate::text::{clean, clean_line, width, wrap};
@@ -19,7 +19,13 @@ pub(super) fn item_lines(item: &Item<'_>, paint: Paint, columns: Option<usize>) 
     match item {
         Item::Message(shown) => lines(shown, &author(&shown.message), paint, columns),
         Item::Found(shown) => lines(shown, &author_and_place(&shown.message), paint, columns),
-        Item::MessageChanged(shown) => notice(&changed(shown), columns, |line| paint.dim(line)),
+        Item::MessageChanged { shown, by, change } => {
+            notice(&changed(shown, *by, change), columns, |line| paint.dim(line))
+        }
+        Item::Reaction { id: _, reaction } => {
+            let name = if reaction.by.is_some() { clean_line(&reaction.name) } else { "you".to_owned() };
+            vec![format!("    {name}: {}", clean_line(&reaction.emoji))]
+        }
         Item::Edit { id: _, text, at } => {
             let at = format!("    {}  ", moment(*at));
             let columns = columns.unwrap_or(usize::MAX).saturating_sub(at.len());
@@ -56,10 +62,20 @@ fn author_and_place(message: &Message) -> String {
     }
 }
 
-/// What a message is now.
-fn changed(shown: &Shown) -> String {
+/// What a message is now, or what somebody did with it.
+fn changed(shown: &Shown, by: Option<&Named>, change: &Change) -> String {
     let message = &shown.message;
     let place = author_and_place(message);
+    let who = by.map_or_else(|| "you".to_owned(), |by| clean_line(&by.name));
+    let about = |did: &str| format!("{who} {did} message #{} by {place}: {}", message.id.0, cut(&message.text));
+    match change {
+        _ if message.deleted => {}
+        Change::Reacted(emoji) => return about(&format!("put {} to", clean_line(emoji))),
+        Change::ReactionRemoved => return about("took a reaction away from"),
+        Change::Pinned => return about("pinned"),
+        Change::Unpinned => return about("unpinned"),
+        Change::Edited | Change::TakenBack => {}
+    }
     if message.deleted {
         return format!("message #{} by {place} was taken back", message.id.0);
     }

@@ -14,7 +14,7 @@ use crate::say;
 use crate::store::about::{self, Remark, Waiting};
 use crate::store::messages::{Author, Place};
 use crate::store::{StoreError, damaged, messages};
-use crate::types::{ConversationId, Event, LocalId, Message};
+use crate::types::{Change, ConversationId, Event, LocalId, Message, Reaction};
 
 /// Who said something about a message, where, and at which place there.
 #[derive(Clone, Copy, Debug)]
@@ -92,10 +92,7 @@ pub(crate) fn pin<R: CryptoRng>(
 /// What is said from now on disappears after so many seconds, or does not.
 pub(crate) fn timer<R: CryptoRng>(cx: &mut Cx<'_, R>, told: &Told, seconds: Option<u32>) -> Result<(), StoreError> {
     if about::set_timer(cx.db, told.conversation, told.when(), seconds)? {
-        let by = match told.author {
-            Author::Us => None,
-            Author::Contact(contact) => Some(contact),
-        };
+        let by = told.author.contact();
         cx.event(Event::TimerChanged { conversation: told.conversation, by, seconds });
     }
     Ok(())
@@ -116,7 +113,15 @@ fn tell<R: CryptoRng>(cx: &mut Cx<'_, R>, told: &Told, of: &Place, remark: Remar
     let said = Waiting { by: told.author, when: told.when(), at: told.sent_at, remark };
     if let Some(row) = take_in(cx.db, of, &said, cx.now)? {
         let message = messages::get(cx.db, row)?.ok_or_else(|| damaged("messages"))?;
-        cx.event(Event::MessageChanged(message));
+        let change = match said.remark {
+            Remark::Edit(_) => Change::Edited,
+            Remark::TakeBack => Change::TakenBack,
+            Remark::React(emoji) if emoji.is_empty() => Change::ReactionRemoved,
+            Remark::React(emoji) => Change::Reacted(emoji),
+            Remark::Pin(true) => Change::Pinned,
+            Remark::Pin(false) => Change::Unpinned,
+        };
+        cx.event(Event::MessageChanged { message, by: told.author.contact(), change });
     }
     Ok(())
 }
@@ -162,6 +167,14 @@ impl Engine {
     /// [`StoreError`].
     pub fn edits_of(&self, message: LocalId) -> Result<Vec<(UnixMillis, String)>, StoreError> {
         about::edits(self.store.read(), message)
+    }
+
+    /// What each person feels about a message, in the order in which they said so.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn reactions_of(&self, message: LocalId) -> Result<Vec<Reaction>, StoreError> {
+        about::reactions(self.store.read(), message)
     }
 
     /// The messages that are pinned in a conversation, the newest first.

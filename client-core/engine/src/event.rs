@@ -6,8 +6,8 @@ use hushwire_proto::keyserver::Refused;
 use crate::lie::Lie;
 use crate::repair::Reason;
 use crate::types::{
-    Contact, ContactId, ConversationId, GroupEntry, GroupRequest, ListChange, LocalId, LogReport, Message, Policy,
-    Seen, State,
+    Change, Contact, ContactId, ConversationId, GroupEntry, GroupRequest, ListChange, LocalId, LogReport, Message,
+    Policy, Seen, State,
 };
 
 /// Something that happened.
@@ -41,8 +41,15 @@ pub enum Event {
         /// How far.
         state: State,
     },
-    /// A message was changed by its author or taken back, or what people feel about it or pin is another now.
-    MessageChanged(Message),
+    /// A message is another now.
+    MessageChanged {
+        /// As it is now.
+        message: Message,
+        /// Who did that; `None`: we.
+        by: Option<ContactId>,
+        /// What they did.
+        change: Change,
+    },
     /// What is said from now on in a conversation disappears after another time.
     TimerChanged {
         /// Where.

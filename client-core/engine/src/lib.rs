@@ -78,7 +78,8 @@ pub use recovery::{BadWords, RecoveryKey};
 pub use repair::Reason;
 pub use store::{DatabaseKey, Store, StoreError};
 pub use types::{
-    Contact, ContactId, Conversation, ConversationId, Event, FoundInLog, Gap, Group, GroupEntry, GroupRequest,
+    Change, Contact, ContactId, Conversation, ConversationId, Event, FoundInLog, Gap, Group, GroupEntry, GroupRequest,
     GroupStanding, Identity, ListChange, ListedDevice, LocalGroup, LocalId, LocalRequest, LogReport, Membership,
-    Message, NewDevice, Policy, Profile, SafetyNumber, Seen, Shares, Standing, State, Talk, Waiting, WhoInLog,
+    Message, NewDevice, Policy, Profile, Reaction, SafetyNumber, Seen, Shares, Standing, State, Talk, Waiting,
+    WhoInLog,
 };

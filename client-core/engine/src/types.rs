@@ -340,6 +340,34 @@ pub struct Identity {
     pub new: Vec<NewDevice>,
 }
 
+/// What somebody did with a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Its author gave it another text.
+    Edited,
+    /// Its author took it back.
+    TakenBack,
+    /// They feel this about it.
+    Reacted(String),
+    /// They feel nothing about it any more.
+    ReactionRemoved,
+    /// They pinned it.
+    Pinned,
+    /// They pinned it no longer.
+    Unpinned,
+}
+
+/// What somebody feels about a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reaction {
+    /// Who; `None`: we.
+    pub by: Option<ContactId>,
+    /// What they are called here; empty: we.
+    pub name: String,
+    /// What.
+    pub emoji: String,
+}
+
 /// How far a message of ours has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum State {

@@ -3,7 +3,9 @@
 
 mod world;
 
-use hushwire_engine::{Answer, Command, CommandError, Event, Input, LocalId, Message, NewText, State, TIMER_S_MAX};
+use hushwire_engine::{
+    Answer, Change, Command, CommandError, ContactId, Event, Input, LocalId, Message, NewText, State, TIMER_S_MAX,
+};
 use hushwire_proto::envelope::Envelope;
 use hushwire_proto::limits::TEXT_BYTES_MAX;
 use world::{Person, World};
@@ -56,7 +58,8 @@ fn a_changed_message_says_the_new_text_on_both_sides_and_keeps_the_old_ones() {
         let texts: Vec<&str> = texts.iter().map(|(_, text)| text.as_str()).collect();
         assert_eq!(texts, ["meet at nien", "meet at nine", "meet at ten"]);
     }
-    let changes = bob.events.iter().filter(|event| matches!(event, Event::MessageChanged(_))).count();
+    let changes =
+        bob.events.iter().filter(|event| matches!(event, Event::MessageChanged { change: Change::Edited, .. })).count();
     assert_eq!(changes, 2);
     assert_eq!(bob.contact("alice").unread, 1, "an edit is no message");
 }
@@ -125,6 +128,21 @@ fn what_is_said_about_a_message_before_it_comes_is_true_of_it_once_it_comes() {
     assert_eq!(bob.shown(), ["before", "right", ""]);
 }
 
+/// Who felt what about messages, as it was told; empty: we.
+fn changes(person: &Person) -> Vec<(String, Change)> {
+    let name =
+        |by: Option<ContactId>| by.map_or_else(String::new, |by| person.engine().contact(by).unwrap().unwrap().name);
+    let all = person.events.iter().filter_map(|event| match event {
+        Event::MessageChanged { by, change, .. } => Some((name(*by), change.clone())),
+        _ => None,
+    });
+    all.collect()
+}
+
+fn by(name: &str, emoji: &str) -> (String, Change) {
+    (name.to_owned(), Change::Reacted(emoji.to_owned()))
+}
+
 #[test]
 fn the_last_reaction_of_each_person_counts_and_can_be_taken_away() {
     let mut world = World::seeded(5);
@@ -138,11 +156,23 @@ fn the_last_reaction_of_each_person_counts_and_can_be_taken_away() {
     for person in [&alice, &bob] {
         assert_eq!(last(person).reactions, [("❤️".to_owned(), 2)]);
     }
+    let who = |person: &Person, id| -> Vec<(String, String)> {
+        let all = person.engine().reactions_of(id).unwrap();
+        all.into_iter().map(|reaction| (reaction.name, reaction.emoji)).collect()
+    };
+    let heart = |name: &str| (name.to_owned(), "❤️".to_owned());
+    assert_eq!(
+        (who(&alice, mine), who(&bob, theirs)),
+        (vec![heart(""), heart("bob")], vec![heart("alice"), heart("")])
+    );
+    assert_eq!(changes(&alice)[1..], [by("bob", "👍"), by("bob", "❤️")], "and what we did ourselves comes first");
     done(&mut world, &mut bob, Command::React { message: theirs, emoji: None });
     world.settle(&mut [&mut alice, &mut bob]);
     for person in [&alice, &bob] {
         assert_eq!(last(person).reactions, [("❤️".to_owned(), 1)]);
     }
+    assert_eq!(who(&alice, mine), [heart("")]);
+    assert_eq!(changes(&alice).last(), Some(&("bob".to_owned(), Change::ReactionRemoved)));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Messages, and where they are on their way, as JSON.
 
-use hushwire_client::{ContactId, Journey, Sealing, Talk, Underway};
+use hushwire_client::{Change, ContactId, Journey, Sealing, Talk, Underway};
 use serde_json::{Value, json};
 
 use super::{Item, named, place, time, with};
@@ -11,7 +11,19 @@ use crate::show::words::state_word;
 pub(super) fn fields(item: &Item<'_>) -> (&'static str, Value) {
     match item {
         Item::Message(shown) | Item::Found(shown) => ("message", message_of(shown)),
-        Item::MessageChanged(shown) => ("message_changed", message_of(shown)),
+        Item::MessageChanged { shown, by, change } => {
+            let (word, emoji) = change_words(change);
+            let what =
+                json!({"by": by.map(|by| &by.name), "by_id": by.map(|by| by.id.0), "change": word, "emoji": emoji});
+            ("message_changed", with(message_of(shown), what))
+        }
+        Item::Reaction { id, reaction } => (
+            "reaction",
+            json!({
+                "id": id.0, "by": reaction.by.map(|_| &reaction.name), "by_id": reaction.by.map(|by| by.0),
+                "emoji": reaction.emoji,
+            }),
+        ),
         Item::Edit { id, text, at } => {
             ("edit", json!({"id": id.0, "text": text, "timestamp": time(*at), "timestamp_ms": at.0}))
         }
@@ -35,6 +47,18 @@ pub(super) fn fields(item: &Item<'_>) -> (&'static str, Value) {
             }),
         ),
         _ => ("", json!({})),
+    }
+}
+
+/// What was done with a message, and with which emoji.
+fn change_words(change: &Change) -> (&'static str, Option<&str>) {
+    match change {
+        Change::Edited => ("edited", None),
+        Change::TakenBack => ("taken_back", None),
+        Change::Reacted(emoji) => ("reacted", Some(emoji)),
+        Change::ReactionRemoved => ("reaction_removed", None),
+        Change::Pinned => ("pinned", None),
+        Change::Unpinned => ("unpinned", None),
     }
 }
 

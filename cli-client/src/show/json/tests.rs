@@ -7,9 +7,9 @@ use hushwire_client::address::{Handle, ServerAddress};
 use hushwire_client::group::{GroupState, Invite, Member, Request, Role};
 use hushwire_client::ids::{AccountId, ChangeHash, DeviceId, GroupId, InviteId};
 use hushwire_client::{
-    Alarm, Auditor, Contact, ContactId, Conversation, ConversationId, Finding, Group, GroupRequest, GroupStanding,
-    Identity, Journey, Lie, ListChange, ListedDevice, LocalGroup, LocalId, LocalRequest, LogReport, Membership,
-    NewDevice, Policy, Profile, Reason, Seen, Shares, Standing, State, Verdict, Waiting,
+    Alarm, Auditor, Change, Contact, ContactId, Conversation, ConversationId, Finding, Group, GroupRequest,
+    GroupStanding, Identity, Journey, Lie, ListChange, ListedDevice, LocalGroup, LocalId, LocalRequest, LogReport,
+    Membership, NewDevice, Policy, Profile, Reaction, Reason, Seen, Shares, Standing, State, Verdict, Waiting,
 };
 
 use super::*;
@@ -152,9 +152,11 @@ fn talk_lines() -> Vec<Value> {
         unread: 0,
         first_unread: None,
     };
+    let felt = Reaction { by: Some(contact.id), name: "bob".to_owned(), emoji: "👍".to_owned() };
     printed(&[
         Item::Message(&shown),
-        Item::MessageChanged(&shown),
+        Item::MessageChanged { shown: &shown, by: Some(&named), change: &Change::Reacted("👍".to_owned()) },
+        Item::Reaction { id: LocalId(3), reaction: &felt },
         Item::Edit { id: LocalId(3), text: "hallo", at: AT },
         Item::HeardBy { id: LocalId(3), contact: &named, state: State::Read },
         Item::Journey { journey: &journey, place: &place, heard: None, people: &[], whole: true },

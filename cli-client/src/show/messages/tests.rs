@@ -89,14 +89,22 @@ fn nothing_is_left_of_a_message_that_was_taken_back() {
 
 #[test]
 fn what_became_of_a_message_stands_on_one_line_with_whose_it_is() {
-    let changed =
-        |message: Message| item_lines(&Item::MessageChanged(&shown(message)), Paint::new(false), None).concat();
+    let carol = Named { id: ContactId(3), name: "ca\u{7}rol".to_owned() };
+    let item = |message: Message, by: Option<&Named>, change: &Change| {
+        let item = Item::MessageChanged { shown: &shown(message), by, change };
+        item_lines(&item, Paint::new(false), None).concat()
+    };
+    let changed = |message: Message| item(message, Some(&carol), &Change::Edited);
     let mut edited = message("at\nnine", false);
     edited.edits = 1;
     assert_eq!(changed(edited.clone()), "-- message #12 by bob is now: at nine (edited)");
     edited.with = Talk::Group(hushwire_client::LocalGroup(1));
     edited.conversation_name = "te\u{7}am".to_owned();
     assert_eq!(changed(edited.clone()), "-- message #12 by bob in team is now: at nine (edited)");
+    let felt = item(edited.clone(), Some(&carol), &Change::Reacted("👍\u{202e}".to_owned()));
+    assert_eq!(felt, "-- carol put 👍 to message #12 by bob in team: at nine");
+    let pinned = item(edited.clone(), None, &Change::Pinned);
+    assert_eq!(pinned, "-- you pinned message #12 by bob in team: at nine");
     edited.deleted = true;
     assert_eq!(changed(edited), "-- message #12 by bob in team was taken back");
 }

@@ -6,7 +6,7 @@ use rusqlite::{Connection, params};
 
 use super::messages::{Author, Place};
 use super::{StoreError, from_sql, to_sql};
-use crate::types::{ConversationId, LocalId};
+use crate::types::{ConversationId, LocalId, Reaction};
 
 /// Edits that are kept of one message: the newest.
 const EDITS_MAX: u32 = 64;
@@ -110,6 +110,18 @@ pub(crate) fn react(
         )?
         .execute(params![row.0, by.row(), emoji, to_sql(lamport), id.as_bytes()])?;
     Ok(kept == 1)
+}
+
+/// What each person feels about a message, in the order in which they said so.
+pub(crate) fn reactions(db: &Connection, row: LocalId) -> Result<Vec<Reaction>, StoreError> {
+    let mut statement = db.prepare_cached(
+        "SELECT r.by, coalesce(c.name, ''), r.emoji FROM reactions r LEFT JOIN contacts c ON c.id = r.by
+         WHERE r.message = ?1 AND r.emoji <> '' ORDER BY r.lamport, r.said_id",
+    )?;
+    let rows = statement.query_map([row.0], |row| {
+        Ok(Reaction { by: Author::of_row(row.get(0)?).contact(), name: row.get(1)?, emoji: row.get(2)? })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 /// What was said last counts.

@@ -40,6 +40,14 @@ impl Author {
         }
     }
 
+    /// `None`: us.
+    pub(crate) fn contact(self) -> Option<ContactId> {
+        match self {
+            Self::Us => None,
+            Self::Contact(contact) => Some(contact),
+        }
+    }
+
     pub(crate) fn of_row(row: i64) -> Self {
         if row == 0 { Self::Us } else { Self::Contact(ContactId(row)) }
     }
@@ -397,10 +405,7 @@ pub(crate) fn message(row: &Row<'_>) -> rusqlite::Result<Message> {
             None => Talk::Group(LocalGroup(row.get(3)?)),
         },
         conversation_name: row.get(4)?,
-        author: match author {
-            Author::Us => None,
-            Author::Contact(contact) => Some(contact),
-        },
+        author: author.contact(),
         author_name: row.get(6)?,
         message_id: MessageId(row.get(7)?),
         outgoing: author == Author::Us,

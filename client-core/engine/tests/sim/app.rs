@@ -459,7 +459,7 @@ impl App {
             | Event::ContactNotFound { .. }
             | Event::ContactRequest(_)
             | Event::GroupNotJoined { .. }
-            | Event::MessageChanged(_)
+            | Event::MessageChanged { .. }
             | Event::TimerChanged { .. }
             | Event::Retrying { .. } => return None,
             Event::Disappeared { message, .. } => Told::Gone(message),
