@@ -130,6 +130,9 @@ async fn show(app: &App, id: LocalId) -> Result<(), Failure> {
         for (contact, state) in heard {
             out.item(&Item::HeardBy { id, contact: &app.named(contact).await?, state })?;
         }
+        for lacking in &client.query(move |engine| engine.lacked_by(id)).await? {
+            out.item(&Item::LackedBy { id, lacking })?;
+        }
     }
     Ok(())
 }
@@ -140,8 +143,11 @@ async fn status(app: &App, id: LocalId, whole: bool) -> Result<(), Failure> {
     let Some(journey) = app.client().await?.query(move |engine| engine.explain(id)).await? else {
         return Err(Failure::new(Exit::Unexpected, format!("message #{} is gone", id.0)));
     };
+    let members = journey.sealing.iter().flat_map(|waits| waits.members.iter().filter_map(|member| member.contact));
+    let devices = journey.devices.iter().map(|one| one.contact);
+    let envelopes = journey.envelopes.iter().map(|one| one.contact);
     let mut whom: Vec<ContactId> =
-        journey.envelopes.iter().map(|one| one.contact).chain(journey.held.iter().copied()).collect();
+        envelopes.chain(devices).chain(members).chain(journey.held.iter().copied()).collect();
     whom.sort_unstable();
     whom.dedup();
     let mut people: Vec<Named> = Vec::with_capacity(whom.len());

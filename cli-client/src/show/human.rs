@@ -32,6 +32,7 @@ pub(crate) fn lines(item: &Item<'_>, paint: Paint, columns: Option<usize>) -> Ve
         | Item::Reaction { .. }
         | Item::Edit { .. }
         | Item::HeardBy { .. }
+        | Item::LackedBy { .. }
         | Item::State { .. }
         | Item::Disappeared { .. } => messages::item_lines(item, paint, columns),
         Item::Journey { journey, place, heard, people, whole } => {

@@ -34,6 +34,8 @@ pub(crate) enum Item<'a> {
     HeardBy { id: LocalId, contact: &'a Named, state: State },
     /// Where a message is on its way.
     Journey { journey: &'a Journey, place: &'a Where, heard: Option<Heard>, people: &'a [Named], whole: bool },
+    /// A member who is not known to have a message of ours.
+    LackedBy { id: LocalId, lacking: &'a Lacking },
     /// A message is gone.
     Disappeared { id: LocalId, conversation: &'a Where },
     /// What is written from now on disappears after another time.

@@ -79,6 +79,7 @@ fn fields(item: &Item<'_>) -> (&'static str, Value) {
         | Item::Reaction { .. }
         | Item::Edit { .. }
         | Item::HeardBy { .. }
+        | Item::LackedBy { .. }
         | Item::Journey { .. }
         | Item::State { .. }
         | Item::Disappeared { .. }

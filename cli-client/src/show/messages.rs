@@ -1,5 +1,6 @@
 //! Messages as lines for people: in a history, and in a chat where each line is a row of the screen.
 
+use hushwire_client::ids::AccountId;
 use hushwire_client::{Change, LocalId, Message, State, Talk};
 
 use super::human::{local, moment, notice};
@@ -37,6 +38,7 @@ pub(super) fn item_lines(item: &Item<'_>, paint: Paint, columns: Option<usize>) 
             let has = if *state == State::Read { "has read it" } else { "has it" };
             vec![format!("    {} {has}", clean_line(&contact.name))]
         }
+        Item::LackedBy { id: _, lacking } => vec![format!("    {} lacks it", member(lacking.account, &lacking.name))],
         Item::State { id, conversation, state, heard } => {
             notice(&further(*id, conversation, *state, *heard), columns, |line| paint.dim(line))
         }
@@ -45,6 +47,14 @@ pub(super) fn item_lines(item: &Item<'_>, paint: Paint, columns: Option<usize>) 
             notice(&text, columns, |line| paint.dim(line))
         }
         _ => Vec::new(),
+    }
+}
+
+/// What a member is called here, or the beginning of their account id.
+pub(super) fn member(account: AccountId, name: &str) -> String {
+    match name {
+        "" => format!("{:.16}…", account.to_string()),
+        name => clean_line(name),
     }
 }
 

@@ -5,7 +5,7 @@ use hushwire_crypto::fingerprint::{Fingerprint, Party};
 use crate::account::root_identity;
 use crate::engine::Engine;
 use crate::store::{StoreError, contacts, conversations, messages, outbox};
-use crate::types::{ContactId, Conversation, ConversationId, LocalId, Message, SafetyNumber, State, Waiting};
+use crate::types::{ContactId, Conversation, ConversationId, LocalId, Message, SafetyNumber, Waiting};
 
 /// Which part of a history.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -67,14 +67,6 @@ impl Engine {
     /// [`StoreError`].
     pub fn read_through(&self, conversation: ConversationId, shown: LocalId) -> Result<Option<LocalId>, StoreError> {
         messages::read_through(self.store.read(), conversation, shown)
-    }
-
-    /// Who is known to have a message of ours to a group, and how far each has come with it.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub fn heard(&self, id: LocalId) -> Result<Vec<(ContactId, State)>, StoreError> {
-        messages::heard(self.store.read(), id)
     }
 
     /// Messages of ours that no relay has yet, oldest first, at most 1,000.

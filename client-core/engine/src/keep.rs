@@ -9,7 +9,7 @@ use crate::contacts::{free_name, gets_receipts, unnamed};
 use crate::content::{Introduction, Receipt, Said, Text, What};
 use crate::engine::Cx;
 use crate::store::messages::{Author, Place};
-use crate::store::{StoreError, contacts, conversations, damaged, messages, receipts, whispers};
+use crate::store::{StoreError, contacts, conversations, damaged, heard, messages, receipts, whispers};
 use crate::types::{Contact, ContactId, ConversationId, Event, Standing, State};
 use crate::{gaps, receipts as due_receipts, say, store};
 
@@ -132,6 +132,7 @@ fn keep_text<R: CryptoRng>(
 pub(crate) fn receipt<R: CryptoRng>(
     cx: &mut Cx<'_, R>,
     contact: &Contact,
+    device: DeviceId,
     receipt: &Receipt,
 ) -> Result<(), StoreError> {
     if receipt.author != cx.keys.device {
@@ -139,12 +140,15 @@ pub(crate) fn receipt<R: CryptoRng>(
     }
     let conversation = contact.conversation;
     let mut moved = Vec::new();
+    let ours = |counter| heard::Ours { conversation, device: receipt.author, counter };
     for counter in &receipt.delivered {
+        heard::note(cx.db, &ours(*counter), (contact.id, device))?;
         contacts::note_delivered(cx.db, contact.id, *counter)?;
         store::repair::confirmed(cx.db, conversation, *counter)?;
         let id = messages::advance_ours(cx.db, conversation, receipt.author, *counter, State::Delivered)?;
         moved.extend(id.map(|id| (id, State::Delivered)));
     }
+    heard::note_read_through(cx.db, &ours(receipt.read_through), (contact.id, device))?;
     let read = messages::read_ours_through(cx.db, conversation, receipt.author, receipt.read_through)?;
     moved.extend(read.into_iter().map(|id| (id, State::Read)));
     for (id, state) in moved {

@@ -12,6 +12,7 @@ pub(crate) mod explain;
 pub(crate) mod gaps;
 pub(crate) mod group_requests;
 pub(crate) mod groups;
+pub(crate) mod heard;
 pub(crate) mod identity;
 pub(crate) mod me;
 pub(crate) mod messages;

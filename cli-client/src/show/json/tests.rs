@@ -8,8 +8,9 @@ use hushwire_client::group::{GroupState, Invite, Member, Request, Role};
 use hushwire_client::ids::{AccountId, ChangeHash, DeviceId, GroupId, InviteId};
 use hushwire_client::{
     Alarm, Auditor, Change, Contact, ContactId, Conversation, ConversationId, Finding, Group, GroupRequest,
-    GroupStanding, Identity, Journey, Lie, ListChange, ListedDevice, LocalGroup, LocalId, LocalRequest, LogReport,
-    Membership, NewDevice, Policy, Profile, Reaction, Reason, Seen, Shares, Standing, State, Verdict, Waiting,
+    GroupStanding, Identity, Journey, Lacking, Lie, ListChange, ListedDevice, LocalGroup, LocalId, LocalRequest,
+    LogReport, Membership, NewDevice, Policy, Profile, Reaction, Reason, Seen, Shares, Standing, State, Verdict,
+    Waiting,
 };
 
 use super::*;
@@ -136,6 +137,7 @@ fn talk_lines() -> Vec<Value> {
         sealing: None,
         held: vec![contact.id],
         envelopes: Vec::new(),
+        devices: Vec::new(),
         delivered: 0,
         read: 0,
     };
@@ -152,6 +154,7 @@ fn talk_lines() -> Vec<Value> {
         unread: 0,
         first_unread: None,
     };
+    let lacking = Lacking { account: contact.account, contact: None, name: String::new() };
     let felt = Reaction { by: Some(contact.id), name: "bob".to_owned(), emoji: "👍".to_owned() };
     printed(&[
         Item::Message(&shown),
@@ -159,6 +162,7 @@ fn talk_lines() -> Vec<Value> {
         Item::Reaction { id: LocalId(3), reaction: &felt },
         Item::Edit { id: LocalId(3), text: "hallo", at: AT },
         Item::HeardBy { id: LocalId(3), contact: &named, state: State::Read },
+        Item::LackedBy { id: LocalId(3), lacking: &lacking },
         Item::Journey { journey: &journey, place: &place, heard: None, people: &[], whole: true },
         Item::State { id: LocalId(3), conversation: &team, state: State::Sent, heard: None },
         Item::Disappeared { id: LocalId(3), conversation: &place },

@@ -1,7 +1,5 @@
 //! The history: one row a message, and how far each has come.
 
-use std::collections::BTreeMap;
-
 use hushwire_proto::ids::{AccountId, DeviceId, MessageId, UnixMillis};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -329,67 +327,11 @@ pub(crate) fn read_through(
         .optional()?)
 }
 
-/// A member has our text with this counter; which it is, if that was not known.
-pub(crate) fn note_heard(
-    db: &Connection,
-    conversation: ConversationId,
-    device: DeviceId,
-    counter: u64,
-    who: ContactId,
-    state: State,
-) -> Result<Option<LocalId>, StoreError> {
-    Ok(db
-        .prepare_cached(
-            "INSERT INTO heard (message, contact, state)
-             SELECT id, ?4, ?5 FROM messages
-             WHERE conversation = ?1 AND author = 0 AND device = ?2 AND counter = ?3 AND state < 4
-             ON CONFLICT DO UPDATE SET state = excluded.state WHERE state < excluded.state RETURNING message",
-        )?
-        .query_row(params![conversation.0, device.get(), to_sql(counter), who.0, state_code(state)], |row| {
-            row.get(0).map(LocalId)
-        })
-        .optional()?)
-}
-
-/// A member has seen our texts up to this counter, as far as it is known to have them; which they are.
-pub(crate) fn note_read_through(
-    db: &Connection,
-    conversation: ConversationId,
-    device: DeviceId,
-    counter: u64,
-    who: ContactId,
-) -> Result<Vec<LocalId>, StoreError> {
-    let mut statement = db.prepare_cached(
-        "UPDATE heard SET state = 4 WHERE contact = ?4 AND state < 4 AND message IN (
-             SELECT id FROM messages WHERE conversation = ?1 AND author = 0 AND device = ?2 AND counter <= ?3
-             AND state < 4)
-         RETURNING message",
-    )?;
-    let rows = statement
-        .query_map(params![conversation.0, device.get(), to_sql(counter), who.0], |row| row.get(0).map(LocalId))?;
-    Ok(rows.collect::<Result<_, _>>()?)
-}
-
-/// Who is known to have our message, and how far.
-pub(crate) fn heard(db: &Connection, id: LocalId) -> Result<Vec<(ContactId, State)>, StoreError> {
-    let mut statement = db.prepare_cached("SELECT contact, state FROM heard WHERE message = ?1 ORDER BY contact")?;
-    let rows = statement.query_map([id.0], |row| Ok((ContactId(row.get(0)?), heard_state(row.get(1)?))))?;
-    Ok(rows.collect::<Result<_, _>>()?)
-}
-
-/// How far our message has come with the last of these; `None`: somebody does not have it.
-pub(crate) fn least_heard(db: &Connection, id: LocalId, of: &[AccountId]) -> Result<Option<State>, StoreError> {
-    let mut statement = db.prepare_cached(
-        "SELECT c.account, h.state FROM heard h JOIN contacts c ON c.id = h.contact WHERE h.message = ?1",
-    )?;
-    let rows = statement.query_map([id.0], |row| Ok((AccountId(row.get(0)?), heard_state(row.get(1)?))))?;
-    let states = rows.collect::<Result<BTreeMap<_, _>, _>>()?;
-    let of_each: Option<Vec<State>> = of.iter().map(|account| states.get(account).copied()).collect();
-    Ok(of_each.and_then(|states| states.into_iter().min()))
-}
-
-fn heard_state(code: i64) -> State {
-    if code >= 4 { State::Read } else { State::Delivered }
+/// The number of a message among what its author's device said there.
+pub(crate) fn counter(db: &Connection, id: LocalId) -> Result<u64, StoreError> {
+    let counter: i64 =
+        db.prepare_cached("SELECT counter FROM messages WHERE id = ?1")?.query_row([id.0], |row| row.get(0))?;
+    Ok(from_sql(counter))
 }
 
 /// What a row of [`COLUMNS`] says.

@@ -33,3 +33,16 @@ CREATE TABLE gaps (
     PRIMARY KEY (conversation, contact, device, first)
 ) WITHOUT ROWID;
 ALTER TABLE messages ADD COLUMN late INTEGER NOT NULL DEFAULT 0; -- something that its author said later was here before
+
+-- Which devices have a message of ours.
+ALTER TABLE heard RENAME TO old_heard;
+CREATE TABLE heard (
+    message INTEGER NOT NULL REFERENCES messages (id) ON DELETE CASCADE,
+    contact INTEGER NOT NULL REFERENCES contacts (id),
+    device INTEGER NOT NULL,                   -- 0: one of theirs, it is not known which
+    state INTEGER NOT NULL,                    -- 3 delivered, 4 read
+    PRIMARY KEY (message, contact, device)
+) WITHOUT ROWID;
+CREATE INDEX heard_unread ON heard (contact, device, message) WHERE state < 4;
+INSERT INTO heard SELECT message, contact, 0, state FROM old_heard;
+DROP TABLE old_heard;
