@@ -46,6 +46,7 @@ impl Gaps {
             conversation: &self.place,
             contact,
             missing: gap.missing,
+            first: gap.first,
             before,
             came: false,
         })

@@ -304,10 +304,10 @@ impl Talk<'_> {
                 let named = self.app.conversation(conversation).await?;
                 self.screen.item(&Item::GroupJoined(&named))
             }
-            Event::Gap { conversation, contact, missing } => {
+            Event::Gap { conversation, contact, missing, first } => {
                 let (place, contact) = (self.app.conversation(conversation).await?, self.app.named(contact).await?);
                 let (conversation, contact) = (&place, &contact);
-                self.screen.item(&Item::Gap { conversation, contact, missing, before: None, came: true })
+                self.screen.item(&Item::Gap { conversation, contact, missing, first, before: None, came: true })
             }
             Event::KeyserverLies { keyserver, lie } => {
                 self.screen.item(&Item::KeyserverLies { keyserver: &keyserver, lie: &lie })

@@ -80,10 +80,10 @@ pub(super) async fn event(app: &App, event: &Event) -> Result<bool, Failure> {
         Event::Retrying { contact, reason, next_try } => {
             out.item(&Item::Retrying { contact: &app.named(*contact).await?, reason, next_try: *next_try })?;
         }
-        Event::Gap { conversation, contact, missing } => {
+        Event::Gap { conversation, contact, missing, first } => {
             let (conversation, contact) = (app.conversation(*conversation).await?, app.named(*contact).await?);
-            let (missing, conversation, contact) = (*missing, &conversation, &contact);
-            out.item(&Item::Gap { conversation, contact, missing, before: None, came: true })?;
+            let (missing, first, conversation, contact) = (*missing, *first, &conversation, &contact);
+            out.item(&Item::Gap { conversation, contact, missing, first, before: None, came: true })?;
         }
         Event::Expired => out.item(&Item::Expired)?,
         Event::Undecryptable { code, reason, asked_again } => {

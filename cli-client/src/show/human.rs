@@ -48,8 +48,8 @@ pub(crate) fn lines(item: &Item<'_>, paint: Paint, columns: Option<usize>) -> Ve
         | Item::GroupJoined(_)
         | Item::GroupLeft(_)
         | Item::GroupNotJoined { .. } => groups::lines(item, paint, columns),
-        Item::Gap { conversation, contact, missing, before: _, came } => {
-            notice(&gap(conversation, contact, *missing, *came), columns, |line| paint.yellow(line))
+        Item::Gap { conversation, contact, missing, first, before: _, came } => {
+            notice(&gap(conversation, contact, (*missing, *first), *came), columns, |line| paint.yellow(line))
         }
         Item::Expired => {
             let text = "some messages waited at the relay for too long and were deleted there: ask for them again";
@@ -187,7 +187,7 @@ pub(super) fn notice(text: &str, columns: Option<usize>, paint: impl Fn(&str) ->
 }
 
 /// What did not come, before what just came or stands behind it.
-fn gap(conversation: &Where, contact: &Named, missing: u64, came: bool) -> String {
+fn gap(conversation: &Where, contact: &Named, (missing, first): (u64, bool), came: bool) -> String {
     let name = clean_line(&contact.name);
     let place = match (came, conversation.with) {
         (true, Talk::Group(_)) => format!(" in {}", clean_line(&conversation.name)),
@@ -198,6 +198,12 @@ fn gap(conversation: &Where, contact: &Named, missing: u64, came: bool) -> Strin
         1 => "1 message".to_owned(),
         many => format!("{many} messages"),
     };
+    if first {
+        let first = if missing == 1 { "the first message" } else { &format!("the first {what}") };
+        return format!(
+            "{first} from {name}{place} did not arrive here: lost, withheld by a server, or older than this device"
+        );
+    }
     match came {
         true => format!("{what} from {name}{place} before the next one did not arrive: lost, or withheld by a server"),
         false => format!("{what} from {name} did not arrive here: lost, or withheld by a server"),

@@ -68,7 +68,7 @@ pub(crate) enum Item<'a> {
     GroupNotJoined { name: &'a str, reason: &'a str },
     /// Something of a contact is missing, before a message if there is one behind it. `came`: just now; else as it stands in a
     /// history.
-    Gap { conversation: &'a Where, contact: &'a Named, missing: u64, before: Option<LocalId>, came: bool },
+    Gap { conversation: &'a Where, contact: &'a Named, missing: u64, first: bool, before: Option<LocalId>, came: bool },
     /// Envelopes expired before they were fetched.
     Expired,
     /// An envelope was thrown away.

@@ -101,8 +101,8 @@ fn fields(item: &Item<'_>) -> (&'static str, Value) {
             ("shares", with(place(conversation), json!({"typing": shares.typing, "presence": shares.presence})))
         }
         Item::Presence { contact, seen } => ("presence", with(named(contact), json!({"seen": seen_word(*seen)}))),
-        Item::Gap { conversation, contact, missing, before, came: _ } => {
-            let what = json!({"missing": missing, "before": before.map(|id| id.0)});
+        Item::Gap { conversation, contact, missing, first, before, came: _ } => {
+            let what = json!({"missing": missing, "first": first, "before": before.map(|id| id.0)});
             ("gap", with(with(place(conversation), named(contact)), what))
         }
         Item::Expired => ("expired", json!({})),

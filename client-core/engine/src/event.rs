@@ -83,6 +83,8 @@ pub enum Event {
         contact: ContactId,
         /// How many.
         missing: u64,
+        /// Nothing of the device that wrote them came before: they may be older than this device.
+        first: bool,
     },
     /// Somebody types to us or to a group, or has stopped; also when nothing was heard of it for 15 seconds. A message from
     /// them ends it as well, without this.

@@ -35,7 +35,7 @@ pub(crate) fn note<R: CryptoRng>(
     let missing = said.counter - last - 1;
     if missing > 0 || said.previous != hash {
         gaps::open(cx.db, &of, Range { first: last.saturating_add(1), last: said.counter - 1 }, at)?;
-        cx.event(Event::Gap { conversation, contact, missing });
+        cx.event(Event::Gap { conversation, contact, missing, first: last == 0 });
     }
     conversations::set_author(cx.db, conversation, contact, device, said.counter, &content::hash(content))?;
     Ok(false)

@@ -442,6 +442,8 @@ pub struct Gap {
     pub device: DeviceId,
     /// How much. 0: what is here is not what they say came before.
     pub missing: u64,
+    /// Nothing of that device came before: it may be older than this device.
+    pub first: bool,
     /// The message that stands behind it; `None`: there is none yet.
     pub before: Option<LocalId>,
 }

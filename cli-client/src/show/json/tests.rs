@@ -167,7 +167,14 @@ fn talk_lines() -> Vec<Value> {
         Item::State { id: LocalId(3), conversation: &team, state: State::Sent, heard: None },
         Item::Disappeared { id: LocalId(3), conversation: &place },
         Item::Waiting(&waiting),
-        Item::Gap { conversation: &place, contact: &named, missing: 2, before: Some(LocalId(3)), came: true },
+        Item::Gap {
+            conversation: &place,
+            contact: &named,
+            missing: 2,
+            first: false,
+            before: Some(LocalId(3)),
+            came: true,
+        },
         Item::Conversation(&conversation),
         Item::Timer { conversation: &place, by: None, seconds: Some(60) },
         Item::Shares { conversation: &team, shares: Shares { presence: false, typing: true } },
@@ -239,12 +246,14 @@ fn documented() -> BTreeMap<String, BTreeMap<String, bool>> {
         let [kind, _, fields] = row.trim_matches('|').split(" | ").collect::<Vec<_>>()[..] else { continue };
         let kind = kind.split('`').nth(1).unwrap().to_owned();
         let mut listed = BTreeMap::new();
-        if let Some(other) = fields.trim().strip_prefix("as ") {
+        let mut own = fields;
+        if let Some(as_other) = fields.trim().strip_prefix("as ") {
+            let (other, more) = as_other.split_once(", with ").unwrap_or((as_other, ""));
             listed.extend(table.get(other.trim().trim_matches('`')).unwrap().clone());
-        } else {
-            for field in fields.split_whitespace().filter(|field| field.starts_with('`')) {
-                listed.insert(field.split('`').nth(1).unwrap().to_owned(), field.ends_with('?'));
-            }
+            own = more;
+        }
+        for field in own.split_whitespace().filter(|field| field.starts_with('`')) {
+            listed.insert(field.split('`').nth(1).unwrap().to_owned(), field.ends_with('?'));
         }
         table.insert(kind, listed);
     }

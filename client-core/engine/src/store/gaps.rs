@@ -76,20 +76,20 @@ pub(crate) fn close(db: &Connection, of: &Of, counter: u64, at: When) -> Result<
 /// What is missing in a conversation, in its order, each with the message that stands behind it.
 pub(crate) fn all(db: &Connection, conversation: ConversationId) -> Result<Vec<Gap>, StoreError> {
     let mut statement = db.prepare_cached(
-        "SELECT g.contact, g.device, g.last - g.first + 1,
+        "SELECT g.contact, g.device, g.last - g.first + 1, g.first = 1,
              (SELECT m.id FROM messages m
               WHERE m.conversation = g.conversation AND (m.lamport, m.message_id) >= (g.lamport, g.message_id)
               ORDER BY m.lamport, m.message_id LIMIT 1)
          FROM gaps g WHERE g.conversation = ?1 ORDER BY g.lamport, g.message_id, g.contact, g.device, g.first",
     )?;
     let rows = statement.query_map([conversation.0], |row| {
-        Ok((row.get(0)?, row.get::<_, u32>(1)?, row.get(2)?, row.get::<_, Option<i64>>(3)?))
+        Ok((row.get(0)?, row.get::<_, u32>(1)?, row.get(2)?, row.get(3)?, row.get::<_, Option<i64>>(4)?))
     })?;
     rows.map(|row| {
-        let (contact, device, missing, before) = row?;
+        let (contact, device, missing, first, before) = row?;
         let device = DeviceId::new(device).ok_or_else(|| damaged("device"))?;
         let (contact, before) = (ContactId(contact), before.map(LocalId));
-        Ok(Gap { conversation, contact, device, missing: from_sql(missing), before })
+        Ok(Gap { conversation, contact, device, missing: from_sql(missing), first, before })
     })
     .collect()
 }

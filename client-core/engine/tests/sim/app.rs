@@ -444,7 +444,7 @@ impl App {
                 text: message.text,
             },
             Event::StateChanged { id, state, .. } => Told::State { id, state },
-            Event::Gap { contact, missing, conversation } => {
+            Event::Gap { contact, missing, conversation, .. } => {
                 let from = self.who(contact);
                 match self.talk(from) == Some(conversation) {
                     true => Told::Gap { from, missing },
