@@ -120,7 +120,7 @@ pub(crate) enum Command {
     List(List),
     /// Show the conversation with a contact or in a group
     #[command(
-        after_help = "Examples:\n  hush history bob --limit 20\n  hush history team --unread\n  hush history group:bob      a group that is called as a contact is"
+        after_help = "Examples:\n  hush history bob --limit 20\n  hush history team --unread\n  hush history team --around 57      a message, with what stands around it\n  hush history group:bob      a group that is called as a contact is"
     )]
     History(History),
     /// Talk with a contact or in a group, line by line
@@ -132,7 +132,7 @@ pub(crate) enum Command {
     Chat(Chat),
     /// Search in everything that was written
     #[command(
-        after_help = "Examples:\n  hush search dinner\n  hush search --in team friday sev   also finds Friday and seven: neither case nor accents count"
+        after_help = "Examples:\n  hush search dinner\n  hush search --in team friday sev   also finds Friday and seven: neither case nor accents count\n  hush search dinner --before 57         goes on where message 57 was the last"
     )]
     Search(Search),
     /// Edit, take back, react to, pin, forward and follow messages

@@ -20,10 +20,11 @@ pub(super) async fn run(app: &App, args: &History) -> Result<(), Failure> {
     let client = app.client().await?;
     let conversation = app.talk(&args.with).await?;
     let limit = if args.all { u32::MAX } else { args.limit };
-    let messages = match (args.unread, conversation.first_unread) {
-        (true, Some(first)) => from(client, conversation.id, first, limit).await?,
-        (true, None) => Vec::new(),
-        (false, _) => last(client, conversation.id, args.before.map(LocalId), limit).await?,
+    let messages = match (args.unread, conversation.first_unread, args.around) {
+        (true, Some(first), _) => from(client, conversation.id, first, limit).await?,
+        (true, None, _) => Vec::new(),
+        (false, _, Some(id)) => around(client, &conversation, LocalId(id), limit).await?,
+        (false, _, None) => last(client, conversation.id, args.before.map(LocalId), limit).await?,
     };
     let (first, through) = (messages.first().map(|message| message.id), super::last_of_others(&messages));
     if messages.is_empty() {
@@ -87,6 +88,21 @@ pub(super) async fn last(
     }
     pages.reverse();
     Ok(pages.concat())
+}
+
+/// A message in the middle of others.
+async fn around(client: &Client, of: &Conversation, id: LocalId, limit: u32) -> Result<Vec<Message>, Failure> {
+    let found = client.query(move |engine| engine.message(id)).await?;
+    if found.is_none_or(|message| message.conversation != of.id) {
+        return Err(Failure::usage(
+            format!("message #{} is not in this conversation", id.0),
+            "`hush message show` says where a message is",
+        ));
+    }
+    let behind = limit / 2;
+    let mut messages = last(client, of.id, Some(id), limit - behind - 1).await?;
+    messages.extend(from(client, of.id, id, behind + 1).await?);
+    Ok(messages)
 }
 
 /// The messages from this one on, oldest first.

@@ -3,8 +3,8 @@
 use hushwire_client::ids::{AccountId, UnixMillis};
 use hushwire_client::{
     Auditor, Change, Contact, ContactId, Conversation, ConversationId, Finding, Group, GroupRequest, Identity, Journey,
-    Lie, ListChange, ListedDevice, LocalId, LogReport, Message, Policy, Profile, Reaction, Reason, Seen, Shares, State,
-    Talk, Waiting,
+    Lacking, Lie, ListChange, ListedDevice, LocalId, LogReport, Message, Policy, Profile, Reaction, Reason, Seen,
+    Shares, State, Talk, Waiting,
 };
 
 /// One thing for stdout.

@@ -77,13 +77,13 @@ fn changed(shown: &Shown, by: Option<&Named>, change: &Change) -> String {
     let message = &shown.message;
     let place = author_and_place(message);
     let who = by.map_or_else(|| "you".to_owned(), |by| clean_line(&by.name));
-    let about = |did: &str| format!("{who} {did} message #{} by {place}: {}", message.id.0, cut(&message.text));
+    let told = |did: &str| format!("{who} {did} message #{} by {place}: {}", message.id.0, cut(&message.text));
     match change {
         _ if message.deleted => {}
-        Change::Reacted(emoji) => return about(&format!("put {} to", clean_line(emoji))),
-        Change::ReactionRemoved => return about("took a reaction away from"),
-        Change::Pinned => return about("pinned"),
-        Change::Unpinned => return about("unpinned"),
+        Change::Reacted(emoji) => return told(&format!("put {} to", clean_line(emoji))),
+        Change::ReactionRemoved => return told("took a reaction away from"),
+        Change::Pinned => return told("pinned"),
+        Change::Unpinned => return told("unpinned"),
         Change::Edited | Change::TakenBack => {}
     }
     if message.deleted {
