@@ -21,7 +21,7 @@ pub(crate) use groups::Group;
 pub(crate) use help::{parsed, parsed_in_part, program};
 pub(crate) use identity::{Choice, Identity, PolicyArgs};
 pub(crate) use people::{Auditor, Contact, Link, Verify};
-pub(crate) use settings::{Archive, Draft, Lasts, Mute, Presence, Receipts, Timer, Typing};
+pub(crate) use settings::{Archive, Delete, Draft, Lasts, Mute, Presence, Receipts, Timer, Typing};
 pub(crate) use talk::{Chat, History, List, Message, Receive, Search, Send, Wait};
 use value::{account_name, duration};
 pub(crate) use value::{switch, time_or_off};
@@ -154,6 +154,11 @@ pub(crate) enum Command {
     /// Put a conversation away; it comes back when something is said
     #[command(after_help = "Examples:\n  hush archive bob\n  hush archive bob --undo")]
     Archive(Archive),
+    /// Delete everything in a conversation, on this device
+    #[command(after_help = "Examples:\n  hush delete bob\n  hush delete team --yes\n\n\
+        It is gone from the database file, and what has not left yet is not sent. The others keep what they have. \
+        The contact stays; a group that you have left goes from the list, one that you are in stays there.")]
+    Delete(Delete),
     /// Keep what you began to write, or show it
     #[command(
         after_help = "Examples:\n  hush draft bob \"Dear Bob,\"\n  hush draft bob\n  hush draft bob \"\"\n\nSending to them clears it."

@@ -3,6 +3,7 @@
 mod auditor;
 mod chat;
 mod contact;
+mod delete;
 mod device;
 mod doctor;
 mod group;
@@ -54,6 +55,7 @@ pub(crate) async fn run(app: &App, command: Command) -> Result<(), Failure> {
         Command::Timer(args) => settings::timer(app, &args).await,
         Command::Mute(args) => settings::mute(app, &args).await,
         Command::Archive(args) => settings::archive(app, &args).await,
+        Command::Delete(args) => delete::run(app, &args).await,
         Command::Draft(args) => settings::draft(app, args).await,
         Command::Receipts(args) => settings::receipts(app, &args).await,
         Command::Typing(args) => presence::typing(app, &args).await,

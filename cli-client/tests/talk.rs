@@ -251,3 +251,23 @@ fn a_chat_answers_edits_reacts_pins_and_takes_back() {
     assert!(said.contains(&("hello, Alice", false, true)), "{said:?}");
     assert_eq!(objects[0]["reactions"][0]["emoji"], "👍", "{objects:#?}");
 }
+
+#[test]
+fn a_conversation_is_deleted_on_this_device_with_a_yes_only() {
+    let servers = Servers::start();
+    let (alice, bob) = friends(&servers);
+    only(alice.json(["send", "bob", "to be forgotten"]));
+    bob.json(["receive"]);
+    let unasked = bob.hush(["delete", "alice"]);
+    assert!(unasked.code == 1 && unasked.err.contains("--yes"), "{unasked:?}");
+    assert_eq!(bob.json(["history", "alice"]).len(), 1);
+    let deleted = only(bob.json(["delete", "alice", "--yes"]));
+    assert_eq!((&deleted["type"], &deleted["conversation"]), (&"conversation_deleted".into(), &"alice".into()));
+    assert_eq!(bob.json(["history", "alice"]), Vec::<Value>::new());
+    assert_eq!(bob.json(["list"]), Vec::<Value>::new());
+    assert_eq!(only(bob.json(["contact", "list"]))["contact"], "alice", "the contact stays");
+    assert_eq!(alice.json(["history", "bob"]).len(), 1);
+    only(alice.json(["send", "bob", "and again"]));
+    bob.json(["receive"]);
+    assert_eq!(only(bob.json(["list"]))["unread"], 1);
+}

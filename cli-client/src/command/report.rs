@@ -85,6 +85,7 @@ pub(super) async fn event(app: &App, event: &Event) -> Result<bool, Failure> {
             let (missing, first, conversation, contact) = (*missing, *first, &conversation, &contact);
             out.item(&Item::Gap { conversation, contact, missing, first, before: None, came: true })?;
         }
+        Event::ConversationDeleted(id) => out.item(&Item::ConversationDeleted(&app.conversation(*id).await?))?,
         Event::Expired => out.item(&Item::Expired)?,
         Event::Undecryptable { code, reason, asked_again } => {
             out.item(&Item::Undecryptable { code: *code, reason, asked_again: *asked_again })?;

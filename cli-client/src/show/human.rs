@@ -34,7 +34,8 @@ pub(crate) fn lines(item: &Item<'_>, paint: Paint, columns: Option<usize>) -> Ve
         | Item::HeardBy { .. }
         | Item::LackedBy { .. }
         | Item::State { .. }
-        | Item::Disappeared { .. } => messages::item_lines(item, paint, columns),
+        | Item::Disappeared { .. }
+        | Item::ConversationDeleted(_) => messages::item_lines(item, paint, columns),
         Item::Journey { journey, place, heard, people, whole } => {
             journey::lines(journey, place, *heard, people, *whole, paint)
         }

@@ -38,6 +38,8 @@ pub(crate) enum Item<'a> {
     LackedBy { id: LocalId, lacking: &'a Lacking },
     /// A message is gone.
     Disappeared { id: LocalId, conversation: &'a Where },
+    /// Nothing of what was written there is here any more.
+    ConversationDeleted(&'a Where),
     /// What is written from now on disappears after another time.
     Timer { conversation: &'a Where, by: Option<&'a Named>, seconds: Option<u32> },
     /// What was begun and not sent.

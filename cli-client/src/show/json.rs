@@ -83,6 +83,7 @@ fn fields(item: &Item<'_>) -> (&'static str, Value) {
         | Item::Journey { .. }
         | Item::State { .. }
         | Item::Disappeared { .. }
+        | Item::ConversationDeleted(_)
         | Item::Waiting(_) => messages::fields(item),
         Item::Conversation(_)
         | Item::Timer { .. }

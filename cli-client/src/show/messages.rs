@@ -42,6 +42,11 @@ pub(super) fn item_lines(item: &Item<'_>, paint: Paint, columns: Option<usize>) 
         Item::State { id, conversation, state, heard } => {
             notice(&further(*id, conversation, *state, *heard), columns, |line| paint.dim(line))
         }
+        Item::ConversationDeleted(conversation) => {
+            let name = clean_line(&conversation.name);
+            let text = format!("everything that was written in the conversation {name} is gone from this device");
+            notice(&text, columns, |line| paint.dim(line))
+        }
         Item::Disappeared { id, conversation } => {
             let text = format!("message #{} in {} is gone from this device", id.0, clean_line(&conversation.name));
             notice(&text, columns, |line| paint.dim(line))

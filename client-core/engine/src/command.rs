@@ -61,6 +61,9 @@ pub enum Command {
     /// A person says no, which is told to whoever asked, and not asked again. [`crate::Answer::Done`]. To tell nobody,
     /// [`Command::Block`] who asks.
     RefuseGroup(LocalRequest),
+    /// Nothing of what was said in a conversation stays here, and what has not left is not sent. It is listed again once something
+    /// is said; that of a group that we are in stays listed. The others keep what they have. [`crate::Answer::Done`].
+    DeleteConversation(ConversationId),
     /// A person has seen everything in this conversation up to this message. [`crate::Answer::Done`].
     MarkRead {
         /// Where.

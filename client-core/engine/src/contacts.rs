@@ -31,6 +31,7 @@ pub(crate) fn command<R: CryptoRng>(cx: &mut Cx<'_, R>, command: Command) -> Res
         Command::Pin { message, pinned } => act::pin(cx, message, pinned)?,
         Command::Forward { message, to } => act::forward(cx, message, to)?,
         Command::DeleteHere(message) => act::delete_here(cx, message)?,
+        Command::DeleteConversation(conversation) => talks::delete(cx, conversation)?,
         Command::MarkRead { conversation, through } => talks::mark_read(cx, conversation, through)?,
         Command::SetTimer { conversation, seconds } => talks::set_timer(cx, conversation, seconds)?,
         Command::SetDraft { conversation, draft } => talks::set_draft(cx, conversation, draft.as_deref())?,

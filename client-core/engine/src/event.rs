@@ -66,6 +66,8 @@ pub enum Event {
         /// Which it was.
         message: LocalId,
     },
+    /// Everything in a conversation is gone: a person deleted it here.
+    ConversationDeleted(ConversationId),
     /// A try to send failed; it will be made again.
     Retrying {
         /// With whom.

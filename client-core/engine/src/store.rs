@@ -5,6 +5,7 @@
 
 pub(crate) mod about;
 pub(crate) mod auditors;
+pub(crate) mod clear;
 pub(crate) mod contacts;
 pub(crate) mod conversations;
 pub(crate) mod expiry;

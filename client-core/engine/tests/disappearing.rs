@@ -218,3 +218,38 @@ fn what_is_taken_back_leaves_no_trace_on_either_side() {
         assert!(!traces(person, b"zebra"), "{}", person.name);
     }
 }
+
+#[test]
+fn of_a_deleted_conversation_no_file_has_a_trace_and_it_is_listed_again_once_something_is_said() {
+    let mut world = World::seeded(10);
+    let (mut alice, mut bob) = world.friends();
+    for number in 0..60 {
+        let id = world.send(&mut alice, "bob", &format!("zebra {}", "z".repeat(number * 90))).id;
+        done(&mut world, &mut alice, Command::React { message: id, emoji: Some("felt".into()) });
+    }
+    world.settle(&mut [&mut alice, &mut bob]);
+    world.relay_down = true;
+    world.send(&mut bob, "alice", "zebra that has not left");
+    let conversation = bob.contact("alice").conversation;
+    done(&mut world, &mut bob, Command::SetDraft { conversation, draft: Some("dear zebra".into()) });
+    world.settle(&mut [&mut bob]);
+    assert!(traces(&bob, b"zebra"));
+    done(&mut world, &mut bob, Command::DeleteConversation(conversation));
+    assert!(bob.events.contains(&Event::ConversationDeleted(conversation)));
+    assert!(!traces(&bob, b"zebra") && !traces(&bob, b"felt"));
+    assert!(bob.history().is_empty() && bob.engine().conversations().unwrap().is_empty());
+    assert_eq!(bob.engine().waiting().unwrap().len(), 0, "it is not sent");
+    world.relay_down = false;
+    world.wait(MINUTE);
+    world.settle(&mut [&mut alice, &mut bob]);
+    assert_eq!(alice.history().len(), 60, "the others keep what they have");
+    // What is said about what is gone brings nothing back.
+    let first = alice.messages()[0].id;
+    done(&mut world, &mut alice, Command::Edit { message: first, text: "zebra again".into() });
+    world.settle(&mut [&mut alice, &mut bob]);
+    assert!(bob.history().is_empty() && !traces(&bob, b"zebra"));
+    world.send(&mut alice, "bob", "hello again");
+    world.settle(&mut [&mut alice, &mut bob]);
+    assert_eq!(bob.history(), ["hello again"]);
+    assert_eq!(bob.engine().conversations().unwrap().len(), 1);
+}

@@ -45,6 +45,7 @@ pub(super) fn fields(item: &Item<'_>) -> (&'static str, Value) {
             let state = json!({"id": id.0, "state": state_word(*state)});
             ("state", with(place(conversation), with(state, heard_of(*heard))))
         }
+        Item::ConversationDeleted(conversation) => ("conversation_deleted", place(conversation)),
         Item::Disappeared { id, conversation } => ("disappeared", with(place(conversation), json!({"id": id.0}))),
         Item::Waiting(waiting) => (
             "waiting",

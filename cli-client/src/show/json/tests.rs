@@ -166,6 +166,7 @@ fn talk_lines() -> Vec<Value> {
         Item::Journey { journey: &journey, place: &place, heard: None, people: &[], whole: true },
         Item::State { id: LocalId(3), conversation: &team, state: State::Sent, heard: None },
         Item::Disappeared { id: LocalId(3), conversation: &place },
+        Item::ConversationDeleted(&place),
         Item::Waiting(&waiting),
         Item::Gap {
             conversation: &place,

@@ -60,12 +60,12 @@ pub(crate) fn get(db: &Connection, id: ConversationId) -> Result<Option<Conversa
         .optional()?)
 }
 
-/// All, those first where something was said last; without people whom we only know from groups, and groups that we have
-/// only heard of.
+/// All, those first where something was said last; without people whom we only know from groups, groups that we have only
+/// heard of, and what was deleted.
 pub(crate) fn all(db: &Connection) -> Result<Vec<Conversation>, StoreError> {
     let mut statement = db.prepare_cached(&format!(
         "SELECT {COLUMNS} FROM {TABLES}
-         WHERE coalesce(k.standing, 0) <> 4 AND coalesce(g.standing, 0) <> 1 ORDER BY v.active_at DESC, v.id DESC"
+         WHERE coalesce(k.standing, 0) <> 4 AND coalesce(g.standing, 0) <> 1 AND NOT v.hidden ORDER BY v.active_at DESC, v.id DESC"
     ))?;
     let rows = statement.query_map([], conversation)?;
     Ok(rows.collect::<Result<_, _>>()?)
@@ -77,10 +77,11 @@ pub(crate) fn set_timer(db: &Connection, id: ConversationId, seconds: Option<u32
     Ok(())
 }
 
-/// Something was said: it is a conversation that goes on, put away or not.
+/// Something was said: it is a conversation that goes on, put away, deleted, or not.
 pub(crate) fn note_activity(db: &Connection, id: ConversationId, now: UnixMillis) -> Result<(), StoreError> {
     db.prepare_cached(
-        "UPDATE conversations SET active_at = max(active_at, ?2), archived = archived AND muted_until > ?2 WHERE id = ?1",
+        "UPDATE conversations SET active_at = max(active_at, ?2), archived = archived AND muted_until > ?2, hidden = 0
+         WHERE id = ?1",
     )?
     .execute(params![id.0, to_sql(now.0)])?;
     Ok(())

@@ -46,3 +46,5 @@ CREATE TABLE heard (
 CREATE INDEX heard_unread ON heard (contact, device, message) WHERE state < 4;
 INSERT INTO heard SELECT message, contact, 0, state FROM old_heard;
 DROP TABLE old_heard;
+
+ALTER TABLE conversations ADD COLUMN hidden INTEGER NOT NULL DEFAULT 0; -- a person deleted it, and nothing was said since
