@@ -59,9 +59,10 @@ fn a_message_is_answered_edited_felt_about_pinned_forwarded_and_taken_back() {
     let about = bob.json(["message", "show", &theirs]);
     let texts: Vec<&str> = of_type(&about, "edit").iter().map(|edit| edit["text"].as_str().unwrap()).collect();
     assert_eq!(texts, ["dinner at eight?", "dinner at nine?"]);
-    assert_eq!(only(bob.json(["message", "pinned", "alice"]))["text"], "dinner at nine?");
+    let pinned = only(bob.json(["message", "pinned", "alice"]));
+    assert_eq!((&pinned["text"], &pinned["pinned_by"]), (&"dinner at nine?".into(), &"alice".into()));
     let people = bob.hush(["message", "show", &theirs]);
-    assert!(people.out.contains("(edited, pinned)") && people.out.contains("what it said:"), "{}", people.out);
+    assert!(people.out.contains("(edited, pinned by alice)") && people.out.contains("what it said:"), "{}", people.out);
 
     let forwarded = only(alice.json(["message", "forward", &ours, "bob"]));
     assert_eq!((&forwarded["forwarded"], &forwarded["text"]), (&true.into(), &"dinner at nine?".into()));

@@ -179,8 +179,10 @@ fn about(shown: &Shown) -> String {
     if message.edits > 0 && !message.deleted {
         parts.push("edited".to_owned());
     }
-    if message.pinned {
-        parts.push("pinned".to_owned());
+    match message.pinned_by.as_deref() {
+        None => {}
+        Some("") => parts.push("pinned by you".to_owned()),
+        Some(name) => parts.push(format!("pinned by {}", clean_line(name))),
     }
     if let Some(at) = message.expires_at {
         parts.push(format!("disappears {}", moment(at)));

@@ -155,7 +155,7 @@ fn apply(db: &Connection, row: LocalId, said: &Waiting) -> Result<bool, StoreErr
         Remark::Edit(text) => about::edit(db, row, said.when, said.at, text),
         Remark::TakeBack => about::take_back(db, row),
         Remark::React(emoji) => about::react(db, row, said.by, said.when, emoji),
-        Remark::Pin(pinned) => about::pin(db, row, said.when, *pinned),
+        Remark::Pin(pinned) => about::pin(db, row, said.by, said.when, *pinned),
     }
 }
 
@@ -177,7 +177,8 @@ impl Engine {
         about::reactions(self.store.read(), message)
     }
 
-    /// The messages that are pinned in a conversation, the newest first.
+    /// The messages that are pinned in a conversation, the one that was pinned last first: at most [`crate::PINS_MAX`], however
+    /// many people pin at the same time.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -262,7 +263,7 @@ mod tests {
                  ON m.id = message ORDER BY 1, 2, 3, 4",
             "SELECT author, hex(message_id), by, emoji, r.lamport, hex(said_id) FROM reactions r JOIN messages m
                  ON m.id = message ORDER BY 1, 2, 3",
-            "SELECT author, hex(message_id), pinned, p.lamport, hex(said_id), 0 FROM pins p JOIN messages m
+            "SELECT author, hex(message_id), pinned, p.lamport, hex(said_id), by FROM pins p JOIN messages m
                  ON m.id = message ORDER BY 1, 2",
             "SELECT hex(message_id), author, kind, by, hex(said_id), text FROM remarks ORDER BY 1, 2, 3, 4, 5",
             "SELECT timer_s, timer_lamport, hex(timer_message), 0, 0, 0 FROM conversations",

@@ -88,7 +88,7 @@ pub enum Command {
         /// 1 to [`crate::EMOJI_BYTES_MAX`] bytes, no control characters; `None` takes it away.
         emoji: Option<String>,
     },
-    /// Pins a message for all, or no longer.
+    /// Pins a message for all, or no longer; at most [`crate::PINS_MAX`] at a time.
     Pin {
         /// Which.
         message: LocalId,
@@ -265,6 +265,9 @@ pub enum CommandError {
     /// More than a message may name.
     #[error("a message names at most {0} people")]
     TooManyMentions(usize),
+    /// More than are pinned in one conversation.
+    #[error("{0} messages are pinned there already")]
+    TooManyPins(usize),
     /// Two contacts cannot have one name.
     #[error("another contact is already called `{0}`; choose another name")]
     NameTaken(String),

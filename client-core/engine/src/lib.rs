@@ -78,6 +78,7 @@ pub use join::{CannotJoin, Joining, KnownAccount, whom_to_ask};
 pub use lie::Lie;
 pub use recovery::{BadWords, RecoveryKey};
 pub use repair::Reason;
+pub use store::messages::PINS_MAX;
 pub use store::{DatabaseKey, Store, StoreError};
 pub use types::{
     Change, Contact, ContactId, Conversation, ConversationId, Event, FoundInLog, Gap, Group, GroupEntry, GroupRequest,

@@ -422,6 +422,8 @@ pub struct Message {
     pub deleted: bool,
     /// Whether it is pinned.
     pub pinned: bool,
+    /// What whoever pinned it is called here: empty, if we did; `?`, if that is not known.
+    pub pinned_by: Option<String>,
     /// What others and we feel about it, each emoji with how many.
     pub reactions: Vec<(String, u32)>,
     /// When it disappears, if that has begun to count.

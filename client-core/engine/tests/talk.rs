@@ -4,7 +4,8 @@
 mod world;
 
 use hushwire_engine::{
-    Answer, Change, Command, CommandError, ContactId, Event, Input, LocalId, Message, NewText, State, TIMER_S_MAX,
+    Answer, Change, Command, CommandError, ContactId, Event, Input, LocalId, Message, NewText, PINS_MAX, State,
+    TIMER_S_MAX,
 };
 use hushwire_proto::envelope::Envelope;
 use hushwire_proto::limits::TEXT_BYTES_MAX;
@@ -382,4 +383,40 @@ fn at_each_hop_it_is_told_what_a_message_waits_for() {
     let theirs = bob.engine().explain(last(&bob).id).unwrap().unwrap();
     assert!(!theirs.outgoing && theirs.sealing.is_none());
     assert_eq!(bob.engine().explain(LocalId(99)).unwrap(), None);
+}
+
+#[test]
+fn a_few_messages_are_pinned_at_a_time_and_it_is_shown_who_pinned_each() {
+    let mut world = World::seeded(16);
+    let (mut alice, mut bob) = world.friends();
+    let all: Vec<_> =
+        (0..8).map(|number| said(&mut world, &mut alice, &mut bob, "bob", &format!("message {number}"))).collect();
+    for (mine, _) in &all[..PINS_MAX] {
+        done(&mut world, &mut alice, Command::Pin { message: *mine, pinned: true });
+    }
+    let more = Command::Pin { message: all[PINS_MAX].0, pinned: true };
+    assert_eq!(refused(&mut world, &mut alice, more.clone()), CommandError::TooManyPins(PINS_MAX));
+    done(&mut world, &mut alice, Command::Pin { message: all[0].0, pinned: true });
+    // Bob has not heard of them, and pins others.
+    for (_, theirs) in &all[PINS_MAX..] {
+        done(&mut world, &mut bob, Command::Pin { message: *theirs, pinned: true });
+    }
+    world.settle(&mut [&mut alice, &mut bob]);
+    let pinned = |person: &Person| -> Vec<(String, String)> {
+        let of = last(person).conversation;
+        let all = person.engine().pinned(of).unwrap().into_iter();
+        all.map(|message| (message.text, message.pinned_by.unwrap())).collect()
+    };
+    let (ours, theirs) = (pinned(&alice), pinned(&bob));
+    assert_eq!(ours.len(), PINS_MAX, "the newest of them");
+    let texts = |of: &[(String, String)]| of.iter().map(|(text, _)| text.clone()).collect::<Vec<_>>();
+    assert_eq!(texts(&ours), texts(&theirs), "the same on both sides");
+    assert!(ours.contains(&("message 7".to_owned(), "bob".to_owned())), "{ours:?}");
+    assert!(theirs.contains(&("message 7".to_owned(), String::new())), "{theirs:?}");
+    let shown = alice.messages().into_iter().filter(|message| message.pinned).count();
+    assert_eq!(shown, PINS_MAX);
+    done(&mut world, &mut alice, Command::Pin { message: all[7].0, pinned: false });
+    world.settle(&mut [&mut alice, &mut bob]);
+    assert!(!texts(&pinned(&bob)).contains(&"message 7".to_owned()));
+    assert_eq!(bob.engine().message(all[7].1).unwrap().unwrap().pinned_by, None);
 }

@@ -26,6 +26,7 @@ pub(in crate::show) fn message(text: &str, outgoing: bool) -> Message {
         late: false,
         deleted: false,
         pinned: false,
+        pinned_by: None,
         reactions: Vec::new(),
         expires_at: None,
         state: State::Sent,
@@ -68,7 +69,7 @@ fn a_message_of_ours_to_a_group_says_how_many_have_it() {
 fn what_people_did_with_a_message_stands_below_it() {
     let answered = message("at\u{1b}[31m noon?\nor later", true);
     let mut about = message("yes", false);
-    (about.edits, about.pinned, about.forwarded) = (1, true, true);
+    (about.edits, about.pinned_by, about.forwarded) = (1, Some(String::new()), true);
     about.reactions = vec![("👍\u{202e}".to_owned(), 2)];
     let about =
         Shown { answers: Some(answered), mentions: vec!["you".to_owned(), "ca\u{200b}rol".to_owned()], ..shown(about) };
@@ -76,7 +77,7 @@ fn what_people_did_with_a_message_stands_below_it() {
     assert!(lines.first().is_some_and(|line| line.ends_with("bob: > you #12: at[31m noon? or later")), "{lines:?}");
     assert_eq!(
         lines.get(1..),
-        Some(&["(forwarded) yes".to_owned(), "(names you, carol, edited, pinned, 👍 2)".to_owned()][..])
+        Some(&["(forwarded) yes".to_owned(), "(names you, carol, edited, pinned by you, 👍 2)".to_owned()][..])
     );
 }
 

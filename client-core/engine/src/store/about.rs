@@ -125,15 +125,21 @@ pub(crate) fn reactions(db: &Connection, row: LocalId) -> Result<Vec<Reaction>, 
 }
 
 /// What was said last counts.
-pub(crate) fn pin(db: &Connection, row: LocalId, (lamport, id): When, pinned: bool) -> Result<bool, StoreError> {
+pub(crate) fn pin(
+    db: &Connection,
+    row: LocalId,
+    by: Author,
+    (lamport, id): When,
+    pinned: bool,
+) -> Result<bool, StoreError> {
     let kept = db
         .prepare_cached(
-            "INSERT INTO pins (message, pinned, lamport, said_id) VALUES (?1, ?2, ?3, ?4)
+            "INSERT INTO pins (message, pinned, lamport, said_id, by) VALUES (?1, ?2, ?3, ?4, ?5)
              ON CONFLICT (message) DO UPDATE
-                 SET pinned = excluded.pinned, lamport = excluded.lamport, said_id = excluded.said_id
+                 SET pinned = excluded.pinned, lamport = excluded.lamport, said_id = excluded.said_id, by = excluded.by
                  WHERE (excluded.lamport, excluded.said_id) > (pins.lamport, pins.said_id)",
         )?
-        .execute(params![row.0, pinned, to_sql(lamport), id.as_bytes()])?;
+        .execute(params![row.0, pinned, to_sql(lamport), id.as_bytes(), by.row()])?;
     Ok(kept == 1)
 }
 

@@ -1,6 +1,7 @@
 //! The history: one row a message, and how far each has come.
 
 use hushwire_proto::ids::{AccountId, DeviceId, MessageId, UnixMillis};
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{StoreError, damaged, from_sql, to_sql};
@@ -13,7 +14,12 @@ pub(super) const COLUMNS: &str = "m.id, m.conversation, v.contact, v.grp, coales
     (SELECT r.id FROM messages r
      WHERE r.conversation = m.conversation AND r.author = m.reply_author AND r.message_id = m.reply_id),
     (SELECT count(*) FROM edits e WHERE e.message = m.id AND e.lamport > 0),
-    coalesce((SELECT p.pinned FROM pins p WHERE p.message = m.id), 0),
+    (SELECT CASE p.by WHEN 0 THEN '' ELSE coalesce((SELECT c.name FROM contacts c WHERE c.id = p.by), '?') END
+     FROM pins p WHERE p.message = m.id AND p.pinned AND (
+         SELECT count(*) FROM (
+             SELECT 1 FROM pins q INDEXED BY pins_newest CROSS JOIN messages n ON n.id = q.message
+             WHERE q.pinned AND (q.lamport, q.said_id) > (p.lamport, p.said_id) AND n.conversation = m.conversation
+             LIMIT 5)) < 5),
     (SELECT group_concat(emoji || char(31) || number, char(30)) FROM (
         SELECT emoji, count(*) AS number FROM reactions r WHERE r.message = m.id AND emoji <> ''
         GROUP BY emoji ORDER BY number DESC, emoji)),
@@ -135,13 +141,16 @@ pub(crate) fn is_deleted(db: &Connection, id: LocalId) -> Result<bool, StoreErro
     Ok(db.prepare_cached("SELECT deleted FROM messages WHERE id = ?1")?.query_row([id.0], |row| row.get(0))?)
 }
 
-/// What is pinned in a conversation, the newest first.
+/// Messages that are pinned at the same time in one conversation. [`COLUMNS`] has the same number.
+pub const PINS_MAX: usize = 5;
+
+/// What is pinned in a conversation, what was pinned last first.
 pub(crate) fn pinned(db: &Connection, conversation: ConversationId) -> Result<Vec<Message>, StoreError> {
     let mut statement = db.prepare_cached(&format!(
         "SELECT {COLUMNS} FROM {TABLES} JOIN pins x ON x.message = m.id
-         WHERE m.conversation = ?1 AND x.pinned ORDER BY m.lamport DESC, m.message_id DESC"
+         WHERE m.conversation = ?1 AND x.pinned ORDER BY x.lamport DESC, x.said_id DESC LIMIT ?2"
     ))?;
-    let rows = statement.query_map([conversation.0], message)?;
+    let rows = statement.query_map(params![conversation.0, to_sql(PINS_MAX as u64)], message)?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
@@ -366,7 +375,8 @@ pub(crate) fn message(row: &Row<'_>) -> rusqlite::Result<Message> {
         expires_at: row.get::<_, Option<i64>>(15)?.map(|at| UnixMillis(from_sql(at))),
         reply_to: row.get::<_, Option<i64>>(16)?.map(LocalId),
         edits: row.get(17)?,
-        pinned: row.get(18)?,
+        pinned: row.get_ref(18)? != ValueRef::Null,
+        pinned_by: row.get(18)?,
         from_new_device: row.get(20)?,
         late: row.get(21)?,
         reactions: reactions.as_deref().map(counted).unwrap_or_default(),

@@ -48,3 +48,6 @@ INSERT INTO heard SELECT message, contact, 0, state FROM old_heard;
 DROP TABLE old_heard;
 
 ALTER TABLE conversations ADD COLUMN hidden INTEGER NOT NULL DEFAULT 0; -- a person deleted it, and nothing was said since
+
+ALTER TABLE pins ADD COLUMN by INTEGER;        -- a contact; 0: us; NULL: it is not known who
+CREATE INDEX pins_newest ON pins (lamport, said_id) WHERE pinned;
