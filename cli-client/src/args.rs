@@ -108,7 +108,7 @@ pub(crate) enum Command {
     Group(Group),
     /// Send a message
     #[command(
-        after_help = "Examples:\n  hush send bob Hello, are you there?\n  hush send team --reply-to 12 --mention bob \"Yes, he will\"\n  git log -1 | hush send bob -\n  hush send bob --wait delivered --timeout 60 \"Call me\""
+        after_help = "Examples:\n  hush send bob Hello, are you there?\n  hush send team --reply-to 12 \"Yes, @bob will\"\n  git log -1 | hush send bob -\n  hush send bob --wait delivered --timeout 60 \"Call me\""
     )]
     Send(Send),
     /// Fetch and print what came
@@ -148,7 +148,7 @@ pub(crate) enum Command {
     Timer(Timer),
     /// Keep a conversation from making noise
     #[command(
-        after_help = "Examples:\n  hush mute team 8h\n  hush mute team off\n\nIt is kept here, for programs that make noise; what is archived and muted stays away."
+        after_help = "Examples:\n  hush mute team 8h\n  hush mute team off\n\nIt is kept here, for programs that make noise; what is archived and muted stays away, until somebody names you."
     )]
     Mute(Mute),
     /// Put a conversation away; it comes back when something is said

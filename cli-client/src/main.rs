@@ -18,6 +18,7 @@ mod cursor;
 mod exit;
 mod find;
 mod gaps;
+mod mentions;
 mod passphrase;
 mod show;
 mod text;

@@ -272,3 +272,17 @@ fn a_conversation_is_deleted_on_this_device_with_a_yes_only() {
     bob.json(["receive"]);
     assert_eq!(only(bob.json(["list"]))["unread"], 1);
 }
+
+#[test]
+fn who_is_named_with_an_at_sign_sees_it_in_the_list_also_when_muted_and_put_away() {
+    let servers = Servers::start();
+    let (alice, bob) = friends(&servers);
+    only(alice.json(["mute", "bob"]));
+    only(alice.json(["archive", "bob"]));
+    let sent = only(bob.json(["send", "alice", "@Alice, are you there? Write to me@example.org"]));
+    assert_eq!(sent["mentions"], Value::from(vec!["alice"]));
+    alice.json(["receive"]);
+    let listed = only(alice.json(["list"]));
+    assert_eq!((&listed["mentions"], &listed["archived"]), (&1.into(), &false.into()));
+    assert!(alice.hush(["list"]).out.contains("names you"));
+}

@@ -58,9 +58,9 @@ pub use hushwire_engine::{
     Agreed, Alarm, Answer, Auditor, BadContactLink, BadDeviceRequest, BadProof, BadRoot, BadWords, CannotJoin, Change,
     Command, CommandError, Contact, ContactId, ContactLink, Conversation, ConversationId, DeviceRequest, Engine, Event,
     FoundInLog, Gap, Group, GroupEntry, GroupRequest, GroupStanding, Identity, Joining, Journey, KnownAccount, Lacking,
-    Lie, ListChange, ListedDevice, LocalGroup, LocalId, LocalRequest, LogReport, MemberKeys, Membership, Message,
-    NewContact, NewDevice, NewText, Page, Policy, Profile, Reached, Reaction, Reason, RecoveryKey, SafetyNumber,
-    Sealing, Seen, Setup, Shares, Standing, State, StoreError, Talk, Underway, Waiting, WhoInLog,
+    Lie, ListChange, ListedDevice, LocalGroup, LocalId, LocalRequest, LogReport, MENTIONS_MAX, MemberKeys, Membership,
+    Message, NewContact, NewDevice, NewText, Page, Policy, Profile, Reached, Reaction, Reason, RecoveryKey,
+    SafetyNumber, Sealing, Seen, Setup, Shares, Standing, State, StoreError, Talk, Underway, Waiting, WhoInLog,
 };
 pub use hushwire_proto::admission::{BadInvite, Invite};
 pub use hushwire_proto::keyserver::{Refused, RefusedReason};

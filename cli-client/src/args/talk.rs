@@ -18,7 +18,7 @@ pub(crate) struct Send {
     /// The number of a message there that this one answers
     #[arg(long, value_name = "ID", value_parser = message_id)]
     pub(crate) reply_to: Option<i64>,
-    /// Somebody whom it is about; may be repeated
+    /// Somebody whom it is about, beside those whom it names as @NAME; may be repeated
     #[arg(long, value_name = "WHO")]
     pub(crate) mention: Vec<String>,
     /// Wait until it is that far, else end with code 7

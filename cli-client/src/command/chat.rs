@@ -217,7 +217,11 @@ impl Talk<'_> {
         Ok(true)
     }
 
-    async fn send(&mut self, text: NewText) -> Result<(), Failure> {
+    async fn send(&mut self, mut text: NewText) -> Result<(), Failure> {
+        let id = self.conversation;
+        if let Some(within) = self.client.query(move |engine| engine.conversation(id)).await? {
+            text.mentions = self.app.mentions(&within, &text.text, text.mentions).await?;
+        }
         match self.client.command(Command::Send { to: self.conversation, text }).await {
             Ok(Answer::Queued(message)) => {
                 let shown = self.app.shown(message).await?;

@@ -92,6 +92,9 @@ fn conversation_line(conversation: &Conversation, paint: Paint) -> String {
         unread => paint.green(&format!("{:<10}", format!("{unread} unread"))),
     };
     let mut more = Vec::new();
+    if conversation.mentions > 0 {
+        more.push(paint.yellow("names you"));
+    }
     if let Some(until) = conversation.muted_until {
         more.push(match is_for_ever(until) {
             true => "muted".to_owned(),
@@ -310,6 +313,7 @@ mod tests {
             timer_s: Some(604_800),
             unread: 3,
             first_unread: None,
+            mentions: 0,
         };
         let row = clean_words(&Item::Conversation(&conversation));
         let particular = "3 unread   muted, archived, no read receipts, disappears after 1w, draft: te[2Jam alice";

@@ -123,6 +123,9 @@ fn keep_text<R: CryptoRng>(
     let Some(row) = messages::insert(cx.db, &row, cx.now)? else { return Ok(false) };
     about::came(cx, at, row)?;
     conversations::note_activity(cx.db, at.conversation, cx.now)?;
+    if text.mentions.contains(&cx.keys.account) {
+        conversations::note_mention(cx.db, at.conversation)?;
+    }
     let message = messages::get(cx.db, row)?.ok_or_else(|| damaged("messages"))?;
     cx.event(Event::Received(message));
     Ok(true)

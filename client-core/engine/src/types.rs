@@ -48,7 +48,7 @@ pub struct Conversation {
     pub active_at: UnixMillis,
     /// Until when it makes no noise.
     pub muted_until: Option<UnixMillis>,
-    /// Whether it was put away. It comes back when something is said, unless it is muted.
+    /// Whether it was put away. It comes back when something is said; muted, when somebody names us.
     pub archived: bool,
     /// What was begun and not sent.
     pub draft: Option<String>,
@@ -60,6 +60,8 @@ pub struct Conversation {
     pub unread: u32,
     /// The first of them, in the order of the conversation.
     pub first_unread: Option<LocalId>,
+    /// How many of them name us. An app tells of them whether the conversation is muted or not.
+    pub mentions: u32,
 }
 
 /// A message's row: its place in the local history. Grows.

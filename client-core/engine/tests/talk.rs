@@ -420,3 +420,24 @@ fn a_few_messages_are_pinned_at_a_time_and_it_is_shown_who_pinned_each() {
     assert!(!texts(&pinned(&bob)).contains(&"message 7".to_owned()));
     assert_eq!(bob.engine().message(all[7].1).unwrap().unwrap().pinned_by, None);
 }
+
+#[test]
+fn who_is_named_hears_of_it_in_a_conversation_that_is_muted_and_put_away() {
+    let mut world = World::seeded(17);
+    let (mut alice, mut bob) = world.friends();
+    let of = alice.contact("bob").conversation;
+    let until = Some(world.now.plus(DAY));
+    done(&mut world, &mut alice, Command::Mute { conversation: of, until });
+    done(&mut world, &mut alice, Command::Archive { conversation: of, archived: true });
+    let shown = |alice: &Person| alice.engine().conversation(of).unwrap().unwrap();
+    let to = bob.contact("alice");
+    said(&mut world, &mut bob, &mut alice, "alice", "not about you");
+    assert_eq!((shown(&alice).archived, shown(&alice).mentions), (true, 0));
+    let text = NewText { mentions: vec![to.id], ..NewText::from("about you") };
+    assert!(matches!(world.command(&mut bob, Command::Send { to: to.conversation, text }), Answer::Queued(_)));
+    world.settle(&mut [&mut alice, &mut bob]);
+    assert_eq!((shown(&alice).archived, shown(&alice).mentions, shown(&alice).unread), (false, 1, 2));
+    let read = alice.mark_all_read(alice.contact("bob").id).unwrap();
+    done(&mut world, &mut alice, read);
+    assert_eq!(shown(&alice).mentions, 0);
+}

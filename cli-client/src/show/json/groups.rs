@@ -45,6 +45,7 @@ fn request_of(request: &GroupRequest) -> Value {
 fn conversation_of(conversation: &Conversation) -> Value {
     let fields = json!({
         "unread": conversation.unread, "first_unread": conversation.first_unread.map(|id| id.0),
+        "mentions": conversation.mentions,
         "active": time(conversation.active_at), "active_ms": conversation.active_at.0,
         "muted_until": conversation.muted_until.and_then(time),
         "muted_until_ms": conversation.muted_until.map(|until| until.0),

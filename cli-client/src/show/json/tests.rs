@@ -153,6 +153,7 @@ fn talk_lines() -> Vec<Value> {
         timer_s: None,
         unread: 0,
         first_unread: None,
+        mentions: 0,
     };
     let lacking = Lacking { account: contact.account, contact: None, name: String::new() };
     let felt = Reaction { by: Some(contact.id), name: "bob".to_owned(), emoji: "👍".to_owned() };

@@ -16,7 +16,10 @@ const COLUMNS: &str = "v.id, v.contact, v.grp, v.active_at, v.muted_until, v.arc
     (SELECT count(*) FROM messages m INDEXED BY messages_unread
      WHERE m.conversation = v.id AND m.author > 0 AND m.state < 4),
     (SELECT m.id FROM messages m INDEXED BY messages_unread
-     WHERE m.conversation = v.id AND m.author > 0 AND m.state < 4 ORDER BY m.lamport, m.message_id LIMIT 1)";
+     WHERE m.conversation = v.id AND m.author > 0 AND m.state < 4 ORDER BY m.lamport, m.message_id LIMIT 1),
+    (SELECT count(*) FROM messages m INDEXED BY messages_unread
+     WHERE m.conversation = v.id AND m.author > 0 AND m.state < 4 AND m.mentions NOT NULL
+         AND instr(m.mentions, (SELECT account FROM me)))";
 const TABLES: &str = "conversations v LEFT JOIN contacts k ON k.id = v.contact LEFT JOIN groups g ON g.id = v.grp";
 
 /// The conversation with a contact, from the moment the contact is kept.
@@ -84,6 +87,12 @@ pub(crate) fn note_activity(db: &Connection, id: ConversationId, now: UnixMillis
          WHERE id = ?1",
     )?
     .execute(params![id.0, to_sql(now.0)])?;
+    Ok(())
+}
+
+/// Somebody names us: that comes through, muted or not.
+pub(crate) fn note_mention(db: &Connection, id: ConversationId) -> Result<(), StoreError> {
+    db.prepare_cached("UPDATE conversations SET archived = 0 WHERE id = ?1")?.execute([id.0])?;
     Ok(())
 }
 
@@ -216,5 +225,6 @@ fn conversation(row: &Row<'_>) -> rusqlite::Result<Conversation> {
         name: row.get(9)?,
         unread: row.get(10)?,
         first_unread: row.get::<_, Option<i64>>(11)?.map(LocalId),
+        mentions: row.get(12)?,
     })
 }
