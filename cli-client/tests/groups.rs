@@ -205,29 +205,3 @@ fn of_groups_of_one_name_the_one_that_we_are_in_is_meant_and_two_of_them_are_tol
     let last = alice.hush(["group", "leave", "team"]);
     assert!(last.code == 1 && last.err.contains("hush group role NAME WHO owner"), "{last:?}");
 }
-
-#[test]
-fn what_came_late_is_shown_where_it_stands_and_is_unread_until_then() {
-    let servers = Servers::start();
-    let (alice, bob, carol) = three(&servers);
-    only(alice.json(["group", "create", "team", "bob", "carol"]));
-    for person in [&bob, &carol] {
-        until(person, |lines| !of_type(lines, "group_joined").is_empty());
-    }
-    // Bob has no network for a moment.
-    assert_eq!(only(bob.json(["send", "team", "--timeout", "0", "from before"]))["state"], "queued");
-    for text in ["first", "second"] {
-        only(alice.json(["send", "team", text]));
-    }
-    let came = until(&carol, |lines| of_type(lines, "message").len() == 2);
-    let texts = |lines: &[Value]| -> Vec<String> {
-        of_type(lines, "message").into_iter().map(|message| message["text"].as_str().unwrap().to_owned()).collect()
-    };
-    assert_eq!(texts(&came), ["first", "second"]);
-    let second = of_type(&came, "message")[1]["id"].to_string();
-    assert_eq!(texts(&carol.json(["history", "team", "--before", &second])), ["first"]);
-    bob.json(["receive"]);
-    until(&carol, |lines| !of_type(lines, "message").is_empty());
-    assert_eq!(texts(&carol.json(["history", "team", "--unread"])), ["from before", "second"]);
-    assert!(carol.json(["list"]).iter().all(|conversation| conversation["unread"] == 0));
-}

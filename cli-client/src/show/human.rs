@@ -39,7 +39,7 @@ pub(crate) fn lines(item: &Item<'_>, paint: Paint, columns: Option<usize>) -> Ve
         Item::Journey { journey, place, heard, people, whole } => {
             journey::lines(journey, place, *heard, people, *whole, paint)
         }
-        Item::Conversation(_)
+        Item::Conversation { .. }
         | Item::Timer { .. }
         | Item::Draft { .. }
         | Item::Group { .. }
@@ -332,6 +332,29 @@ mod tests {
             );
             assert!(line.contains(sentence) && line.ends_with("safety numbers with whom you write to"), "{line}");
             assert_eq!(lie.kind(), kind);
+        }
+    }
+
+    #[test]
+    fn what_is_missing_is_said_with_whose_it_is_and_where() {
+        let contact = Named { id: hushwire_client::ContactId(2), name: "b\u{1b}ob".to_owned() };
+        let team = Talk::Group(hushwire_client::LocalGroup(1));
+        let place = Where { id: hushwire_client::ConversationId(1), name: "team".to_owned(), with: team };
+        let said = |missing, first, came| gap(&place, &contact, (missing, first), came);
+        let cases = [
+            ((2, false, false), "2 messages from bob did not arrive here: lost, or withheld by a server"),
+            (
+                (1, false, true),
+                "1 message from bob in team before the next one did not arrive: lost, or withheld by a server",
+            ),
+            (
+                (1, true, false),
+                "the first message from bob did not arrive here: lost, withheld by a server, or older than this device",
+            ),
+            ((0, false, true), "what is here of bob in team is not what they say they wrote before this"),
+        ];
+        for ((missing, first, came), sentence) in cases {
+            assert_eq!(said(missing, first, came), sentence);
         }
     }
 

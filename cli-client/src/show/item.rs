@@ -52,8 +52,8 @@ pub(crate) enum Item<'a> {
     Presence { contact: &'a Named, seen: Seen },
     /// A message of ours has come further.
     State { id: LocalId, conversation: &'a Where, state: State, heard: Option<Heard> },
-    /// A row of the list of conversations.
-    Conversation(&'a Conversation),
+    /// A row of the list of conversations, with what stands last there.
+    Conversation { conversation: &'a Conversation, last: Option<&'a Message> },
     /// A group, on one line or whole. `us`: our account.
     Group { place: &'a Where, group: Option<&'a Group>, us: AccountId, whole: bool },
     /// A link by which others come in.

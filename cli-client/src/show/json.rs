@@ -85,7 +85,7 @@ fn fields(item: &Item<'_>) -> (&'static str, Value) {
         | Item::Disappeared { .. }
         | Item::ConversationDeleted(_)
         | Item::Waiting(_) => messages::fields(item),
-        Item::Conversation(_)
+        Item::Conversation { .. }
         | Item::Timer { .. }
         | Item::Draft { .. }
         | Item::Group { .. }

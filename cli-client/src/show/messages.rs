@@ -151,6 +151,12 @@ fn new_device(message: &Message) -> &'static str {
     if message.from_new_device { "(from a new device, not agreed to) " } else { "" }
 }
 
+/// One line of whose a message is and how it begins.
+pub(super) fn beginning(message: &Message) -> String {
+    let text = if message.deleted { "(taken back)".to_owned() } else { cut(&message.text) };
+    format!("{}: {text}", author(message))
+}
+
 /// One line of what is answered.
 fn quote(answered: &Message) -> String {
     let text = if answered.deleted { "(taken back)".to_owned() } else { cut(&answered.text) };

@@ -177,7 +177,7 @@ fn talk_lines() -> Vec<Value> {
             before: Some(LocalId(3)),
             came: true,
         },
-        Item::Conversation(&conversation),
+        Item::Conversation { conversation: &conversation, last: Some(&shown.message) },
         Item::Timer { conversation: &place, by: None, seconds: Some(60) },
         Item::Shares { conversation: &team, shares: Shares { presence: false, typing: true } },
         Item::Typing { conversation: &place, contact: &named, on: true },
