@@ -362,19 +362,8 @@ impl App {
 
     /// How much each gap says is missing of what this person said to us, in the order of the conversation.
     pub(crate) fn gaps(&mut self, of: Who) -> Vec<u64> {
-        let (Some(talk), Some(contact)) = (self.talk(of), self.contact(of)) else { return Vec::new() };
-        self.gaps_at(talk, contact)
-    }
-
-    /// The same in a group.
-    pub(crate) fn gaps_in(&mut self, group: GroupId, of: Who) -> Vec<u64> {
-        let (Some(place), Some(contact)) = (self.place(group), self.contact(of)) else { return Vec::new() };
-        self.gaps_at(place, contact)
-    }
-
-    fn gaps_at(&self, place: ConversationId, of: ContactId) -> Vec<u64> {
-        let all = self.engine.gaps(place).unwrap();
-        all.into_iter().filter(|gap| gap.contact == of).map(|gap| gap.missing).collect()
+        let Some(talk) = self.talk(of) else { return Vec::new() };
+        self.engine.gaps(talk).unwrap().into_iter().map(|gap| gap.missing).collect()
     }
 
     fn lines_of(&self, place: ConversationId) -> Vec<Line> {
