@@ -10,7 +10,24 @@ use crate::content::{self, Said};
 use crate::engine::{Cx, Engine};
 use crate::store::gaps::{self, Range};
 use crate::store::{StoreError, conversations};
-use crate::types::{ContactId, ConversationId, Event, Gap};
+use crate::types::{ContactId, ConversationId, Event, LocalId};
+
+/// Something of a contact is missing: lost, or withheld. Not only messages are counted, but also what is said about them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gap {
+    /// Where.
+    pub conversation: ConversationId,
+    /// From whom.
+    pub contact: ContactId,
+    /// From which of their devices.
+    pub device: DeviceId,
+    /// How much. 0: what is here is not what they say came before.
+    pub missing: u64,
+    /// Nothing of that device came before: it may be older than this device.
+    pub first: bool,
+    /// The message that stands behind it; `None`: there is none yet.
+    pub before: Option<LocalId>,
+}
 
 /// Something comes: notes how far its author has come, and tells of what is missing before it. Whether it comes late:
 /// something that its author said afterwards is here.

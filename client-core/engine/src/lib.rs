@@ -69,6 +69,7 @@ pub use content::{EMOJI_BYTES_MAX, MENTIONS_MAX, TIMER_S_MAX};
 pub use device_request::{BadDeviceRequest, DeviceRequest};
 pub use engine::Engine;
 pub use explain::{Journey, MemberKeys, Sealing, Underway};
+pub use gaps::Gap;
 pub use heard::{Lacking, Reached};
 pub use history::Page;
 pub use hushwire_log::{Alarm, BadProof, REPORT_BYTES_MAX};
@@ -81,7 +82,7 @@ pub use repair::Reason;
 pub use store::messages::PINS_MAX;
 pub use store::{DatabaseKey, Store, StoreError};
 pub use types::{
-    Change, Contact, ContactId, Conversation, ConversationId, Event, FoundInLog, Gap, Group, GroupEntry, GroupRequest,
+    Change, Contact, ContactId, Conversation, ConversationId, Event, FoundInLog, Group, GroupEntry, GroupRequest,
     GroupStanding, Identity, ListChange, ListedDevice, LocalGroup, LocalId, LocalRequest, LogReport, Membership,
     Message, NewDevice, Policy, Profile, Reaction, SafetyNumber, Seen, Shares, Standing, State, Talk, Waiting,
     WhoInLog,

@@ -435,23 +435,6 @@ pub struct Message {
     pub state: State,
 }
 
-/// Something of a contact is missing: lost, or withheld. Not only messages are counted, but also what is said about them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Gap {
-    /// Where.
-    pub conversation: ConversationId,
-    /// From whom.
-    pub contact: ContactId,
-    /// From which of their devices.
-    pub device: DeviceId,
-    /// How much. 0: what is here is not what they say came before.
-    pub missing: u64,
-    /// Nothing of that device came before: it may be older than this device.
-    pub first: bool,
-    /// The message that stands behind it; `None`: there is none yet.
-    pub before: Option<LocalId>,
-}
-
 /// A message that has not reached the relay.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Waiting {

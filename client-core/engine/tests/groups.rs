@@ -4,7 +4,7 @@
 mod world;
 
 use hushwire_engine::group::{GroupLink, Op, Role};
-use hushwire_engine::{Answer, Command, ContactId, ConversationId, Event, GroupStanding, Input, Message, Page, State};
+use hushwire_engine::{Answer, Command, ContactId, ConversationId, Event, GroupStanding, Message, Page, State};
 use world::{Person, World};
 
 /// So many people, of whom the first knows all others and has founded a group with them.
@@ -497,47 +497,4 @@ fn what_a_stranger_says_to_a_group_before_it_is_known_who_is_in_it_is_asked_for(
     held.into_iter().for_each(|delivery| world.inject(carol.mailbox(), delivery.envelope));
     settle(&mut world, &mut people);
     assert_eq!(heard(&people[2]), ["hello"]);
-}
-
-#[test]
-fn it_is_told_who_of_a_group_lacks_a_message_and_for_whose_keys_it_waits() {
-    let mut world = World::seeded(90);
-    let (mut people, group) = group(&mut world, &["alice", "bob", "carol"]);
-    say(&mut world, &mut people[0], "before dave");
-    world.settle(&mut [&mut people[0]]);
-    let first = messages(&people[0]).pop().unwrap().id;
-    let lacking = |person: &Person, id| -> Vec<String> {
-        let all = person.engine().lacked_by(id).unwrap();
-        let mut names: Vec<String> = all.into_iter().map(|lacking| lacking.name).collect();
-        names.sort();
-        names
-    };
-    assert_eq!(lacking(&people[0], first), ["bob", "carol"]);
-    let (alice, others) = people.split_first_mut().unwrap();
-    for _ in 0..3 {
-        world.settle(&mut [alice, &mut others[0]]);
-        world.wait(60_000);
-    }
-    assert_eq!(lacking(&people[0], first), ["carol"]);
-    let mut dave = world.person("dave");
-    let contact = meet(&mut world, &mut people[0], &mut dave);
-    world.keyserver_down = true;
-    let ops = vec![Op::Add(people[0].engine().new_members(&[contact]).unwrap())];
-    assert_eq!(world.command(&mut people[0], Command::ChangeGroup { group, ops }), Answer::Done);
-    say(&mut world, &mut people[0], "hello dave");
-    settle(&mut world, &mut people);
-    let second = messages(&people[0]).pop().unwrap().id;
-    assert_eq!(lacking(&people[0], first), Vec::<String>::new(), "who came later does not get it");
-    assert_eq!(lacking(&people[0], second), ["dave"]);
-    let sealing = people[0].engine().explain(second).unwrap().unwrap().sealing.unwrap();
-    let [waits] = sealing.members.try_into().unwrap();
-    assert_eq!((waits.contact, waits.without_session), (Some(contact), vec![dave.device()]));
-    assert!(waits.attempts > 0 && waits.reason.is_some(), "{:?}", waits.reason);
-    assert_eq!(waits.keyserver.to_string(), world::server(4432).to_string());
-    world.keyserver_down = false;
-    world.input(&mut people[0], Input::Online);
-    people.push(dave);
-    settle(&mut world, &mut people);
-    assert_eq!(lacking(&people[0], second), Vec::<String>::new());
-    assert_eq!(people[0].engine().explain(second).unwrap().unwrap().sealing, None);
 }

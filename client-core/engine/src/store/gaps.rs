@@ -5,7 +5,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::about::When;
 use super::{StoreError, damaged, from_sql, to_sql};
-use crate::types::{ContactId, ConversationId, Gap, LocalId};
+use crate::gaps::Gap;
+use crate::types::{ContactId, ConversationId, LocalId};
 
 /// Gaps that are kept of one device in one conversation: the newest.
 const GAPS_MAX: u32 = 64;
