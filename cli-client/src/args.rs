@@ -21,7 +21,7 @@ pub(crate) use groups::Group;
 pub(crate) use help::{parsed, parsed_in_part, program};
 pub(crate) use identity::{Choice, Identity, PolicyArgs};
 pub(crate) use people::{Auditor, Contact, Link, Verify};
-pub(crate) use settings::{Archive, Draft, Lasts, Mute, Presence, Receipts, Timer, Typing};
+pub(crate) use settings::{Archive, Delete, Draft, Lasts, Mute, Presence, Receipts, Timer, Typing};
 pub(crate) use talk::{Chat, History, List, Message, Receive, Search, Send, Wait};
 use value::{account_name, duration};
 pub(crate) use value::{switch, time_or_off};
@@ -108,7 +108,7 @@ pub(crate) enum Command {
     Group(Group),
     /// Send a message
     #[command(
-        after_help = "Examples:\n  hush send bob Hello, are you there?\n  hush send team --reply-to 12 --mention bob \"Yes, he will\"\n  git log -1 | hush send bob -\n  hush send bob --wait delivered --timeout 60 \"Call me\""
+        after_help = "Examples:\n  hush send bob Hello, are you there?\n  hush send team --reply-to 12 \"Yes, @bob will\"\n  git log -1 | hush send bob -\n  hush send bob --wait delivered --timeout 60 \"Call me\""
     )]
     Send(Send),
     /// Fetch and print what came
@@ -120,7 +120,7 @@ pub(crate) enum Command {
     List(List),
     /// Show the conversation with a contact or in a group
     #[command(
-        after_help = "Examples:\n  hush history bob --limit 20\n  hush history team --unread\n  hush history group:bob      a group that is called as a contact is"
+        after_help = "Examples:\n  hush history bob --limit 20\n  hush history team --unread\n  hush history team --around 57      a message, with what stands around it\n  hush history group:bob      a group that is called as a contact is"
     )]
     History(History),
     /// Talk with a contact or in a group, line by line
@@ -132,7 +132,7 @@ pub(crate) enum Command {
     Chat(Chat),
     /// Search in everything that was written
     #[command(
-        after_help = "Examples:\n  hush search dinner\n  hush search --in team friday sev   also finds Friday and seven: neither case nor accents count"
+        after_help = "Examples:\n  hush search dinner\n  hush search --in team friday sev   also finds Friday and seven: neither case nor accents count\n  hush search dinner --before 57         goes on where message 57 was the last"
     )]
     Search(Search),
     /// Edit, take back, react to, pin, forward and follow messages
@@ -148,12 +148,17 @@ pub(crate) enum Command {
     Timer(Timer),
     /// Keep a conversation from making noise
     #[command(
-        after_help = "Examples:\n  hush mute team 8h\n  hush mute team off\n\nIt is kept here, for programs that make noise; what is archived and muted stays away."
+        after_help = "Examples:\n  hush mute team 8h\n  hush mute team off\n\nIt is kept here, for programs that make noise; what is archived and muted stays away, until somebody names you."
     )]
     Mute(Mute),
     /// Put a conversation away; it comes back when something is said
     #[command(after_help = "Examples:\n  hush archive bob\n  hush archive bob --undo")]
     Archive(Archive),
+    /// Delete everything in a conversation, on this device
+    #[command(after_help = "Examples:\n  hush delete bob\n  hush delete team --yes\n\n\
+        It is gone from the database file, and what has not left yet is not sent. The others keep what they have. \
+        The contact stays; a group that you have left goes from the list, one that you are in stays there.")]
+    Delete(Delete),
     /// Keep what you began to write, or show it
     #[command(
         after_help = "Examples:\n  hush draft bob \"Dear Bob,\"\n  hush draft bob\n  hush draft bob \"\"\n\nSending to them clears it."

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use hushwire_client::{ConversationId, LocalId, Message, State, Talk};
+use hushwire_client::{ConversationId, LocalId, Message, Page, State, Talk};
 
 use crate::app::App;
 use crate::exit::Failure;
@@ -38,6 +38,15 @@ impl App {
             all.push(self.shown_among(message, of).await?);
         }
         Ok(all)
+    }
+
+    /// What stands last in a conversation.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub(crate) async fn last_of(&self, id: ConversationId) -> Result<Option<Message>, Failure> {
+        let page = Page { limit: 1, ..Page::default() };
+        Ok(self.client().await?.query(move |engine| engine.history(Some(id), page)).await?.pop())
     }
 
     /// How many members have our message; `None` unless it is ours, to a group.

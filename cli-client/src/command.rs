@@ -3,6 +3,7 @@
 mod auditor;
 mod chat;
 mod contact;
+mod delete;
 mod device;
 mod doctor;
 mod group;
@@ -29,6 +30,8 @@ mod whoami;
 mod whom;
 mod words;
 
+use hushwire_client::{LocalId, Message};
+
 use crate::app::App;
 use crate::args::Command;
 use crate::exit::Failure;
@@ -52,6 +55,7 @@ pub(crate) async fn run(app: &App, command: Command) -> Result<(), Failure> {
         Command::Timer(args) => settings::timer(app, &args).await,
         Command::Mute(args) => settings::mute(app, &args).await,
         Command::Archive(args) => settings::archive(app, &args).await,
+        Command::Delete(args) => delete::run(app, &args).await,
         Command::Draft(args) => settings::draft(app, args).await,
         Command::Receipts(args) => settings::receipts(app, &args).await,
         Command::Typing(args) => presence::typing(app, &args).await,
@@ -72,6 +76,11 @@ pub(crate) async fn run(app: &App, command: Command) -> Result<(), Failure> {
         Command::Man => manual::man(app),
         Command::Version => show::version(app.out()),
     }
+}
+
+/// The last of these that somebody else wrote: up to there they were seen, in the order in which they stand.
+fn last_of_others(messages: &[Message]) -> Option<LocalId> {
+    messages.iter().rfind(|message| !message.outgoing).map(|message| message.id)
 }
 
 impl Command {

@@ -120,6 +120,7 @@ impl From<CommandError> for Failure {
             CommandError::BadReaction(_) => "give one emoji",
             CommandError::BadTimer(_) => "write 30s, 1h or 7d; off ends it",
             CommandError::TooManyMentions(_) => "name fewer people",
+            CommandError::TooManyPins(_) => "`hush message unpin ID` makes room; `hush message pinned NAME` shows them",
             CommandError::NameTaken(_) => "give another name with --name",
             CommandError::TextLength { found: 0, .. } => "write something",
             CommandError::TextLength { .. } => "send a long text in parts",

@@ -201,6 +201,17 @@ impl App {
         let found = self.client().await?.query(move |engine| engine.contact(id)).await?;
         Ok(found.as_ref().map_or_else(|| Named { id, name: format!("contact {}", id.0) }, Named::from))
     }
+
+    /// The same, if it is anybody.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub(crate) async fn named_if(&self, id: Option<hushwire_client::ContactId>) -> Result<Option<Named>, Failure> {
+        match id {
+            Some(id) => Ok(Some(self.named(id).await?)),
+            None => Ok(None),
+        }
+    }
 }
 
 /// The one group of that name, or of that conversation's number.

@@ -17,6 +17,8 @@ mod command;
 mod cursor;
 mod exit;
 mod find;
+mod gaps;
+mod mentions;
 mod passphrase;
 mod show;
 mod text;

@@ -73,6 +73,15 @@ fn a_group_is_made_written_to_and_changed_and_everybody_sees_it() {
     let about = alice.json(["message", "show", &number]);
     assert_eq!((about[0]["delivered_to"].as_i64(), about[0]["of"].as_i64()), (Some(1), Some(2)));
     assert_eq!(of_type(&about, "heard_by")[0]["contact"], "bob");
+    assert_eq!(of_type(&about, "lacked_by")[0]["contact"], "carol");
+    let people = alice.hush(["message", "show", &number]);
+    assert!(people.out.contains("    bob has it\n    carol lacks it"), "{}", people.out);
+    let status = only(alice.json(["message", "status", &number]));
+    let on = |name: &str| {
+        let devices = status["devices"].as_array().unwrap().iter();
+        only(devices.filter(|device| device["contact"] == name).cloned().collect())["state"].clone()
+    };
+    assert_eq!((on("bob"), on("carol")), ("delivered".into(), Value::Null));
 
     assert_eq!(changes(&alice.json(["group", "role", "team", "bob", "admin"])), ["you made bob an admin"]);
     let received = until(&bob, |lines| !changes(lines).is_empty());

@@ -50,12 +50,19 @@ fn a_message_is_answered_edited_felt_about_pinned_forwarded_and_taken_back() {
     let now: Vec<&Value> = of_type(&changed, "message_changed");
     assert!(now.iter().any(|message| message["text"] == "dinner at nine?"), "{changed:#?}");
     assert!(now.iter().any(|message| message["reactions"][0]["emoji"] == "👍"), "{changed:#?}");
+    let felt = now.iter().find(|message| message["change"] == "reacted").unwrap();
+    assert_eq!((&felt["by"], &felt["emoji"]), (&"alice".into(), &"👍".into()));
+    let felt = one(&bob.json(["message", "show", &felt["id"].to_string()]), "reaction");
+    assert_eq!((&felt["by"], &felt["emoji"]), (&"alice".into(), &"👍".into()));
+    let people = bob.hush(["message", "show", &felt["id"].to_string()]);
+    assert!(people.out.contains("what people feel about it:\n    alice: 👍"), "{}", people.out);
     let about = bob.json(["message", "show", &theirs]);
     let texts: Vec<&str> = of_type(&about, "edit").iter().map(|edit| edit["text"].as_str().unwrap()).collect();
     assert_eq!(texts, ["dinner at eight?", "dinner at nine?"]);
-    assert_eq!(only(bob.json(["message", "pinned", "alice"]))["text"], "dinner at nine?");
+    let pinned = only(bob.json(["message", "pinned", "alice"]));
+    assert_eq!((&pinned["text"], &pinned["pinned_by"]), (&"dinner at nine?".into(), &"alice".into()));
     let people = bob.hush(["message", "show", &theirs]);
-    assert!(people.out.contains("(edited, pinned)") && people.out.contains("what it said:"), "{}", people.out);
+    assert!(people.out.contains("(edited, pinned by alice)") && people.out.contains("what it said:"), "{}", people.out);
 
     let forwarded = only(alice.json(["message", "forward", &ours, "bob"]));
     assert_eq!((&forwarded["forwarded"], &forwarded["text"]), (&true.into(), &"dinner at nine?".into()));
@@ -88,7 +95,14 @@ fn a_conversation_is_listed_muted_put_away_and_has_a_draft_and_a_timer() {
         (&listed["conversation"], &listed["unread"], &listed["group"]),
         (&"alice".into(), &2.into(), &false.into())
     );
-    assert!(bob.hush(["list"]).out.contains("2 unread"));
+    assert_eq!((&listed["last"]["text"], &listed["last"]["contact"]), (&"two".into(), &"alice".into()));
+    let list = bob.hush(["list"]).out;
+    assert!(list.contains("2 unread") && list.contains("\n    alice: two"), "{list}");
+    let last = bob.hush(["--json", "history", "alice", "--limit", "1"]);
+    assert_eq!(only(last.objects())["text"], "two");
+    let older = "1 older message is unread, so nothing was marked as read: `hush history alice --unread` begins there.";
+    assert!(last.err.contains(older), "{}", last.err);
+    assert_eq!(only(bob.json(["list"]))["unread"], 2, "the first of them was not shown");
     let unread = bob.json(["history", "alice", "--unread"]);
     assert_eq!(unread.len(), 2);
     assert_eq!(bob.json(["history", "alice", "--unread"]), Vec::<Value>::new(), "now they are read");
@@ -131,6 +145,20 @@ fn what_was_written_is_found_by_its_words_and_where_a_message_is_is_said_hop_by_
         only(alice.json(["send", "bob", "das Rohr tropft"]));
         assert_eq!(only(alice.json(["search", "klemp"]))["text"], "Übermorgen kommt der Klempner");
         assert_eq!(alice.json(["search", "--in", "bob", "--limit", "1", "d"]).len(), 1);
+        let newest = alice.hush(["--json", "search", "--limit", "1", "d"]);
+        let (hit, id) = (only(newest.objects()), |hit: &Value| number(hit));
+        let around = format!("hush history bob --around {}", id(&hit));
+        assert!(newest.err.contains(&around), "{}", newest.err);
+        assert!(newest.err.contains(&format!("--before {}", id(&hit))), "{}", newest.err);
+        let older = only(alice.json(["search", "d", "--before", &id(&hit)]));
+        assert_eq!(older["text"], "Übermorgen kommt der Klempner");
+        let context = alice.json(["history", "bob", "--around", &id(&hit), "--limit", "2"]);
+        let texts: Vec<&str> = context.iter().map(|message| message["text"].as_str().unwrap()).collect();
+        assert_eq!(texts, ["das Rohr tropft"]);
+        let context = alice.json(["history", "bob", "--around", &id(&hit), "--limit", "3"]);
+        assert_eq!((context.len(), &context[1]["id"]), (2, &hit["id"]), "{context:?}");
+        let elsewhere = alice.hush(["history", "bob", "--around", "999"]);
+        assert!(elsewhere.code == 1 && elsewhere.err.contains("#999 is not in this conversation"), "{elsewhere:?}");
         let none = alice.hush(["search", "nothing", "like", "it"]);
         assert!(none.code == 0 && none.out.is_empty() && none.err.contains("Only the last"), "{none:?}");
         assert!(alice.hush(["search", "rohr"]).out.contains("you to bob: das Rohr tropft"));
@@ -226,4 +254,38 @@ fn a_chat_answers_edits_reacts_pins_and_takes_back() {
     assert!(said.contains(&("", true, false)), "the answer was taken back: {said:?}");
     assert!(said.contains(&("hello, Alice", false, true)), "{said:?}");
     assert_eq!(objects[0]["reactions"][0]["emoji"], "👍", "{objects:#?}");
+}
+
+#[test]
+fn a_conversation_is_deleted_on_this_device_with_a_yes_only() {
+    let servers = Servers::start();
+    let (alice, bob) = friends(&servers);
+    only(alice.json(["send", "bob", "to be forgotten"]));
+    bob.json(["receive"]);
+    let unasked = bob.hush(["delete", "alice"]);
+    assert!(unasked.code == 1 && unasked.err.contains("--yes"), "{unasked:?}");
+    assert_eq!(bob.json(["history", "alice"]).len(), 1);
+    let deleted = only(bob.json(["delete", "alice", "--yes"]));
+    assert_eq!((&deleted["type"], &deleted["conversation"]), (&"conversation_deleted".into(), &"alice".into()));
+    assert_eq!(bob.json(["history", "alice"]), Vec::<Value>::new());
+    assert_eq!(bob.json(["list"]), Vec::<Value>::new());
+    assert_eq!(only(bob.json(["contact", "list"]))["contact"], "alice", "the contact stays");
+    assert_eq!(alice.json(["history", "bob"]).len(), 1);
+    only(alice.json(["send", "bob", "and again"]));
+    bob.json(["receive"]);
+    assert_eq!(only(bob.json(["list"]))["unread"], 1);
+}
+
+#[test]
+fn who_is_named_with_an_at_sign_sees_it_in_the_list_also_when_muted_and_put_away() {
+    let servers = Servers::start();
+    let (alice, bob) = friends(&servers);
+    only(alice.json(["mute", "bob"]));
+    only(alice.json(["archive", "bob"]));
+    let sent = only(bob.json(["send", "alice", "@Alice, are you there? Write to me@example.org"]));
+    assert_eq!(sent["mentions"], Value::from(vec!["alice"]));
+    alice.json(["receive"]);
+    let listed = only(alice.json(["list"]));
+    assert_eq!((&listed["mentions"], &listed["archived"]), (&1.into(), &false.into()));
+    assert!(alice.hush(["list"]).out.contains("names you"));
 }

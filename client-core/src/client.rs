@@ -184,7 +184,8 @@ impl Client {
             let key = vault::open(&place, &unlock)?;
             files::check_private(&place.database())?;
             let store = Store::open(&place.database(), &DatabaseKey::new(*key))?;
-            let engine = Engine::open(store)?.ok_or_else(|| Error::NoAccount { dir: place.path().to_owned() })?;
+            let mut engine = Engine::open(store)?.ok_or_else(|| Error::NoAccount { dir: place.path().to_owned() })?;
+            engine.forget_expired(now(), &mut rand::rng())?;
             Ok((lock, engine))
         })
         .await?;

@@ -55,12 +55,12 @@ pub use error::Error;
 pub use events::{EventStream, Lagged};
 pub use hushwire_engine::group;
 pub use hushwire_engine::{
-    Agreed, Alarm, Answer, Auditor, BadContactLink, BadDeviceRequest, BadProof, BadRoot, BadWords, CannotJoin, Command,
-    CommandError, Contact, ContactId, ContactLink, Conversation, ConversationId, DeviceRequest, Engine, Event,
-    FoundInLog, Group, GroupEntry, GroupRequest, GroupStanding, Identity, Joining, Journey, KnownAccount, Lie,
-    ListChange, ListedDevice, LocalGroup, LocalId, LocalRequest, LogReport, Membership, Message, NewContact, NewDevice,
-    NewText, Page, Policy, Profile, Reason, RecoveryKey, SafetyNumber, Sealing, Seen, Setup, Shares, Standing, State,
-    StoreError, Talk, Underway, Waiting, WhoInLog,
+    Agreed, Alarm, Answer, Auditor, BadContactLink, BadDeviceRequest, BadProof, BadRoot, BadWords, CannotJoin, Change,
+    Command, CommandError, Contact, ContactId, ContactLink, Conversation, ConversationId, DeviceRequest, Engine, Event,
+    FoundInLog, Gap, Group, GroupEntry, GroupRequest, GroupStanding, Identity, Joining, Journey, KnownAccount, Lacking,
+    Lie, ListChange, ListedDevice, LocalGroup, LocalId, LocalRequest, LogReport, MENTIONS_MAX, MemberKeys, Membership,
+    Message, NewContact, NewDevice, NewText, Page, Policy, Profile, Reached, Reaction, Reason, RecoveryKey,
+    SafetyNumber, Sealing, Seen, Setup, Shares, Standing, State, StoreError, Talk, Underway, Waiting, WhoInLog,
 };
 pub use hushwire_proto::admission::{BadInvite, Invite};
 pub use hushwire_proto::keyserver::{Refused, RefusedReason};

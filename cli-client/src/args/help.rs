@@ -8,7 +8,7 @@ use super::{Cli, Global};
 /// What people do, and the commands for it, in the order in which they are shown.
 const SECTIONS: [(&str, &[&str]); 7] = [
     ("Talk", &["send", "receive", "chat", "list", "history", "search", "message"]),
-    ("A conversation", &["timer", "mute", "archive", "draft", "receipts", "typing", "presence"]),
+    ("A conversation", &["timer", "mute", "archive", "delete", "draft", "receipts", "typing", "presence"]),
     ("Groups", &["group"]),
     ("People", &["contact", "link", "verify", "identity", "auditor"]),
     ("This account", &["register", "whoami", "passphrase", "recover", "recovery"]),

@@ -50,6 +50,17 @@ pub(crate) struct Archive {
     pub(crate) undo: bool,
 }
 
+/// `hush delete`
+#[derive(Args, Debug)]
+pub(crate) struct Delete {
+    /// A contact (name, handle or account id) or a group
+    #[arg(value_name = "NAME")]
+    pub(crate) with: String,
+    /// Do not ask
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+}
+
 /// `hush draft`
 #[derive(Args, Debug)]
 pub(crate) struct Draft {

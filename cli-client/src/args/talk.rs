@@ -18,7 +18,7 @@ pub(crate) struct Send {
     /// The number of a message there that this one answers
     #[arg(long, value_name = "ID", value_parser = message_id)]
     pub(crate) reply_to: Option<i64>,
-    /// Somebody whom it is about; may be repeated
+    /// Somebody whom it is about, beside those whom it names as @NAME; may be repeated
     #[arg(long, value_name = "WHO")]
     pub(crate) mention: Vec<String>,
     /// Wait until it is that far, else end with code 7
@@ -68,8 +68,11 @@ pub(crate) struct History {
     /// Only messages before the one with this number
     #[arg(long, value_name = "ID", value_parser = message_id)]
     pub(crate) before: Option<i64>,
+    /// The message with this number, with what stands before and behind it
+    #[arg(long, value_name = "ID", value_parser = message_id, conflicts_with_all = ["before", "all"])]
+    pub(crate) around: Option<i64>,
     /// Begin at the first message that was not read
-    #[arg(long, conflicts_with_all = ["before", "all"])]
+    #[arg(long, conflicts_with_all = ["before", "around", "all"])]
     pub(crate) unread: bool,
     /// The whole conversation
     #[arg(long, conflicts_with = "limit")]
@@ -183,6 +186,9 @@ pub(crate) struct Search {
     /// Only in the conversation with this contact or group
     #[arg(long = "in", value_name = "NAME")]
     pub(crate) within: Option<String>,
+    /// Only messages that came before the one with this number
+    #[arg(long, value_name = "ID", value_parser = message_id)]
+    pub(crate) before: Option<i64>,
     /// How many messages
     #[arg(short = 'n', long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(crate) limit: u32,

@@ -32,6 +32,9 @@ use slash::Slash;
 /// Messages from before that give a talk its beginning.
 const HISTORY: u32 = 20;
 
+/// Messages that were not read and are shown before these; more are for `hush history`.
+const UNREAD_MAX: u32 = 500;
+
 /// What is written last should leave before the program does.
 const SETTLED_WITHIN: Duration = Duration::from_secs(5);
 
@@ -53,6 +56,7 @@ pub(super) async fn run(app: &App, args: &Chat) -> Result<(), Failure> {
         contact: contact.as_ref().map(|contact| contact.id),
         screen: Screen::new(app.out(), input.is_by_key()),
         interrupted: None,
+        is_behind: false,
         seen: None,
         types: None,
     };
@@ -131,6 +135,8 @@ struct Talk<'a> {
     screen: Screen<'a>,
     /// The contact of the last notice about somebody else, so that it is given once.
     interrupted: Option<ConversationId>,
+    /// More is unread than was shown: nothing is marked.
+    is_behind: bool,
     /// When the contact was last said to be there, so that it is told once.
     seen: Option<Seen>,
     /// When it was last said that we type, unless we have stopped.
@@ -140,10 +146,17 @@ struct Talk<'a> {
 impl Talk<'_> {
     /// The end of the history, and who this is.
     async fn begin(&mut self, with: &Conversation, contact: Option<&Contact>) -> Result<(), Failure> {
-        let messages = super::history::last(self.client, self.conversation, None, HISTORY).await?;
+        let messages = self.unread_or_last(with).await?;
         self.seen(&messages).await?;
+        let gaps = self.app.gaps(self.conversation).await?;
         for shown in self.app.all_shown(messages).await? {
+            for gap in gaps.before(shown.message.id) {
+                self.screen.item(&gap)?;
+            }
             self.screen.message(&shown)?;
+        }
+        for gap in gaps.at_the_end() {
+            self.screen.item(&gap)?;
         }
         if io::stdin().is_terminal() {
             let name = text::clean_line(&with.name);
@@ -204,7 +217,11 @@ impl Talk<'_> {
         Ok(true)
     }
 
-    async fn send(&mut self, text: NewText) -> Result<(), Failure> {
+    async fn send(&mut self, mut text: NewText) -> Result<(), Failure> {
+        let id = self.conversation;
+        if let Some(within) = self.client.query(move |engine| engine.conversation(id)).await? {
+            text.mentions = self.app.mentions(&within, &text.text, text.mentions).await?;
+        }
         match self.client.command(Command::Send { to: self.conversation, text }).await {
             Ok(Answer::Queued(message)) => {
                 let shown = self.app.shown(message).await?;
@@ -243,9 +260,9 @@ impl Talk<'_> {
                 }
                 Ok(())
             }
-            Event::MessageChanged(message) if message.conversation == self.conversation => {
-                let shown = self.app.shown(message).await?;
-                self.screen.item(&Item::MessageChanged(&shown))
+            Event::MessageChanged { message, by, change } if message.conversation == self.conversation => {
+                let (shown, by) = (self.app.shown(message).await?, self.app.named_if(by).await?);
+                self.screen.item(&Item::MessageChanged { shown: &shown, by: by.as_ref(), change: &change })
             }
             Event::Disappeared { conversation, message } if conversation == self.conversation => {
                 let named = self.app.conversation(conversation).await?;
@@ -291,9 +308,10 @@ impl Talk<'_> {
                 let named = self.app.conversation(conversation).await?;
                 self.screen.item(&Item::GroupJoined(&named))
             }
-            Event::Gap { conversation, contact, missing } if conversation == self.conversation => {
-                let (named, contact) = (self.app.conversation(conversation).await?, self.app.named(contact).await?);
-                self.screen.item(&Item::Gap { conversation: &named, contact: &contact, missing })
+            Event::Gap { conversation, contact, missing, first } => {
+                let (place, contact) = (self.app.conversation(conversation).await?, self.app.named(contact).await?);
+                let (conversation, contact) = (&place, &contact);
+                self.screen.item(&Item::Gap { conversation, contact, missing, first, before: None, came: true })
             }
             Event::KeyserverLies { keyserver, lie } => {
                 self.screen.item(&Item::KeyserverLies { keyserver: &keyserver, lie: &lie })
@@ -321,9 +339,27 @@ impl Talk<'_> {
         }
     }
 
+    /// The last messages, and before them what was not read; of very much that was not, the last messages.
+    async fn unread_or_last(&mut self, with: &Conversation) -> Result<Vec<Message>, Failure> {
+        let last = super::history::last(self.client, self.conversation, None, HISTORY).await?;
+        let (Some(begin), Some(unread)) = (last.first().map(|message| message.id), with.first_unread) else {
+            return Ok(last);
+        };
+        match self.client.query(move |engine| engine.unread_before(begin)).await? {
+            0 => Ok(last),
+            older if older > UNREAD_MAX => {
+                self.is_behind = true;
+                super::history::tell_older(self.app, with, older);
+                Ok(last)
+            }
+            _ => super::history::from(self.client, self.conversation, unread, u32::MAX).await,
+        }
+    }
+
+    /// What is shown is read, unless much stands before it that was not shown.
     async fn seen(&self, shown: &[Message]) -> Result<(), Failure> {
-        let unread = shown.iter().filter(|message| !message.outgoing && message.state != State::Read);
-        if let Some(through) = unread.map(|message| message.id).max() {
+        let is_new = shown.iter().any(|message| !message.outgoing && message.state != State::Read);
+        if let Some(through) = super::last_of_others(shown).filter(|_| is_new && !self.is_behind) {
             self.client.command(Command::MarkRead { conversation: self.conversation, through }).await?;
         }
         Ok(())

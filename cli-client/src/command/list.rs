@@ -10,7 +10,8 @@ pub(super) async fn run(app: &App, args: &List) -> Result<(), Failure> {
     let shown = all.iter().filter(|conversation| args.all || !conversation.archived);
     let mut count = 0;
     for conversation in shown {
-        app.out().item(&Item::Conversation(conversation))?;
+        let last = app.last_of(conversation.id).await?;
+        app.out().item(&Item::Conversation { conversation, last: last.as_ref() })?;
         count += 1;
     }
     match all.len() - count {

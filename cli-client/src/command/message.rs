@@ -108,6 +108,13 @@ async fn show(app: &App, id: LocalId) -> Result<(), Failure> {
     let (client, out) = (app.client().await?, app.out());
     let shown = app.shown(find(app, id).await?).await?;
     out.item(&Item::Found(&shown))?;
+    let reactions = client.query(move |engine| engine.reactions_of(id)).await?;
+    if !reactions.is_empty() {
+        out.human("  what people feel about it:")?;
+    }
+    for reaction in &reactions {
+        out.item(&Item::Reaction { id, reaction })?;
+    }
     let edits = client.query(move |engine| engine.edits_of(id)).await?;
     if !edits.is_empty() {
         out.human("  what it said:")?;
@@ -123,6 +130,9 @@ async fn show(app: &App, id: LocalId) -> Result<(), Failure> {
         for (contact, state) in heard {
             out.item(&Item::HeardBy { id, contact: &app.named(contact).await?, state })?;
         }
+        for lacking in &client.query(move |engine| engine.lacked_by(id)).await? {
+            out.item(&Item::LackedBy { id, lacking })?;
+        }
     }
     Ok(())
 }
@@ -133,8 +143,11 @@ async fn status(app: &App, id: LocalId, whole: bool) -> Result<(), Failure> {
     let Some(journey) = app.client().await?.query(move |engine| engine.explain(id)).await? else {
         return Err(Failure::new(Exit::Unexpected, format!("message #{} is gone", id.0)));
     };
+    let members = journey.sealing.iter().flat_map(|waits| waits.members.iter().filter_map(|member| member.contact));
+    let devices = journey.devices.iter().map(|one| one.contact);
+    let envelopes = journey.envelopes.iter().map(|one| one.contact);
     let mut whom: Vec<ContactId> =
-        journey.envelopes.iter().map(|one| one.contact).chain(journey.held.iter().copied()).collect();
+        envelopes.chain(devices).chain(members).chain(journey.held.iter().copied()).collect();
     whom.sort_unstable();
     whom.dedup();
     let mut people: Vec<Named> = Vec::with_capacity(whom.len());

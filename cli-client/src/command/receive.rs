@@ -1,13 +1,16 @@
 //! `hush receive`: prints what came, once; and with `--follow` what comes.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::time::Duration;
 
-use hushwire_client::{Client, Command, Connectivity, Event, Message, Page, Reach, State};
+use hushwire_client::{Client, Command, Connectivity, ConversationId, Event, Message, Page, Reach, State};
 
 use crate::app::App;
 use crate::args::Receive;
 use crate::cursor::Cursor;
 use crate::exit::Failure;
+use crate::gaps::Gaps;
 use crate::show::{Item, Progress};
 use crate::text;
 
@@ -110,7 +113,15 @@ impl Printer<'_> {
             let page = Page { before: None, after: Some(self.cursor.last()), limit: PAGE_LEN };
             let messages = self.client.query(move |engine| engine.history(None, page)).await?;
             let Some(newest) = messages.last().map(|message| message.id) else { return Ok(()) };
+            let mut gaps: BTreeMap<ConversationId, Gaps> = BTreeMap::new();
             for message in messages.iter().filter(|message| !message.outgoing && message.state != State::Read) {
+                let of = match gaps.entry(message.conversation) {
+                    Entry::Occupied(of) => of.into_mut(),
+                    Entry::Vacant(of) => of.insert(self.app.gaps(message.conversation).await?),
+                };
+                for gap in of.before(message.id) {
+                    self.progress.above(|| self.app.out().item(&gap))?;
+                }
                 self.message(message).await?;
             }
             self.cursor.advance(newest)?; // what is our own, or read, is not looked at again
@@ -125,8 +136,14 @@ impl Printer<'_> {
         self.progress.above(|| self.app.out().item(&Item::Found(&shown)))?;
         self.cursor.advance(message.id)?;
         self.printed += 1;
-        if self.read {
-            self.client.command(Command::MarkRead { conversation: message.conversation, through: message.id }).await?;
+        if self.read { self.mark_read(message).await } else { Ok(()) }
+    }
+
+    /// As far as everything was printed: what came later may stand before it.
+    async fn mark_read(&self, message: &Message) -> Result<(), Failure> {
+        let (conversation, shown) = (message.conversation, message.id);
+        if let Some(through) = self.client.query(move |engine| engine.read_through(conversation, shown)).await? {
+            self.client.command(Command::MarkRead { conversation, through }).await?;
         }
         Ok(())
     }

@@ -44,7 +44,10 @@ pub(super) async fn event(app: &App, event: &Event) -> Result<bool, Failure> {
             let (contact, policy) = (app.named(*contact).await?, Some(*policy));
             out.item(&Item::Devices { contact: Some(&contact), change, policy })?;
         }
-        Event::MessageChanged(message) => out.item(&Item::MessageChanged(&app.shown(message.clone()).await?))?,
+        Event::MessageChanged { message, by, change } => {
+            let (shown, by) = (app.shown(message.clone()).await?, app.named_if(*by).await?);
+            out.item(&Item::MessageChanged { shown: &shown, by: by.as_ref(), change })?;
+        }
         Event::TimerChanged { conversation, by, seconds } => {
             let conversation = app.conversation(*conversation).await?;
             let by = match by {
@@ -77,10 +80,12 @@ pub(super) async fn event(app: &App, event: &Event) -> Result<bool, Failure> {
         Event::Retrying { contact, reason, next_try } => {
             out.item(&Item::Retrying { contact: &app.named(*contact).await?, reason, next_try: *next_try })?;
         }
-        Event::Gap { conversation, contact, missing } => {
+        Event::Gap { conversation, contact, missing, first } => {
             let (conversation, contact) = (app.conversation(*conversation).await?, app.named(*contact).await?);
-            out.item(&Item::Gap { conversation: &conversation, contact: &contact, missing: *missing })?;
+            let (missing, first, conversation, contact) = (*missing, *first, &conversation, &contact);
+            out.item(&Item::Gap { conversation, contact, missing, first, before: None, came: true })?;
         }
+        Event::ConversationDeleted(id) => out.item(&Item::ConversationDeleted(&app.conversation(*id).await?))?,
         Event::Expired => out.item(&Item::Expired)?,
         Event::Undecryptable { code, reason, asked_again } => {
             out.item(&Item::Undecryptable { code: *code, reason, asked_again: *asked_again })?;

@@ -24,11 +24,13 @@ const ALONG: Duration = Duration::from_secs(2);
 pub(super) async fn run(app: &App, args: Send) -> Result<(), Failure> {
     let text = text_of(&args)?;
     let (client, out) = (app.client().await?, app.out());
-    let to = app.talk(&args.to).await?.id;
+    let talk = app.talk(&args.to).await?;
+    let to = talk.id;
     let mut mentions = Vec::with_capacity(args.mention.len());
     for who in &args.mention {
         mentions.push(app.contact(who).await?.id);
     }
+    let mentions = app.mentions(&talk, &text, mentions).await?;
     let text = NewText { text, reply_to: args.reply_to.map(LocalId), mentions, forwarded: false };
     let mut events = client.events();
     let mut message = match client.command(Command::Send { to, text }).await? {

@@ -66,7 +66,8 @@ pub(super) async fn receipts(app: &App, args: &Receipts) -> Result<(), Failure> 
 }
 
 async fn show(app: &App, id: ConversationId) -> Result<(), Failure> {
-    app.out().item(&Item::Conversation(&as_now(app, id).await?))
+    let (conversation, last) = (as_now(app, id).await?, app.last_of(id).await?);
+    app.out().item(&Item::Conversation { conversation: &conversation, last: last.as_ref() })
 }
 
 async fn as_now(app: &App, id: ConversationId) -> Result<Conversation, Failure> {

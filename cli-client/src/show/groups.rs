@@ -7,6 +7,7 @@ use hushwire_client::{Conversation, Group, GroupRequest, Talk};
 use super::changes::INVITE_CHARS;
 use super::human::{NAME_COLUMNS, field, moment, notice};
 use super::item::{Done, GroupChange, Where};
+use super::messages::beginning;
 use super::words::{group_standing_word, role_word, span};
 use super::{Item, Paint};
 use crate::text::{clean, clean_line, shell_word, width};
@@ -20,7 +21,11 @@ const ACCOUNT_CHARS: usize = 12;
 /// The lines of these items; none for others.
 pub(super) fn lines(item: &Item<'_>, paint: Paint, columns: Option<usize>) -> Vec<String> {
     match item {
-        Item::Conversation(conversation) => vec![conversation_line(conversation, paint)],
+        Item::Conversation { conversation, last } => {
+            let mut lines = vec![conversation_line(conversation, paint)];
+            lines.extend(last.map(|message| paint.dim(&format!("    {}", beginning(message)))));
+            lines
+        }
         Item::Group { place, group, us: _, whole: false } => vec![group_line(place, *group, paint)],
         Item::Group { place, group: None, .. } => vec![group_line(place, None, paint)],
         Item::Group { place, group: Some(group), us, whole: true } => group_lines(place, group, *us, paint),
@@ -92,6 +97,9 @@ fn conversation_line(conversation: &Conversation, paint: Paint) -> String {
         unread => paint.green(&format!("{:<10}", format!("{unread} unread"))),
     };
     let mut more = Vec::new();
+    if conversation.mentions > 0 {
+        more.push(paint.yellow("names you"));
+    }
     if let Some(until) = conversation.muted_until {
         more.push(match is_for_ever(until) {
             true => "muted".to_owned(),
@@ -226,6 +234,7 @@ mod tests {
     use hushwire_client::{ConversationId, GroupStanding, LocalGroup};
 
     use super::*;
+    use crate::show::messages::tests::message;
     use crate::text::is_unsafe;
 
     /// A name that somebody chose to take over a terminal.
@@ -310,9 +319,14 @@ mod tests {
             timer_s: Some(604_800),
             unread: 3,
             first_unread: None,
+            mentions: 0,
         };
-        let row = clean_words(&Item::Conversation(&conversation));
+        let row = clean_words(&Item::Conversation { conversation: &conversation, last: None });
         let particular = "3 unread   muted, archived, no read receipts, disappears after 1w, draft: te[2Jam alice";
         assert!(row.ends_with(particular), "{row}");
+        let last = message("at nine\nor ten", false);
+        let lines =
+            lines(&Item::Conversation { conversation: &conversation, last: Some(&last) }, Paint::new(false), None);
+        assert_eq!(lines.last().map(String::as_str), Some("    bob: at nine or ten"));
     }
 }

@@ -1,10 +1,10 @@
 //! Each thing shown, as lines for people. Whatever others could have written goes through `text::clean`.
 
 use hushwire_client::ids::UnixMillis;
-use hushwire_client::{Auditor, Contact, Finding, Membership, Profile, Seen, Standing, Verdict, Waiting};
+use hushwire_client::{Auditor, Contact, Finding, Membership, Profile, Seen, Standing, Talk, Verdict, Waiting};
 use jiff::{Timestamp, tz::TimeZone};
 
-use super::{Item, Paint, devices, groups, journey, messages};
+use super::{Item, Named, Paint, Where, devices, groups, journey, messages};
 use crate::text::{clean_line, shell_word, width, wrap};
 
 /// A column that is no wider than this keeps the next ones on the screen.
@@ -28,15 +28,18 @@ pub(crate) fn lines(item: &Item<'_>, paint: Paint, columns: Option<usize>) -> Ve
         Item::Request(contact) => notice(&request(contact), columns, |line| paint.yellow(line)),
         Item::Message(_)
         | Item::Found(_)
-        | Item::MessageChanged(_)
+        | Item::MessageChanged { .. }
+        | Item::Reaction { .. }
         | Item::Edit { .. }
         | Item::HeardBy { .. }
+        | Item::LackedBy { .. }
         | Item::State { .. }
-        | Item::Disappeared { .. } => messages::item_lines(item, paint, columns),
+        | Item::Disappeared { .. }
+        | Item::ConversationDeleted(_) => messages::item_lines(item, paint, columns),
         Item::Journey { journey, place, heard, people, whole } => {
             journey::lines(journey, place, *heard, people, *whole, paint)
         }
-        Item::Conversation(_)
+        Item::Conversation { .. }
         | Item::Timer { .. }
         | Item::Draft { .. }
         | Item::Group { .. }
@@ -46,11 +49,8 @@ pub(crate) fn lines(item: &Item<'_>, paint: Paint, columns: Option<usize>) -> Ve
         | Item::GroupJoined(_)
         | Item::GroupLeft(_)
         | Item::GroupNotJoined { .. } => groups::lines(item, paint, columns),
-        Item::Gap { conversation: _, contact, missing } => {
-            let name = clean_line(&contact.name);
-            let what = if *missing == 1 { "1 message" } else { &format!("{missing} messages") };
-            let text = format!("{what} from {name} before the next one did not arrive: lost, or withheld by a server");
-            notice(&text, columns, |line| paint.yellow(line))
+        Item::Gap { conversation, contact, missing, first, before: _, came } => {
+            notice(&gap(conversation, contact, (*missing, *first), *came), columns, |line| paint.yellow(line))
         }
         Item::Expired => {
             let text = "some messages waited at the relay for too long and were deleted there: ask for them again";
@@ -187,6 +187,30 @@ pub(super) fn notice(text: &str, columns: Option<usize>, paint: impl Fn(&str) ->
     lines.iter().enumerate().map(|(number, line)| paint(&format!("{}{line}", start(number)))).collect()
 }
 
+/// What did not come, before what just came or stands behind it.
+fn gap(conversation: &Where, contact: &Named, (missing, first): (u64, bool), came: bool) -> String {
+    let name = clean_line(&contact.name);
+    let place = match (came, conversation.with) {
+        (true, Talk::Group(_)) => format!(" in {}", clean_line(&conversation.name)),
+        _ => String::new(),
+    };
+    let what = match missing {
+        0 => return format!("what is here of {name}{place} is not what they say they wrote before this"),
+        1 => "1 message".to_owned(),
+        many => format!("{many} messages"),
+    };
+    if first {
+        let first = if missing == 1 { "the first message" } else { &format!("the first {what}") };
+        return format!(
+            "{first} from {name}{place} did not arrive here: lost, withheld by a server, or older than this device"
+        );
+    }
+    match came {
+        true => format!("{what} from {name}{place} before the next one did not arrive: lost, or withheld by a server"),
+        false => format!("{what} from {name} did not arrive here: lost, or withheld by a server"),
+    }
+}
+
 fn request(contact: &Contact) -> String {
     let (name, word) = (clean_line(&contact.name), shell_word(&contact.name));
     let claimed = match &contact.claimed_handle {
@@ -308,6 +332,29 @@ mod tests {
             );
             assert!(line.contains(sentence) && line.ends_with("safety numbers with whom you write to"), "{line}");
             assert_eq!(lie.kind(), kind);
+        }
+    }
+
+    #[test]
+    fn what_is_missing_is_said_with_whose_it_is_and_where() {
+        let contact = Named { id: hushwire_client::ContactId(2), name: "b\u{1b}ob".to_owned() };
+        let team = Talk::Group(hushwire_client::LocalGroup(1));
+        let place = Where { id: hushwire_client::ConversationId(1), name: "team".to_owned(), with: team };
+        let said = |missing, first, came| gap(&place, &contact, (missing, first), came);
+        let cases = [
+            ((2, false, false), "2 messages from bob did not arrive here: lost, or withheld by a server"),
+            (
+                (1, false, true),
+                "1 message from bob in team before the next one did not arrive: lost, or withheld by a server",
+            ),
+            (
+                (1, true, false),
+                "the first message from bob did not arrive here: lost, withheld by a server, or older than this device",
+            ),
+            ((0, false, true), "what is here of bob in team is not what they say they wrote before this"),
+        ];
+        for ((missing, first, came), sentence) in cases {
+            assert_eq!(said(missing, first, came), sentence);
         }
     }
 

@@ -2,8 +2,9 @@
 
 use hushwire_client::ids::{AccountId, UnixMillis};
 use hushwire_client::{
-    Auditor, Contact, ContactId, Conversation, ConversationId, Finding, Group, GroupRequest, Identity, Journey, Lie,
-    ListChange, ListedDevice, LocalId, LogReport, Message, Policy, Profile, Reason, Seen, Shares, State, Talk, Waiting,
+    Auditor, Change, Contact, ContactId, Conversation, ConversationId, Finding, Group, GroupRequest, Identity, Journey,
+    Lacking, Lie, ListChange, ListedDevice, LocalId, LogReport, Message, Policy, Profile, Reaction, Reason, Seen,
+    Shares, State, Talk, Waiting,
 };
 
 /// One thing for stdout.
@@ -23,16 +24,22 @@ pub(crate) enum Item<'a> {
     Message(&'a Shown),
     /// A message among those of other conversations.
     Found(&'a Shown),
-    /// A message is another now: changed, taken back, pinned, or felt about.
-    MessageChanged(&'a Shown),
+    /// A message is another now. `by`: who did that, unless we did.
+    MessageChanged { shown: &'a Shown, by: Option<&'a Named>, change: &'a Change },
+    /// What somebody feels about a message.
+    Reaction { id: LocalId, reaction: &'a Reaction },
     /// What a message said before, or says now.
     Edit { id: LocalId, text: &'a str, at: UnixMillis },
     /// A member who has a message of ours.
     HeardBy { id: LocalId, contact: &'a Named, state: State },
     /// Where a message is on its way.
     Journey { journey: &'a Journey, place: &'a Where, heard: Option<Heard>, people: &'a [Named], whole: bool },
+    /// A member who is not known to have a message of ours.
+    LackedBy { id: LocalId, lacking: &'a Lacking },
     /// A message is gone.
     Disappeared { id: LocalId, conversation: &'a Where },
+    /// Nothing of what was written there is here any more.
+    ConversationDeleted(&'a Where),
     /// What is written from now on disappears after another time.
     Timer { conversation: &'a Where, by: Option<&'a Named>, seconds: Option<u32> },
     /// What was begun and not sent.
@@ -45,8 +52,8 @@ pub(crate) enum Item<'a> {
     Presence { contact: &'a Named, seen: Seen },
     /// A message of ours has come further.
     State { id: LocalId, conversation: &'a Where, state: State, heard: Option<Heard> },
-    /// A row of the list of conversations.
-    Conversation(&'a Conversation),
+    /// A row of the list of conversations, with what stands last there.
+    Conversation { conversation: &'a Conversation, last: Option<&'a Message> },
     /// A group, on one line or whole. `us`: our account.
     Group { place: &'a Where, group: Option<&'a Group>, us: AccountId, whole: bool },
     /// A link by which others come in.
@@ -61,8 +68,9 @@ pub(crate) enum Item<'a> {
     GroupLeft(&'a Where),
     /// We were not let in.
     GroupNotJoined { name: &'a str, reason: &'a str },
-    /// Messages are missing.
-    Gap { conversation: &'a Where, contact: &'a Named, missing: u64 },
+    /// Something of a contact is missing, before a message if there is one behind it. `came`: just now; else as it stands in a
+    /// history.
+    Gap { conversation: &'a Where, contact: &'a Named, missing: u64, first: bool, before: Option<LocalId>, came: bool },
     /// Envelopes expired before they were fetched.
     Expired,
     /// An envelope was thrown away.

@@ -1,13 +1,13 @@
 //! Where a message is on its way, as lines for people: each hop, and what it waits for there.
 
 use hushwire_client::ids::{DeviceId, UnixMillis};
-use hushwire_client::{Journey, Sealing, State, Underway};
+use hushwire_client::{Journey, MemberKeys, Reached, Sealing, State, Underway};
 
 use super::Paint;
 use super::human::{clock, moment};
 use super::identity::agree;
 use super::item::{Heard, Named, Where};
-use super::messages::further;
+use super::messages::{further, member};
 use crate::text::clean_line;
 
 /// Before each hop.
@@ -40,6 +40,11 @@ pub(super) fn lines(
         hop(false, format!("for {clean} it waits for you: {clean} has new devices. Ask {clean}, then {agree}"));
     }
     match &journey.sealing {
+        Some(waits) if !waits.members.is_empty() => {
+            for member in &waits.members {
+                hop(false, not_encrypted_for(member, people));
+            }
+        }
         Some(_) if !journey.held.is_empty() => {}
         Some(waits) => hop(false, not_encrypted(waits)),
         None => hop(true, "encrypted".to_owned()),
@@ -63,7 +68,25 @@ pub(super) fn lines(
             (None, State::Read) => hop(true, "they have read it".to_owned()),
         }
     }
+    for of in journey.devices.chunk_by(|one, next| one.contact == next.contact) {
+        hop(of.iter().all(|one| one.state.is_some()), on_devices(of, people));
+    }
     lines
+}
+
+/// Which devices of one person have it.
+fn on_devices(of: &[Reached], people: &[Named]) -> String {
+    let name = of.first().and_then(|first| people.iter().find(|named| named.id == first.contact));
+    let name = name.map_or_else(|| "?".to_owned(), |named| clean_line(&named.name));
+    let each = of.iter().map(|one| {
+        let state = match one.state {
+            None => "does not have it, as far as is known",
+            Some(State::Read) => "has shown it",
+            Some(_) => "has it",
+        };
+        format!("device {} {state}", one.device)
+    });
+    format!("{name}: {}", each.collect::<Vec<_>>().join(", "))
 }
 
 fn headline(journey: &Journey, place: &Where, heard: Option<Heard>) -> String {
@@ -82,6 +105,23 @@ fn not_encrypted(waits: &Sealing) -> String {
     format!("{what}{}", tries(waits.attempts, waits.reason.as_deref(), waits.next_try))
 }
 
+/// In a group, for one member.
+fn not_encrypted_for(waits: &MemberKeys, people: &[Named]) -> String {
+    let named = waits.contact.and_then(|id| people.iter().find(|named| named.id == id));
+    let name = member(waits.account, named.map_or("", |named| named.name.as_str()));
+    let keyserver = place_of(&waits.keyserver.to_string());
+    let what = match &waits.without_session[..] {
+        [] => format!("for {name} it waits to learn their devices from the keyserver {keyserver}"),
+        devices => format!("for {name} it waits for keys of {} from the keyserver {keyserver}", numbers(devices)),
+    };
+    format!("{what}{}", tries(waits.attempts, waits.reason.as_deref(), waits.next_try))
+}
+
+/// A server without its fingerprint.
+fn place_of(address: &str) -> String {
+    clean_line(address.rsplit_once('@').map_or(address, |(_, place)| place))
+}
+
 fn numbers(devices: &[DeviceId]) -> String {
     let numbers: Vec<String> = devices.iter().map(|device| format!("device {device}")).collect();
     numbers.join(", ")
@@ -91,7 +131,7 @@ fn underway(one: &Underway, people: &[Named]) -> String {
     let name = people.iter().find(|named| named.id == one.contact).map(|named| clean_line(&named.name));
     let name = name.unwrap_or_else(|| format!("contact {}", one.contact.0));
     let device = one.device.map_or_else(|| "a device that they have no more".to_owned(), |id| format!("device {id}"));
-    let relay = clean_line(one.relay.rsplit_once('@').map_or(one.relay.as_str(), |(_, place)| place));
+    let relay = place_of(&one.relay);
     let behind = match one.behind {
         0 => String::new(),
         1 => ", behind 1 other".to_owned(),
@@ -114,6 +154,8 @@ fn tries(attempts: u32, reason: Option<&str>, next: Option<UnixMillis>) -> Strin
 
 #[cfg(test)]
 mod tests {
+    use hushwire_client::address::ServerAddress;
+    use hushwire_client::ids::AccountId;
     use hushwire_client::{ContactId, ConversationId, LocalId, Talk};
 
     use super::*;
@@ -132,9 +174,11 @@ mod tests {
                 attempts: 2,
                 reason: Some("no route".to_owned()),
                 next_try: None,
+                members: Vec::new(),
             }),
             held: Vec::new(),
             envelopes: Vec::new(),
+            devices: Vec::new(),
             delivered: 0,
             read: 0,
         };
@@ -144,6 +188,21 @@ mod tests {
             text.contains("...  waits for keys of device 1 from their keyserver; tried 2 times: no route"),
             "{text}"
         );
+        let waits = MemberKeys {
+            account: AccountId([7; 32]),
+            contact: Some(ContactId(2)),
+            keyserver: ServerAddress::parse("hush://keys.example.org", 4432).unwrap(),
+            without_session: vec![DeviceId::FIRST],
+            attempts: 1,
+            reason: None,
+            next_try: None,
+        };
+        let stranger = MemberKeys { contact: None, without_session: Vec::new(), attempts: 0, ..waits.clone() };
+        journey.sealing.as_mut().unwrap().members = vec![waits, stranger];
+        let text = shown(&journey);
+        let hop = "for bob it waits for keys of device 1 from the keyserver hush://keys.example.org:4432; tried once";
+        assert!(text.contains(hop), "{text}");
+        assert!(text.contains("… it waits to learn their devices from the keyserver"), "{text}");
         journey.sealing = None;
         journey.envelopes = vec![Underway {
             contact: ContactId(2),
@@ -162,6 +221,12 @@ mod tests {
         journey.held = vec![ContactId(2)];
         assert!(shown(&journey).contains("hush identity trust"), "{}", shown(&journey));
         journey.held.clear();
+        let on = |device, state| Reached { contact: ContactId(2), device: DeviceId::new(device).unwrap(), state };
+        journey.devices = vec![on(1, Some(State::Read)), on(2, Some(State::Delivered)), on(3, None)];
+        let text = shown(&journey);
+        let each = "...  bob: device 1 has shown it, device 2 has it, device 3 does not have it, as far as is known";
+        assert!(text.ends_with(each), "{text}");
+        journey.devices.clear();
         journey.state = State::Sent;
         assert!(
             shown(&journey).ends_with("no device of theirs has fetched it yet, or the word of it is still on its way")

@@ -75,14 +75,17 @@ fn fields(item: &Item<'_>) -> (&'static str, Value) {
         Item::Request(contact) => ("contact_request", contact_of(contact)),
         Item::Message(_)
         | Item::Found(_)
-        | Item::MessageChanged(_)
+        | Item::MessageChanged { .. }
+        | Item::Reaction { .. }
         | Item::Edit { .. }
         | Item::HeardBy { .. }
+        | Item::LackedBy { .. }
         | Item::Journey { .. }
         | Item::State { .. }
         | Item::Disappeared { .. }
+        | Item::ConversationDeleted(_)
         | Item::Waiting(_) => messages::fields(item),
-        Item::Conversation(_)
+        Item::Conversation { .. }
         | Item::Timer { .. }
         | Item::Draft { .. }
         | Item::Group { .. }
@@ -99,8 +102,9 @@ fn fields(item: &Item<'_>) -> (&'static str, Value) {
             ("shares", with(place(conversation), json!({"typing": shares.typing, "presence": shares.presence})))
         }
         Item::Presence { contact, seen } => ("presence", with(named(contact), json!({"seen": seen_word(*seen)}))),
-        Item::Gap { conversation, contact, missing } => {
-            ("gap", with(with(place(conversation), named(contact)), json!({"missing": missing})))
+        Item::Gap { conversation, contact, missing, first, before, came: _ } => {
+            let what = json!({"missing": missing, "first": first, "before": before.map(|id| id.0)});
+            ("gap", with(with(place(conversation), named(contact)), what))
         }
         Item::Expired => ("expired", json!({})),
         Item::Undecryptable { code, reason, asked_again } => {

@@ -1,9 +1,10 @@
 //! Messages as lines for people: in a history, and in a chat where each line is a row of the screen.
 
-use hushwire_client::{LocalId, Message, State, Talk};
+use hushwire_client::ids::AccountId;
+use hushwire_client::{Change, LocalId, Message, State, Talk};
 
 use super::human::{local, moment, notice};
-use super::item::{Heard, Shown, Where};
+use super::item::{Heard, Named, Shown, Where};
 use super::words::state_word;
 use super::{Item, Paint};
 use crate::text::{clean, clean_line, width, wrap};
@@ -19,7 +20,13 @@ pub(super) fn item_lines(item: &Item<'_>, paint: Paint, columns: Option<usize>) 
     match item {
         Item::Message(shown) => lines(shown, &author(&shown.message), paint, columns),
         Item::Found(shown) => lines(shown, &author_and_place(&shown.message), paint, columns),
-        Item::MessageChanged(shown) => notice(&changed(shown), columns, |line| paint.dim(line)),
+        Item::MessageChanged { shown, by, change } => {
+            notice(&changed(shown, *by, change), columns, |line| paint.dim(line))
+        }
+        Item::Reaction { id: _, reaction } => {
+            let name = if reaction.by.is_some() { clean_line(&reaction.name) } else { "you".to_owned() };
+            vec![format!("    {name}: {}", clean_line(&reaction.emoji))]
+        }
         Item::Edit { id: _, text, at } => {
             let at = format!("    {}  ", moment(*at));
             let columns = columns.unwrap_or(usize::MAX).saturating_sub(at.len());
@@ -31,14 +38,28 @@ pub(super) fn item_lines(item: &Item<'_>, paint: Paint, columns: Option<usize>) 
             let has = if *state == State::Read { "has read it" } else { "has it" };
             vec![format!("    {} {has}", clean_line(&contact.name))]
         }
+        Item::LackedBy { id: _, lacking } => vec![format!("    {} lacks it", member(lacking.account, &lacking.name))],
         Item::State { id, conversation, state, heard } => {
             notice(&further(*id, conversation, *state, *heard), columns, |line| paint.dim(line))
+        }
+        Item::ConversationDeleted(conversation) => {
+            let name = clean_line(&conversation.name);
+            let text = format!("everything that was written in the conversation {name} is gone from this device");
+            notice(&text, columns, |line| paint.dim(line))
         }
         Item::Disappeared { id, conversation } => {
             let text = format!("message #{} in {} is gone from this device", id.0, clean_line(&conversation.name));
             notice(&text, columns, |line| paint.dim(line))
         }
         _ => Vec::new(),
+    }
+}
+
+/// What a member is called here, or the beginning of their account id.
+pub(super) fn member(account: AccountId, name: &str) -> String {
+    match name {
+        "" => format!("{:.16}…", account.to_string()),
+        name => clean_line(name),
     }
 }
 
@@ -56,10 +77,20 @@ fn author_and_place(message: &Message) -> String {
     }
 }
 
-/// What a message is now.
-fn changed(shown: &Shown) -> String {
+/// What a message is now, or what somebody did with it.
+fn changed(shown: &Shown, by: Option<&Named>, change: &Change) -> String {
     let message = &shown.message;
     let place = author_and_place(message);
+    let who = by.map_or_else(|| "you".to_owned(), |by| clean_line(&by.name));
+    let told = |did: &str| format!("{who} {did} message #{} by {place}: {}", message.id.0, cut(&message.text));
+    match change {
+        _ if message.deleted => {}
+        Change::Reacted(emoji) => return told(&format!("put {} to", clean_line(emoji))),
+        Change::ReactionRemoved => return told("took a reaction away from"),
+        Change::Pinned => return told("pinned"),
+        Change::Unpinned => return told("unpinned"),
+        Change::Edited | Change::TakenBack => {}
+    }
     if message.deleted {
         return format!("message #{} by {place} was taken back", message.id.0);
     }
@@ -120,6 +151,12 @@ fn new_device(message: &Message) -> &'static str {
     if message.from_new_device { "(from a new device, not agreed to) " } else { "" }
 }
 
+/// One line of whose a message is and how it begins.
+pub(super) fn beginning(message: &Message) -> String {
+    let text = if message.deleted { "(taken back)".to_owned() } else { cut(&message.text) };
+    format!("{}: {text}", author(message))
+}
+
 /// One line of what is answered.
 fn quote(answered: &Message) -> String {
     let text = if answered.deleted { "(taken back)".to_owned() } else { cut(&answered.text) };
@@ -142,11 +179,16 @@ fn about(shown: &Shown) -> String {
         let names: Vec<String> = shown.mentions.iter().map(|name| clean_line(name)).collect();
         parts.push(format!("names {}", names.join(", ")));
     }
+    if message.late {
+        parts.push("came late".to_owned());
+    }
     if message.edits > 0 && !message.deleted {
         parts.push("edited".to_owned());
     }
-    if message.pinned {
-        parts.push("pinned".to_owned());
+    match message.pinned_by.as_deref() {
+        None => {}
+        Some("") => parts.push("pinned by you".to_owned()),
+        Some(name) => parts.push(format!("pinned by {}", clean_line(name))),
     }
     if let Some(at) = message.expires_at {
         parts.push(format!("disappears {}", moment(at)));

@@ -14,7 +14,7 @@ use crate::say;
 use crate::store::about::{self, Remark, Waiting};
 use crate::store::messages::{Author, Place};
 use crate::store::{StoreError, damaged, messages};
-use crate::types::{ConversationId, Event, LocalId, Message};
+use crate::types::{Change, ConversationId, Event, LocalId, Message, Reaction};
 
 /// Who said something about a message, where, and at which place there.
 #[derive(Clone, Copy, Debug)]
@@ -92,10 +92,7 @@ pub(crate) fn pin<R: CryptoRng>(
 /// What is said from now on disappears after so many seconds, or does not.
 pub(crate) fn timer<R: CryptoRng>(cx: &mut Cx<'_, R>, told: &Told, seconds: Option<u32>) -> Result<(), StoreError> {
     if about::set_timer(cx.db, told.conversation, told.when(), seconds)? {
-        let by = match told.author {
-            Author::Us => None,
-            Author::Contact(contact) => Some(contact),
-        };
+        let by = told.author.contact();
         cx.event(Event::TimerChanged { conversation: told.conversation, by, seconds });
     }
     Ok(())
@@ -116,7 +113,15 @@ fn tell<R: CryptoRng>(cx: &mut Cx<'_, R>, told: &Told, of: &Place, remark: Remar
     let said = Waiting { by: told.author, when: told.when(), at: told.sent_at, remark };
     if let Some(row) = take_in(cx.db, of, &said, cx.now)? {
         let message = messages::get(cx.db, row)?.ok_or_else(|| damaged("messages"))?;
-        cx.event(Event::MessageChanged(message));
+        let change = match said.remark {
+            Remark::Edit(_) => Change::Edited,
+            Remark::TakeBack => Change::TakenBack,
+            Remark::React(emoji) if emoji.is_empty() => Change::ReactionRemoved,
+            Remark::React(emoji) => Change::Reacted(emoji),
+            Remark::Pin(true) => Change::Pinned,
+            Remark::Pin(false) => Change::Unpinned,
+        };
+        cx.event(Event::MessageChanged { message, by: told.author.contact(), change });
     }
     Ok(())
 }
@@ -150,7 +155,7 @@ fn apply(db: &Connection, row: LocalId, said: &Waiting) -> Result<bool, StoreErr
         Remark::Edit(text) => about::edit(db, row, said.when, said.at, text),
         Remark::TakeBack => about::take_back(db, row),
         Remark::React(emoji) => about::react(db, row, said.by, said.when, emoji),
-        Remark::Pin(pinned) => about::pin(db, row, said.when, *pinned),
+        Remark::Pin(pinned) => about::pin(db, row, said.by, said.when, *pinned),
     }
 }
 
@@ -164,7 +169,16 @@ impl Engine {
         about::edits(self.store.read(), message)
     }
 
-    /// The messages that are pinned in a conversation, the newest first.
+    /// What each person feels about a message, in the order in which they said so.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn reactions_of(&self, message: LocalId) -> Result<Vec<Reaction>, StoreError> {
+        about::reactions(self.store.read(), message)
+    }
+
+    /// The messages that are pinned in a conversation, the one that was pinned last first: at most [`crate::PINS_MAX`], however
+    /// many people pin at the same time.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -226,6 +240,7 @@ mod tests {
                     mentions: &[],
                     forwarded: true,
                     timer_s: None,
+                    late: false,
                 };
                 if let Some(row) = messages::insert(db, &row, UnixMillis(1)).unwrap() {
                     meets(db, &at, row).unwrap();
@@ -248,7 +263,7 @@ mod tests {
                  ON m.id = message ORDER BY 1, 2, 3, 4",
             "SELECT author, hex(message_id), by, emoji, r.lamport, hex(said_id) FROM reactions r JOIN messages m
                  ON m.id = message ORDER BY 1, 2, 3",
-            "SELECT author, hex(message_id), pinned, p.lamport, hex(said_id), 0 FROM pins p JOIN messages m
+            "SELECT author, hex(message_id), pinned, p.lamport, hex(said_id), by FROM pins p JOIN messages m
                  ON m.id = message ORDER BY 1, 2",
             "SELECT hex(message_id), author, kind, by, hex(said_id), text FROM remarks ORDER BY 1, 2, 3, 4, 5",
             "SELECT timer_s, timer_lamport, hex(timer_message), 0, 0, 0 FROM conversations",

@@ -9,7 +9,7 @@ use crate::content::{EMOJI_BYTES_MAX, What};
 use crate::engine::Cx;
 use crate::input::{Answer, CommandError, NewText};
 use crate::say::{self, Refusable};
-use crate::store::messages::{Author, Place};
+use crate::store::messages::{Author, PINS_MAX, Place};
 use crate::store::{self, StoreError, messages};
 use crate::types::{ConversationId, Event, LocalId};
 
@@ -58,12 +58,16 @@ pub(crate) fn react<R: CryptoRng>(
     say(cx, message, &place, What::React { to, emoji: emoji.to_owned() }, |cx, told| about::react(cx, told, &to, emoji))
 }
 
-/// Pins a message, or no longer.
+/// Pins a message, or no longer. No more than a person looks through.
 pub(crate) fn pin<R: CryptoRng>(cx: &mut Cx<'_, R>, message: LocalId, pinned: bool) -> Result<Answer, StoreError> {
     let place = match there(cx, message)? {
         Ok(place) => place,
         Err(why) => return Ok(Answer::Refused(why)),
     };
+    let there = messages::pinned(cx.db, place.conversation)?;
+    if pinned && there.len() >= PINS_MAX && there.iter().all(|other| other.id != message) {
+        return Ok(Answer::Refused(CommandError::TooManyPins(PINS_MAX)));
+    }
     let what = say::reference(cx, &place)?;
     say(cx, message, &place, What::Pin { what, pinned }, |cx, told| about::pin(cx, told, &what, pinned))
 }

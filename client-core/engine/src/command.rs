@@ -61,6 +61,9 @@ pub enum Command {
     /// A person says no, which is told to whoever asked, and not asked again. [`crate::Answer::Done`]. To tell nobody,
     /// [`Command::Block`] who asks.
     RefuseGroup(LocalRequest),
+    /// Nothing of what was said in a conversation stays here, and what has not left is not sent. It is listed again once something
+    /// is said; that of a group that we are in stays listed. The others keep what they have. [`crate::Answer::Done`].
+    DeleteConversation(ConversationId),
     /// A person has seen everything in this conversation up to this message. [`crate::Answer::Done`].
     MarkRead {
         /// Where.
@@ -85,7 +88,7 @@ pub enum Command {
         /// 1 to [`crate::EMOJI_BYTES_MAX`] bytes, no control characters; `None` takes it away.
         emoji: Option<String>,
     },
-    /// Pins a message for all, or no longer.
+    /// Pins a message for all, or no longer; at most [`crate::PINS_MAX`] at a time.
     Pin {
         /// Which.
         message: LocalId,
@@ -262,6 +265,9 @@ pub enum CommandError {
     /// More than a message may name.
     #[error("a message names at most {0} people")]
     TooManyMentions(usize),
+    /// More than are pinned in one conversation.
+    #[error("{0} messages are pinned there already")]
+    TooManyPins(usize),
     /// Two contacts cannot have one name.
     #[error("another contact is already called `{0}`; choose another name")]
     NameTaken(String),

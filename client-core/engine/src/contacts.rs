@@ -24,13 +24,14 @@ const NAME_CHARS_MAX: usize = 64;
 pub(crate) fn command<R: CryptoRng>(cx: &mut Cx<'_, R>, command: Command) -> Result<(), StoreError> {
     let answer = match command {
         Command::AddContact { who, name } => add(cx, Wanted { who, name })?,
-        Command::Send { to, text } => say::text(cx, to, &text)?,
+        Command::Send { to, text } => say::sent(cx, to, &text)?,
         Command::Edit { message, text } => act::edit(cx, message, &text)?,
         Command::TakeBack(message) => act::take_back(cx, message)?,
         Command::React { message, emoji } => act::react(cx, message, emoji.as_deref())?,
         Command::Pin { message, pinned } => act::pin(cx, message, pinned)?,
         Command::Forward { message, to } => act::forward(cx, message, to)?,
         Command::DeleteHere(message) => act::delete_here(cx, message)?,
+        Command::DeleteConversation(conversation) => talks::delete(cx, conversation)?,
         Command::MarkRead { conversation, through } => talks::mark_read(cx, conversation, through)?,
         Command::SetTimer { conversation, seconds } => talks::set_timer(cx, conversation, seconds)?,
         Command::SetDraft { conversation, draft } => talks::set_draft(cx, conversation, draft.as_deref())?,

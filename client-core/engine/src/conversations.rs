@@ -1,4 +1,5 @@
-//! What a person does with a conversation: reads it, puts it away, silences it, lets what is said in it disappear.
+//! What a person does with a conversation: reads it, puts it away, silences it, lets what is said in it disappear,
+//! deletes it here.
 
 use hushwire_proto::limits::TEXT_BYTES_MAX;
 use rand_core::CryptoRng;
@@ -9,8 +10,8 @@ use crate::content::{TIMER_S_MAX, What};
 use crate::engine::Cx;
 use crate::group::Op;
 use crate::input::{Answer, CommandError};
-use crate::store::{StoreError, conversations, messages, receipts};
-use crate::types::{Conversation, ConversationId, LocalId, Talk};
+use crate::store::{self, StoreError, conversations, groups as store_groups, messages, receipts};
+use crate::types::{Conversation, ConversationId, Event, GroupStanding, LocalId, Talk};
 use crate::{groups, receipts as due_receipts, say};
 
 /// A person has seen everything up to this message.
@@ -26,6 +27,20 @@ pub(crate) fn mark_read<R: CryptoRng>(
                 receipts::add(cx.db, author, id, receipts::Kind::Read, (device, counter), due)?;
             }
         }
+        Ok(())
+    })
+}
+
+/// Nothing of what was said stays here.
+pub(crate) fn delete<R: CryptoRng>(cx: &mut Cx<'_, R>, id: ConversationId) -> Result<Answer, StoreError> {
+    with(cx, id, |cx, conversation| {
+        let stays = match conversation.with {
+            Talk::Contact(_) => false,
+            Talk::Group(group) => store_groups::standing(cx.db, group)? == GroupStanding::Member,
+        };
+        store::clear::conversation(cx.db, id, stays, cx.now)?;
+        cx.flight.clean = false;
+        cx.event(Event::ConversationDeleted(id));
         Ok(())
     })
 }

@@ -66,6 +66,25 @@ impl Engine {
         Ok(keys.map(|keys| Self { store, keys, flight: Flight::default() }))
     }
 
+    /// Removes what disappeared while the program did not run, before anybody is shown anything. Nobody looks yet, so nobody is
+    /// told.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn forget_expired(&mut self, now: UnixMillis, rng: &mut impl CryptoRng) -> Result<(), StoreError> {
+        while expiry::is_due(self.store.read(), now)? {
+            let tx = self.store.begin()?;
+            let (keys, flight) = (&mut self.keys, &mut self.flight);
+            let mut cx = Cx { db: &tx, keys, flight, now, rng: &mut *rng, out: Vec::new() };
+            expiry::outstanding(&mut cx)?;
+            tx.commit()?;
+        }
+        if !self.flight.clean {
+            self.flight.clean = self.store.scrub().unwrap_or(false);
+        }
+        Ok(())
+    }
+
     /// Leaves the database as it is, with everything that was kept and nothing of what was under way.
     #[must_use]
     pub fn into_store(self) -> Store {

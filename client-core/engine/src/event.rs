@@ -6,8 +6,8 @@ use hushwire_proto::keyserver::Refused;
 use crate::lie::Lie;
 use crate::repair::Reason;
 use crate::types::{
-    Contact, ContactId, ConversationId, GroupEntry, GroupRequest, ListChange, LocalId, LogReport, Message, Policy,
-    Seen, State,
+    Change, Contact, ContactId, ConversationId, GroupEntry, GroupRequest, ListChange, LocalId, LogReport, Message,
+    Policy, Seen, State,
 };
 
 /// Something that happened.
@@ -41,8 +41,15 @@ pub enum Event {
         /// How far.
         state: State,
     },
-    /// A message was changed by its author or taken back, or what people feel about it or pin is another now.
-    MessageChanged(Message),
+    /// A message is another now.
+    MessageChanged {
+        /// As it is now.
+        message: Message,
+        /// Who did that; `None`: we.
+        by: Option<ContactId>,
+        /// What they did.
+        change: Change,
+    },
     /// What is said from now on in a conversation disappears after another time.
     TimerChanged {
         /// Where.
@@ -59,6 +66,8 @@ pub enum Event {
         /// Which it was.
         message: LocalId,
     },
+    /// Everything in a conversation is gone: a person deleted it here.
+    ConversationDeleted(ConversationId),
     /// A try to send failed; it will be made again.
     Retrying {
         /// With whom.
@@ -76,6 +85,8 @@ pub enum Event {
         contact: ContactId,
         /// How many.
         missing: u64,
+        /// Nothing of the device that wrote them came before: they may be older than this device.
+        first: bool,
     },
     /// Somebody types to us or to a group, or has stopped; also when nothing was heard of it for 15 seconds. A message from
     /// them ends it as well, without this.

@@ -5,6 +5,7 @@
 
 use hushwire_proto::ids::UnixMillis;
 use rand_core::CryptoRng;
+use rusqlite::Connection;
 
 use crate::engine::Cx;
 use crate::store::{self, StoreError, about, expiry};
@@ -39,4 +40,9 @@ pub(crate) fn outstanding<R: CryptoRng>(cx: &mut Cx<'_, R>) -> Result<Option<Uni
         act::remove(cx, message, &place)?;
     }
     expiry::next_due(cx.db)
+}
+
+/// Whether something is due.
+pub(crate) fn is_due(db: &Connection, now: UnixMillis) -> Result<bool, StoreError> {
+    Ok(expiry::next_due(db)?.is_some_and(|due| due <= now))
 }

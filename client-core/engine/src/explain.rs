@@ -1,12 +1,14 @@
 //! Where a message is on its way, hop by hop, and what it waits for there. Values only: the words are the app's.
 
 use hushwire_crypto::PublicKey;
-use hushwire_proto::ids::{DeviceId, UnixMillis};
+use hushwire_proto::address::ServerAddress;
+use hushwire_proto::ids::{AccountId, DeviceId, UnixMillis};
 
 use crate::engine::Engine;
+use crate::heard::Reached;
 use crate::identity;
-use crate::store::{StoreError, contacts, explain, messages, sessions};
-use crate::types::{ContactId, LocalId, State, Talk};
+use crate::store::{StoreError, contacts, explain, messages, sessions, unsealed};
+use crate::types::{ContactId, LocalId, Message, State, Talk};
 
 /// How far a message has come.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +27,8 @@ pub struct Journey {
     pub held: Vec<ContactId>,
     /// Envelopes that are encrypted and that their relay has not confirmed.
     pub envelopes: Vec<Underway>,
+    /// Each device that it is for, and whether that is known to have it.
+    pub devices: Vec<Reached>,
     /// Members of the group that have it; between two people nothing.
     pub delivered: u32,
     /// Members of the group that have read it.
@@ -35,6 +39,27 @@ pub struct Journey {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sealing {
     /// Devices of the contact that have no session: their prekeys are fetched first. Empty with a group.
+    pub without_session: Vec<DeviceId>,
+    /// Tries so far.
+    pub attempts: u32,
+    /// What the last try met.
+    pub reason: Option<String>,
+    /// When the next is due; `None`: now.
+    pub next_try: Option<UnixMillis>,
+    /// In a group, the members for whom it waits.
+    pub members: Vec<MemberKeys>,
+}
+
+/// A member of a group to whom nothing can be encrypted yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemberKeys {
+    /// Who.
+    pub account: AccountId,
+    /// The contact; `None`: their keyserver has not named their devices yet.
+    pub contact: Option<ContactId>,
+    /// The keyserver that is asked.
+    pub keyserver: ServerAddress,
+    /// Their devices that have no session: their prekeys are fetched first.
     pub without_session: Vec<DeviceId>,
     /// Tries so far.
     pub attempts: u32,
@@ -71,12 +96,11 @@ impl Engine {
     pub fn explain(&self, message: LocalId) -> Result<Option<Journey>, StoreError> {
         let db = self.store.read();
         let Some(found) = messages::get(db, message)? else { return Ok(None) };
-        let sealing = match (explain::is_unsealed(db, message)?, found.with) {
-            (false, _) => None,
-            (true, Talk::Contact(contact)) => Some(self.sealing(contact)?),
-            (true, Talk::Group(_)) => {
-                Some(Sealing { without_session: Vec::new(), attempts: 0, reason: None, next_try: None })
-            }
+        let unsealed = explain::unsealed(db, message)?;
+        let sealing = match found.with {
+            _ if unsealed.is_empty() => None,
+            Talk::Contact(contact) => Some(self.sealing(contact)?),
+            Talk::Group(_) => Some(self.sealing_in_group(&found, &unsealed)?),
         };
         let mut envelopes = Vec::new();
         for one in explain::envelopes(db, message)? {
@@ -93,9 +117,15 @@ impl Engine {
             });
         }
         let held = explain::held(db, message)?;
-        let (delivered, read) = explain::heard(db, message)?;
+        let (heard, devices) = (self.heard(message)?, self.reached(&found)?);
+        let count =
+            |least| u32::try_from(heard.iter().filter(|(_, state)| *state >= least).count()).unwrap_or(u32::MAX);
+        let (delivered, read) = match found.with {
+            Talk::Contact(_) => (0, 0),
+            Talk::Group(_) => (count(State::Delivered), count(State::Read)),
+        };
         let (outgoing, kept_at, state) = (found.outgoing, found.kept_at, found.state);
-        Ok(Some(Journey { message, outgoing, kept_at, state, sealing, held, envelopes, delivered, read }))
+        Ok(Some(Journey { message, outgoing, kept_at, state, sealing, held, envelopes, devices, delivered, read }))
     }
 
     fn sealing(&self, contact: ContactId) -> Result<Sealing, StoreError> {
@@ -110,6 +140,37 @@ impl Engine {
         }
         let (attempts, due) = contacts::fetch_state(db, contact)?;
         let next_try = Some(due).filter(|due| *due > UnixMillis(0));
-        Ok(Sealing { without_session, attempts, reason: explain::fetch_reason(db, contact)?, next_try })
+        let (reason, members) = (explain::fetch_reason(db, contact)?, Vec::new());
+        Ok(Sealing { without_session, attempts, reason, next_try, members })
+    }
+
+    /// What it waits for in a group: the keys of members to whom our sender key cannot be given yet.
+    fn sealing_in_group(&self, message: &Message, of: &[Option<Vec<AccountId>>]) -> Result<Sealing, StoreError> {
+        let db = self.store.read();
+        let mut members = Vec::new();
+        for (account, keyserver) in self.recipients(message)? {
+            if !of.iter().any(|only| only.as_ref().is_none_or(|only| only.contains(&account))) {
+                continue;
+            }
+            let Some(contact) = contacts::by_account(db, account)? else {
+                let failed = self.flight.members.get(&account);
+                members.push(MemberKeys {
+                    account,
+                    contact: None,
+                    keyserver,
+                    without_session: Vec::new(),
+                    attempts: failed.map_or(0, |failed| failed.attempts),
+                    reason: None,
+                    next_try: failed.map(|failed| failed.due),
+                });
+                continue;
+            };
+            let Sealing { without_session, attempts, reason, next_try, .. } = self.sealing(contact.id)?;
+            if !without_session.is_empty() && unsealed::waits_for(db, contact.id)?.is_some() {
+                let contact = Some(contact.id);
+                members.push(MemberKeys { account, contact, keyserver, without_session, attempts, reason, next_try });
+            }
+        }
+        Ok(Sealing { without_session: Vec::new(), attempts: 0, reason: None, next_try: None, members })
     }
 }

@@ -305,7 +305,7 @@ impl Engine {
         Ok(members)
     }
 
-    fn group_log(&self, group: LocalGroup) -> Result<Option<Arc<GroupLog>>, StoreError> {
+    pub(crate) fn group_log(&self, group: LocalGroup) -> Result<Option<Arc<GroupLog>>, StoreError> {
         if let Some(log) = self.flight.groups.get(&group) {
             return Ok(Some(log.clone()));
         }

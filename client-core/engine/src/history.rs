@@ -5,7 +5,7 @@ use hushwire_crypto::fingerprint::{Fingerprint, Party};
 use crate::account::root_identity;
 use crate::engine::Engine;
 use crate::store::{StoreError, contacts, conversations, messages, outbox};
-use crate::types::{ContactId, Conversation, ConversationId, LocalId, Message, SafetyNumber, State, Waiting};
+use crate::types::{ContactId, Conversation, ConversationId, LocalId, Message, SafetyNumber, Waiting};
 
 /// Which part of a history.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -52,12 +52,21 @@ impl Engine {
         messages::get(self.store.read(), id)
     }
 
-    /// Who is known to have a message of ours to a group, and how far each has come with it.
+    /// How many messages of others that were not marked read stand before this one.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn heard(&self, id: LocalId) -> Result<Vec<(ContactId, State)>, StoreError> {
-        messages::heard(self.store.read(), id)
+    pub fn unread_before(&self, id: LocalId) -> Result<u32, StoreError> {
+        messages::unread_before(self.store.read(), id)
+    }
+
+    /// The last unread message of a conversation before which nothing is unread that came after `shown`: as far as a person
+    /// has read who was shown everything in the order in which it came, up to that row. `None`: not even the first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn read_through(&self, conversation: ConversationId, shown: LocalId) -> Result<Option<LocalId>, StoreError> {
+        messages::read_through(self.store.read(), conversation, shown)
     }
 
     /// Messages of ours that no relay has yet, oldest first, at most 1,000.

@@ -6,12 +6,12 @@ use rand_core::CryptoRng;
 
 use crate::about::{self, Told};
 use crate::contacts::{free_name, gets_receipts, unnamed};
-use crate::content::{self, Introduction, Receipt, Said, Text, What};
+use crate::content::{Introduction, Receipt, Said, Text, What};
 use crate::engine::Cx;
 use crate::store::messages::{Author, Place};
-use crate::store::{StoreError, contacts, conversations, damaged, messages, receipts, whispers};
+use crate::store::{StoreError, contacts, conversations, damaged, heard, messages, receipts, whispers};
 use crate::types::{Contact, ContactId, ConversationId, Event, Standing, State};
-use crate::{receipts as due_receipts, say, store};
+use crate::{gaps, receipts as due_receipts, say, store};
 
 /// How they want to be written to, and what they call themselves.
 pub(crate) fn introduction<R: CryptoRng>(
@@ -52,7 +52,7 @@ pub(crate) fn said<R: CryptoRng>(
 ) -> Result<bool, StoreError> {
     let with = conversations::talk(cx.db, id)?.ok_or_else(|| damaged("conversations"))?;
     let (contact, device) = from;
-    missing(cx, id, from, &said, content)?;
+    let late = gaps::note(cx, id, from, &said, content)?;
     let counter = said.counter;
     let is_new = store::identity::is_new(cx.db, contact, device)?;
     if is_new {
@@ -73,7 +73,7 @@ pub(crate) fn said<R: CryptoRng>(
     match said.what {
         What::Text(text) => {
             let at = Place { conversation: id, author: told.author, message_id: said.message_id };
-            if !keep_text(cx, &at, &told, (device, counter), &text)? {
+            if !keep_text(cx, &at, &told, (device, counter, late), &text)? {
                 return Ok(false);
             }
         }
@@ -96,7 +96,7 @@ fn keep_text<R: CryptoRng>(
     cx: &mut Cx<'_, R>,
     at: &Place,
     told: &Told,
-    (device, counter): (DeviceId, u64),
+    (device, counter, late): (DeviceId, u64, bool),
     text: &Text,
 ) -> Result<bool, StoreError> {
     if messages::at(cx.db, at)?.is_some() || store::about::is_gone(cx.db, at)? {
@@ -118,42 +118,24 @@ fn keep_text<R: CryptoRng>(
         mentions: &text.mentions,
         forwarded: text.forwarded,
         timer_s: text.timer_s,
+        late,
     };
     let Some(row) = messages::insert(cx.db, &row, cx.now)? else { return Ok(false) };
     about::came(cx, at, row)?;
     conversations::note_activity(cx.db, at.conversation, cx.now)?;
+    if text.mentions.contains(&cx.keys.account) {
+        conversations::note_mention(cx.db, at.conversation)?;
+    }
     let message = messages::get(cx.db, row)?.ok_or_else(|| damaged("messages"))?;
     cx.event(Event::Received(message));
     Ok(true)
-}
-
-/// Notes how far this author has come, and tells of what is missing before this.
-fn missing<R: CryptoRng>(
-    cx: &mut Cx<'_, R>,
-    conversation: ConversationId,
-    (contact, device): (ContactId, DeviceId),
-    said: &Said,
-    content: &[u8],
-) -> Result<(), StoreError> {
-    let (last, hash) = match conversations::author(cx.db, conversation, contact, device)? {
-        Some((last, hash)) => (last, Some(hash)),
-        None => (0, None),
-    };
-    if said.counter <= last {
-        // One that was missed comes late; what was told stays told.
-        return Ok(());
-    }
-    let skipped = said.counter - last - 1;
-    if skipped > 0 || said.previous != hash {
-        cx.event(Event::Gap { conversation, contact, missing: skipped });
-    }
-    conversations::set_author(cx.db, conversation, contact, device, said.counter, &content::hash(content))
 }
 
 /// A receipt: how far what this device said has come with this contact.
 pub(crate) fn receipt<R: CryptoRng>(
     cx: &mut Cx<'_, R>,
     contact: &Contact,
+    device: DeviceId,
     receipt: &Receipt,
 ) -> Result<(), StoreError> {
     if receipt.author != cx.keys.device {
@@ -161,12 +143,15 @@ pub(crate) fn receipt<R: CryptoRng>(
     }
     let conversation = contact.conversation;
     let mut moved = Vec::new();
+    let ours = |counter| heard::Ours { conversation, device: receipt.author, counter };
     for counter in &receipt.delivered {
+        heard::note(cx.db, &ours(*counter), (contact.id, device))?;
         contacts::note_delivered(cx.db, contact.id, *counter)?;
         store::repair::confirmed(cx.db, conversation, *counter)?;
         let id = messages::advance_ours(cx.db, conversation, receipt.author, *counter, State::Delivered)?;
         moved.extend(id.map(|id| (id, State::Delivered)));
     }
+    heard::note_read_through(cx.db, &ours(receipt.read_through), (contact.id, device))?;
     let read = messages::read_ours_through(cx.db, conversation, receipt.author, receipt.read_through)?;
     moved.extend(read.into_iter().map(|id| (id, State::Read)));
     for (id, state) in moved {

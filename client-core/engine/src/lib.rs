@@ -35,8 +35,10 @@ mod expiry;
 mod explain;
 #[cfg(feature = "fuzz")]
 pub mod fuzz;
+mod gaps;
 pub mod group;
 mod groups;
+mod heard;
 mod history;
 mod identity;
 mod input;
@@ -67,7 +69,9 @@ pub use contact_link::{BadContactLink, ContactLink};
 pub use content::{EMOJI_BYTES_MAX, MENTIONS_MAX, TIMER_S_MAX};
 pub use device_request::{BadDeviceRequest, DeviceRequest};
 pub use engine::Engine;
-pub use explain::{Journey, Sealing, Underway};
+pub use explain::{Journey, MemberKeys, Sealing, Underway};
+pub use gaps::Gap;
+pub use heard::{Lacking, Reached};
 pub use history::Page;
 pub use hushwire_log::{Alarm, BadProof, REPORT_BYTES_MAX};
 pub use hushwire_proto::log::BadRoot;
@@ -76,9 +80,11 @@ pub use join::{CannotJoin, Joining, KnownAccount, whom_to_ask};
 pub use lie::Lie;
 pub use recovery::{BadWords, RecoveryKey};
 pub use repair::Reason;
+pub use store::messages::PINS_MAX;
 pub use store::{DatabaseKey, Store, StoreError};
 pub use types::{
-    Contact, ContactId, Conversation, ConversationId, Event, FoundInLog, Group, GroupEntry, GroupRequest,
+    Change, Contact, ContactId, Conversation, ConversationId, Event, FoundInLog, Group, GroupEntry, GroupRequest,
     GroupStanding, Identity, ListChange, ListedDevice, LocalGroup, LocalId, LocalRequest, LogReport, Membership,
-    Message, NewDevice, Policy, Profile, SafetyNumber, Seen, Shares, Standing, State, Talk, Waiting, WhoInLog,
+    Message, NewDevice, Policy, Profile, Reaction, SafetyNumber, Seen, Shares, Standing, State, Talk, Waiting,
+    WhoInLog,
 };

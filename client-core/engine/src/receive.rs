@@ -168,7 +168,7 @@ fn pairwise<R: CryptoRng>(
         }
         Content::Receipt(receipt) => {
             match receipt.group {
-                None => keep::receipt(cx, &contact, &receipt)?,
+                None => keep::receipt(cx, &contact, inside.device, &receipt)?,
                 Some(_) => groups::receive::receipt(cx, &contact, inside.device, &receipt)?,
             }
             Ok(())

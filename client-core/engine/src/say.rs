@@ -18,7 +18,16 @@ use crate::{groups, lookup};
 /// Something is done, or a person hears why not.
 pub(crate) type Refusable<T> = Result<Result<T, CommandError>, StoreError>;
 
-/// Keeps a message that a person sends.
+/// Keeps a message that a person wrote. What they began there is that.
+pub(crate) fn sent<R: CryptoRng>(cx: &mut Cx<'_, R>, to: ConversationId, new: &NewText) -> Result<Answer, StoreError> {
+    let answer = text(cx, to, new)?;
+    if let Answer::Queued(_) = &answer {
+        conversations::set_draft(cx.db, to, None)?;
+    }
+    Ok(answer)
+}
+
+/// Keeps a text of ours.
 pub(crate) fn text<R: CryptoRng>(cx: &mut Cx<'_, R>, to: ConversationId, new: &NewText) -> Result<Answer, StoreError> {
     let found = new.text.len();
     if !(1..=TEXT_BYTES_MAX).contains(&found) {
@@ -63,10 +72,10 @@ pub(crate) fn text<R: CryptoRng>(cx: &mut Cx<'_, R>, to: ConversationId, new: &N
         mentions: &text.mentions,
         forwarded: text.forwarded,
         timer_s: text.timer_s,
+        late: false,
     };
     let id = messages::insert(cx.db, &row, cx.now)?.ok_or_else(|| damaged("out_counter"))?;
     queue(cx, &conversation, said, Some(id))?;
-    conversations::set_draft(cx.db, to, None)?;
     let kept = messages::get(cx.db, id)?.ok_or_else(|| damaged("messages"))?;
     Ok(Answer::Queued(kept))
 }

@@ -5,12 +5,15 @@
 
 pub(crate) mod about;
 pub(crate) mod auditors;
+pub(crate) mod clear;
 pub(crate) mod contacts;
 pub(crate) mod conversations;
 pub(crate) mod expiry;
 pub(crate) mod explain;
+pub(crate) mod gaps;
 pub(crate) mod group_requests;
 pub(crate) mod groups;
+pub(crate) mod heard;
 pub(crate) mod identity;
 pub(crate) mod me;
 pub(crate) mod messages;

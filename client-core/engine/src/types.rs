@@ -48,7 +48,7 @@ pub struct Conversation {
     pub active_at: UnixMillis,
     /// Until when it makes no noise.
     pub muted_until: Option<UnixMillis>,
-    /// Whether it was put away. It comes back when something is said, unless it is muted.
+    /// Whether it was put away. It comes back when something is said; muted, when somebody names us.
     pub archived: bool,
     /// What was begun and not sent.
     pub draft: Option<String>,
@@ -58,8 +58,10 @@ pub struct Conversation {
     pub timer_s: Option<u32>,
     /// Messages of others that were not marked read.
     pub unread: u32,
-    /// The oldest of them.
+    /// The first of them, in the order of the conversation.
     pub first_unread: Option<LocalId>,
+    /// How many of them name us. An app tells of them whether the conversation is muted or not.
+    pub mentions: u32,
 }
 
 /// A message's row: its place in the local history. Grows.
@@ -340,6 +342,34 @@ pub struct Identity {
     pub new: Vec<NewDevice>,
 }
 
+/// What somebody did with a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Its author gave it another text.
+    Edited,
+    /// Its author took it back.
+    TakenBack,
+    /// They feel this about it.
+    Reacted(String),
+    /// They feel nothing about it any more.
+    ReactionRemoved,
+    /// They pinned it.
+    Pinned,
+    /// They pinned it no longer.
+    Unpinned,
+}
+
+/// What somebody feels about a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reaction {
+    /// Who; `None`: we.
+    pub by: Option<ContactId>,
+    /// What they are called here; empty: we.
+    pub name: String,
+    /// What.
+    pub emoji: String,
+}
+
 /// How far a message of ours has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum State {
@@ -388,10 +418,14 @@ pub struct Message {
     pub edits: u32,
     /// Whether it came from a device of its author to which no person has agreed.
     pub from_new_device: bool,
+    /// Whether something that its author said later was here before.
+    pub late: bool,
     /// Whether its author has taken it back.
     pub deleted: bool,
     /// Whether it is pinned.
     pub pinned: bool,
+    /// What whoever pinned it is called here: empty, if we did; `?`, if that is not known.
+    pub pinned_by: Option<String>,
     /// What others and we feel about it, each emoji with how many.
     pub reactions: Vec<(String, u32)>,
     /// When it disappears, if that has begun to count.

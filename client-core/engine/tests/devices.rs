@@ -116,6 +116,40 @@ fn what_is_written_to_an_account_reaches_each_of_its_devices_and_one_that_never_
 }
 
 #[test]
+fn of_each_device_that_a_message_is_for_it_is_told_whether_it_has_it() {
+    let mut world = World::seeded(40);
+    let (mut alice, mut bob) = world.friends();
+    world.send(&mut bob, "alice", "hello");
+    world.settle(&mut [&mut alice, &mut bob]);
+    let mut laptop = second(&mut world, &mut alice, "laptop");
+    world.send(&mut alice, "bob", "I have a laptop");
+    world.settle(&mut [&mut alice, &mut bob]);
+    let message = world.send(&mut bob, "alice", "for both").id;
+    let devices = |bob: &Person| -> Vec<Option<State>> {
+        let journey = bob.engine().explain(message).unwrap().unwrap();
+        assert_eq!(journey.devices.iter().map(|one| one.device).collect::<Vec<_>>(), [id(1), id(2)]);
+        journey.devices.into_iter().map(|one| one.state).collect()
+    };
+    world.settle(&mut [&mut bob]);
+    assert_eq!(devices(&bob), [None, None]);
+    world.settle(&mut [&mut bob, &mut alice]);
+    assert_eq!(devices(&bob), [Some(State::Delivered), None]);
+    let read = alice.mark_all_read(alice.contact("bob").id).unwrap();
+    world.command(&mut alice, read);
+    world.settle(&mut [&mut bob, &mut alice]);
+    assert_eq!(devices(&bob), [Some(State::Read), None]);
+    // The laptop tells of what it has once its owner has accepted who writes.
+    world.settle(&mut [&mut laptop]);
+    let contact = laptop.only_contact().id;
+    world.command(&mut laptop, Command::Accept(contact));
+    world.settle(&mut [&mut laptop, &mut bob]);
+    world.wait(10_000);
+    world.settle(&mut [&mut laptop, &mut bob]);
+    assert_eq!(devices(&bob), [Some(State::Read), Some(State::Delivered)]);
+    assert_eq!(bob.engine().heard(message).unwrap(), [(bob.contact("alice").id, State::Read)]);
+}
+
+#[test]
 fn a_revoked_device_is_refused_and_told_and_nobody_listens_to_it() {
     let mut world = World::seeded(3);
     let (mut alice, mut bob) = world.friends();

@@ -3,7 +3,7 @@
 
 mod world;
 
-use hushwire_engine::{Answer, Command, Event, Input, LocalId};
+use hushwire_engine::{Answer, Command, ConversationId, Event, Input, LocalId};
 use world::{Person, World};
 
 const MINUTE: u64 = 60 * 1000;
@@ -97,6 +97,20 @@ fn more_than_go_at_once_go_one_batch_after_the_other() {
     assert!(alice.history().is_empty());
     let gone = alice.events.iter().filter(|event| matches!(event, Event::Disappeared { .. })).count();
     assert_eq!(gone, 300);
+}
+
+#[test]
+fn what_disappeared_while_the_program_did_not_run_is_gone_before_anything_is_shown() {
+    let (mut world, mut alice, mut bob) = with_timer(13);
+    for number in 0..300 {
+        world.send(&mut alice, "bob", &format!("zebra {number}"));
+    }
+    world.settle(&mut [&mut alice, &mut bob]);
+    world.wait(MINUTE);
+    alice.crash();
+    assert_eq!(alice.history().len(), 300);
+    alice.engine.as_mut().unwrap().forget_expired(world.now, &mut world.rng).unwrap();
+    assert!(alice.history().is_empty() && !traces(&alice, b"zebra"));
 }
 
 #[test]
@@ -230,6 +244,136 @@ fn what_is_taken_back_leaves_no_trace_on_either_side() {
     world.settle(&mut [&mut alice, &mut bob]);
     assert_eq!(bob.history(), [""; 40]);
     for person in [&alice, &bob] {
+        assert!(!traces(person, b"zebra"), "{}", person.name);
+    }
+}
+
+#[test]
+fn of_a_deleted_conversation_no_file_has_a_trace_and_it_is_listed_again_once_something_is_said() {
+    let mut world = World::seeded(10);
+    let (mut alice, mut bob) = world.friends();
+    for number in 0..60 {
+        let id = world.send(&mut alice, "bob", &format!("zebra {}", "z".repeat(number * 90))).id;
+        done(&mut world, &mut alice, Command::React { message: id, emoji: Some("felt".into()) });
+    }
+    world.settle(&mut [&mut alice, &mut bob]);
+    world.relay_down = true;
+    world.send(&mut bob, "alice", "zebra that has not left");
+    let conversation = bob.contact("alice").conversation;
+    done(&mut world, &mut bob, Command::SetDraft { conversation, draft: Some("dear zebra".into()) });
+    world.settle(&mut [&mut bob]);
+    assert!(traces(&bob, b"zebra"));
+    done(&mut world, &mut bob, Command::DeleteConversation(conversation));
+    assert!(bob.events.contains(&Event::ConversationDeleted(conversation)));
+    assert!(!traces(&bob, b"zebra") && !traces(&bob, b"felt"));
+    assert!(bob.history().is_empty() && bob.engine().conversations().unwrap().is_empty());
+    assert_eq!(bob.engine().waiting().unwrap().len(), 0, "it is not sent");
+    world.relay_down = false;
+    world.wait(MINUTE);
+    world.settle(&mut [&mut alice, &mut bob]);
+    assert_eq!(alice.history().len(), 60, "the others keep what they have");
+    // What is said about what is gone brings nothing back.
+    let first = alice.messages()[0].id;
+    done(&mut world, &mut alice, Command::Edit { message: first, text: "zebra again".into() });
+    world.settle(&mut [&mut alice, &mut bob]);
+    assert!(bob.history().is_empty() && !traces(&bob, b"zebra"));
+    world.send(&mut alice, "bob", "hello again");
+    world.settle(&mut [&mut alice, &mut bob]);
+    assert_eq!(bob.history(), ["hello again"]);
+    assert_eq!(bob.engine().conversations().unwrap().len(), 1);
+}
+
+/// The only group that this person has.
+fn the_group(person: &Person) -> ConversationId {
+    let all = person.engine().conversations().unwrap();
+    all.into_iter().find(|conversation| conversation.name == "friends").unwrap().id
+}
+
+fn settle(world: &mut World, people: &mut [Person]) {
+    for _ in 0..4 {
+        world.settle(&mut people.iter_mut().collect::<Vec<_>>());
+        world.wait(1_000);
+    }
+}
+
+#[test]
+fn after_its_time_no_file_of_a_group_has_a_trace_of_a_message_whoever_has_it_and_whoever_lacks_it() {
+    let mut world = World::seeded(11);
+    let mut people: Vec<Person> = ["alice", "bob", "carol"].map(|name| world.person(name)).into();
+    let (alice, others) = people.split_first_mut().unwrap();
+    let members = others.iter_mut().map(|other| {
+        world.add(other, "alice");
+        world.add(alice, other.name).id
+    });
+    let members = members.collect();
+    world.command(alice, Command::FoundGroup { name: "friends".into(), members });
+    settle(&mut world, &mut people);
+    let group = the_group(&people[0]);
+    done(&mut world, &mut people[0], Command::SetTimer { conversation: group, seconds: Some(60) });
+    settle(&mut world, &mut people);
+    for number in 0..40 {
+        let text = format!("zebra {number} {}", "z".repeat(number * 90));
+        let answer = world.command(&mut people[0], Command::Send { to: group, text: text.into() });
+        let Answer::Queued(message) = answer else { panic!("{answer:?}") };
+        if number % 3 == 0 {
+            let text = format!("zebra edited {number}");
+            done(&mut world, &mut people[0], Command::Edit { message: message.id, text });
+        }
+        if number % 10 == 0 {
+            // One is withheld from carol, who asks for it.
+            world.settle(&mut [&mut people[0]]);
+            world.mailboxes.get_mut(&people[2].mailbox()).unwrap().envelopes.clear();
+        }
+    }
+    // Bob hears it all; carol only what comes after a minute.
+    let (alice, others) = people.split_first_mut().unwrap();
+    world.settle(&mut [alice, &mut others[0]]);
+    for person in [&people[0], &people[1]] {
+        assert!(traces(person, b"zebra edited 39") && traces(person, b"zebra 1 z"), "{}", person.name);
+    }
+    // And one that cannot leave.
+    world.relay_down = true;
+    world.command(&mut people[0], Command::Send { to: group, text: "zebra that waits".into() });
+    world.settle(&mut [&mut people[0]]);
+    for round in 0..2 {
+        for person in &mut people {
+            let of = the_group(person);
+            let page = hushwire_engine::Page { limit: 1, ..Default::default() };
+            if let Some(last) = person.engine().history(Some(of), page).unwrap().pop() {
+                done(&mut world, person, Command::MarkRead { conversation: of, through: last.id });
+            }
+        }
+        world.wait(MINUTE);
+        world.relay_down = false;
+        settle(&mut world, &mut people);
+        world.wait(if round == 0 { MINUTE } else { 0 });
+    }
+    for person in &people {
+        assert!(!traces(person, b"zebra"), "{}", person.name);
+        let page = hushwire_engine::Page { limit: 100, ..Default::default() };
+        assert!(person.engine().history(Some(the_group(person)), page).unwrap().is_empty(), "{}", person.name);
+    }
+}
+
+#[test]
+fn what_is_taken_back_in_a_group_leaves_no_trace_with_anybody() {
+    let mut world = World::seeded(12);
+    let mut people: Vec<Person> = ["alice", "bob"].map(|name| world.person(name)).into();
+    let (alice, others) = people.split_first_mut().unwrap();
+    world.add(&mut others[0], "alice");
+    let members = vec![world.add(alice, "bob").id];
+    world.command(alice, Command::FoundGroup { name: "friends".into(), members });
+    settle(&mut world, &mut people);
+    let group = the_group(&people[0]);
+    let answer = world.command(&mut people[0], Command::Send { to: group, text: "a zebra".into() });
+    let Answer::Queued(message) = answer else { panic!("{answer:?}") };
+    settle(&mut world, &mut people);
+    for person in &people {
+        assert!(traces(person, b"a zebra"), "{}", person.name);
+    }
+    done(&mut world, &mut people[0], Command::TakeBack(message.id));
+    settle(&mut world, &mut people);
+    for person in &people {
         assert!(!traces(person, b"zebra"), "{}", person.name);
     }
 }

@@ -217,7 +217,7 @@ fn a_withheld_message_shows_as_a_gap_and_late_ones_still_come() {
     world.send(&mut alice, "bob", "three");
     world.settle(&mut [&mut alice, &mut bob]);
     let author = bob.contact("alice");
-    let gap = Event::Gap { conversation: author.conversation, contact: author.id, missing: 1 };
+    let gap = Event::Gap { conversation: author.conversation, contact: author.id, missing: 1, first: false };
     assert!(bob.events.contains(&gap));
     world.inject(bob.mailbox(), withheld.envelope);
     world.settle(&mut [&mut alice, &mut bob]);

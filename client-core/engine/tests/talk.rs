@@ -3,7 +3,10 @@
 
 mod world;
 
-use hushwire_engine::{Answer, Command, CommandError, Event, Input, LocalId, Message, NewText, State, TIMER_S_MAX};
+use hushwire_engine::{
+    Answer, Change, Command, CommandError, ContactId, Event, Input, LocalId, Message, NewText, PINS_MAX, State,
+    TIMER_S_MAX,
+};
 use hushwire_proto::envelope::Envelope;
 use hushwire_proto::limits::TEXT_BYTES_MAX;
 use world::{Person, World};
@@ -56,7 +59,8 @@ fn a_changed_message_says_the_new_text_on_both_sides_and_keeps_the_old_ones() {
         let texts: Vec<&str> = texts.iter().map(|(_, text)| text.as_str()).collect();
         assert_eq!(texts, ["meet at nien", "meet at nine", "meet at ten"]);
     }
-    let changes = bob.events.iter().filter(|event| matches!(event, Event::MessageChanged(_))).count();
+    let changes =
+        bob.events.iter().filter(|event| matches!(event, Event::MessageChanged { change: Change::Edited, .. })).count();
     assert_eq!(changes, 2);
     assert_eq!(bob.contact("alice").unread, 1, "an edit is no message");
 }
@@ -125,6 +129,21 @@ fn what_is_said_about_a_message_before_it_comes_is_true_of_it_once_it_comes() {
     assert_eq!(bob.shown(), ["before", "right", ""]);
 }
 
+/// Who felt what about messages, as it was told; empty: we.
+fn changes(person: &Person) -> Vec<(String, Change)> {
+    let name =
+        |by: Option<ContactId>| by.map_or_else(String::new, |by| person.engine().contact(by).unwrap().unwrap().name);
+    let all = person.events.iter().filter_map(|event| match event {
+        Event::MessageChanged { by, change, .. } => Some((name(*by), change.clone())),
+        _ => None,
+    });
+    all.collect()
+}
+
+fn by(name: &str, emoji: &str) -> (String, Change) {
+    (name.to_owned(), Change::Reacted(emoji.to_owned()))
+}
+
 #[test]
 fn the_last_reaction_of_each_person_counts_and_can_be_taken_away() {
     let mut world = World::seeded(5);
@@ -138,11 +157,23 @@ fn the_last_reaction_of_each_person_counts_and_can_be_taken_away() {
     for person in [&alice, &bob] {
         assert_eq!(last(person).reactions, [("❤️".to_owned(), 2)]);
     }
+    let who = |person: &Person, id| -> Vec<(String, String)> {
+        let all = person.engine().reactions_of(id).unwrap();
+        all.into_iter().map(|reaction| (reaction.name, reaction.emoji)).collect()
+    };
+    let heart = |name: &str| (name.to_owned(), "❤️".to_owned());
+    assert_eq!(
+        (who(&alice, mine), who(&bob, theirs)),
+        (vec![heart(""), heart("bob")], vec![heart("alice"), heart("")])
+    );
+    assert_eq!(changes(&alice)[1..], [by("bob", "👍"), by("bob", "❤️")], "and what we did ourselves comes first");
     done(&mut world, &mut bob, Command::React { message: theirs, emoji: None });
     world.settle(&mut [&mut alice, &mut bob]);
     for person in [&alice, &bob] {
         assert_eq!(last(person).reactions, [("❤️".to_owned(), 1)]);
     }
+    assert_eq!(who(&alice, mine), [heart("")]);
+    assert_eq!(changes(&alice).last(), Some(&("bob".to_owned(), Change::ReactionRemoved)));
 }
 
 #[test]
@@ -220,13 +251,17 @@ fn a_conversation_is_muted_put_away_and_comes_back_when_something_is_said() {
 }
 
 #[test]
-fn a_draft_stays_until_something_is_sent() {
+fn a_draft_stays_until_it_is_sent_whatever_is_forwarded_there() {
     let mut world = World::seeded(10);
-    let (mut alice, _bob) = world.friends();
+    let (mut alice, mut bob) = world.friends();
+    let (older, _) = said(&mut world, &mut alice, &mut bob, "bob", "an older one");
     let conversation = alice.contact("bob").conversation;
     done(&mut world, &mut alice, Command::SetDraft { conversation, draft: Some("dear b".into()) });
     alice.crash();
     let draft = |alice: &Person| alice.engine().conversation(conversation).unwrap().unwrap().draft;
+    assert_eq!(draft(&alice).as_deref(), Some("dear b"));
+    let passed_on = world.command(&mut alice, Command::Forward { message: older, to: conversation });
+    assert!(matches!(passed_on, Answer::Queued(_)), "{passed_on:?}");
     assert_eq!(draft(&alice).as_deref(), Some("dear b"));
     world.send(&mut alice, "bob", "dear bob");
     assert_eq!(draft(&alice), None);
@@ -348,4 +383,61 @@ fn at_each_hop_it_is_told_what_a_message_waits_for() {
     let theirs = bob.engine().explain(last(&bob).id).unwrap().unwrap();
     assert!(!theirs.outgoing && theirs.sealing.is_none());
     assert_eq!(bob.engine().explain(LocalId(99)).unwrap(), None);
+}
+
+#[test]
+fn a_few_messages_are_pinned_at_a_time_and_it_is_shown_who_pinned_each() {
+    let mut world = World::seeded(16);
+    let (mut alice, mut bob) = world.friends();
+    let all: Vec<_> =
+        (0..8).map(|number| said(&mut world, &mut alice, &mut bob, "bob", &format!("message {number}"))).collect();
+    for (mine, _) in &all[..PINS_MAX] {
+        done(&mut world, &mut alice, Command::Pin { message: *mine, pinned: true });
+    }
+    let more = Command::Pin { message: all[PINS_MAX].0, pinned: true };
+    assert_eq!(refused(&mut world, &mut alice, more.clone()), CommandError::TooManyPins(PINS_MAX));
+    done(&mut world, &mut alice, Command::Pin { message: all[0].0, pinned: true });
+    // Bob has not heard of them, and pins others.
+    for (_, theirs) in &all[PINS_MAX..] {
+        done(&mut world, &mut bob, Command::Pin { message: *theirs, pinned: true });
+    }
+    world.settle(&mut [&mut alice, &mut bob]);
+    let pinned = |person: &Person| -> Vec<(String, String)> {
+        let of = last(person).conversation;
+        let all = person.engine().pinned(of).unwrap().into_iter();
+        all.map(|message| (message.text, message.pinned_by.unwrap())).collect()
+    };
+    let (ours, theirs) = (pinned(&alice), pinned(&bob));
+    assert_eq!(ours.len(), PINS_MAX, "the newest of them");
+    let texts = |of: &[(String, String)]| of.iter().map(|(text, _)| text.clone()).collect::<Vec<_>>();
+    assert_eq!(texts(&ours), texts(&theirs), "the same on both sides");
+    assert!(ours.contains(&("message 7".to_owned(), "bob".to_owned())), "{ours:?}");
+    assert!(theirs.contains(&("message 7".to_owned(), String::new())), "{theirs:?}");
+    let shown = alice.messages().into_iter().filter(|message| message.pinned).count();
+    assert_eq!(shown, PINS_MAX);
+    done(&mut world, &mut alice, Command::Pin { message: all[7].0, pinned: false });
+    world.settle(&mut [&mut alice, &mut bob]);
+    assert!(!texts(&pinned(&bob)).contains(&"message 7".to_owned()));
+    assert_eq!(bob.engine().message(all[7].1).unwrap().unwrap().pinned_by, None);
+}
+
+#[test]
+fn who_is_named_hears_of_it_in_a_conversation_that_is_muted_and_put_away() {
+    let mut world = World::seeded(17);
+    let (mut alice, mut bob) = world.friends();
+    let of = alice.contact("bob").conversation;
+    let until = Some(world.now.plus(DAY));
+    done(&mut world, &mut alice, Command::Mute { conversation: of, until });
+    done(&mut world, &mut alice, Command::Archive { conversation: of, archived: true });
+    let shown = |alice: &Person| alice.engine().conversation(of).unwrap().unwrap();
+    let to = bob.contact("alice");
+    said(&mut world, &mut bob, &mut alice, "alice", "not about you");
+    assert_eq!((shown(&alice).archived, shown(&alice).mentions), (true, 0));
+    let text = NewText { mentions: vec![to.id], ..NewText::from("about you") };
+    assert!(matches!(world.command(&mut bob, Command::Send { to: to.conversation, text }), Answer::Queued(_)));
+    world.settle(&mut [&mut alice, &mut bob]);
+    assert_eq!((shown(&alice).archived, shown(&alice).mentions, shown(&alice).unread), (false, 1, 2));
+    let read = alice.mark_all_read(alice.contact("bob").id).unwrap();
+    done(&mut world, &mut alice, read);
+    assert_eq!(shown(&alice).mentions, 0);
 }

@@ -1,7 +1,7 @@
 //! Conversations and groups as JSON.
 
 use hushwire_client::ids::AccountId;
-use hushwire_client::{Conversation, Group, GroupRequest};
+use hushwire_client::{Conversation, Group, GroupRequest, Message};
 use serde_json::{Value, json};
 
 use super::{Item, place, time, with};
@@ -11,7 +11,7 @@ use crate::show::words::{group_standing_word, role_word};
 /// The type and the fields of these items; an empty object for others.
 pub(super) fn fields(item: &Item<'_>) -> (&'static str, Value) {
     match item {
-        Item::Conversation(conversation) => ("conversation", conversation_of(conversation)),
+        Item::Conversation { conversation, last } => ("conversation", conversation_of(conversation, *last)),
         Item::Timer { conversation, by, seconds } => {
             let by = json!({"by": by.map(|by| &by.name), "by_id": by.map(|by| by.id.0), "seconds": seconds});
             ("timer", with(place(conversation), by))
@@ -42,14 +42,21 @@ fn request_of(request: &GroupRequest) -> Value {
     })
 }
 
-fn conversation_of(conversation: &Conversation) -> Value {
+fn conversation_of(conversation: &Conversation, last: Option<&Message>) -> Value {
+    let last = last.map(|message| {
+        json!({
+            "id": message.id.0, "direction": if message.outgoing { "out" } else { "in" },
+            "contact": message.author.map(|_| &message.author_name), "text": message.text, "deleted": message.deleted,
+        })
+    });
     let fields = json!({
         "unread": conversation.unread, "first_unread": conversation.first_unread.map(|id| id.0),
+        "mentions": conversation.mentions,
         "active": time(conversation.active_at), "active_ms": conversation.active_at.0,
         "muted_until": conversation.muted_until.and_then(time),
         "muted_until_ms": conversation.muted_until.map(|until| until.0),
         "archived": conversation.archived, "draft": conversation.draft, "receipts": conversation.receipts,
-        "timer": conversation.timer_s,
+        "timer": conversation.timer_s, "last": last,
     });
     with(place(&Where::from(conversation)), fields)
 }

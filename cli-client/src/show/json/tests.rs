@@ -7,9 +7,10 @@ use hushwire_client::address::{Handle, ServerAddress};
 use hushwire_client::group::{GroupState, Invite, Member, Request, Role};
 use hushwire_client::ids::{AccountId, ChangeHash, DeviceId, GroupId, InviteId};
 use hushwire_client::{
-    Alarm, Auditor, Contact, ContactId, Conversation, ConversationId, Finding, Group, GroupRequest, GroupStanding,
-    Identity, Journey, Lie, ListChange, ListedDevice, LocalGroup, LocalId, LocalRequest, LogReport, Membership,
-    NewDevice, Policy, Profile, Reason, Seen, Shares, Standing, State, Verdict, Waiting,
+    Alarm, Auditor, Change, Contact, ContactId, Conversation, ConversationId, Finding, Group, GroupRequest,
+    GroupStanding, Identity, Journey, Lacking, Lie, ListChange, ListedDevice, LocalGroup, LocalId, LocalRequest,
+    LogReport, Membership, NewDevice, Policy, Profile, Reaction, Reason, Seen, Shares, Standing, State, Verdict,
+    Waiting,
 };
 
 use super::*;
@@ -136,6 +137,7 @@ fn talk_lines() -> Vec<Value> {
         sealing: None,
         held: vec![contact.id],
         envelopes: Vec::new(),
+        devices: Vec::new(),
         delivered: 0,
         read: 0,
     };
@@ -151,18 +153,31 @@ fn talk_lines() -> Vec<Value> {
         timer_s: None,
         unread: 0,
         first_unread: None,
+        mentions: 0,
     };
+    let lacking = Lacking { account: contact.account, contact: None, name: String::new() };
+    let felt = Reaction { by: Some(contact.id), name: "bob".to_owned(), emoji: "👍".to_owned() };
     printed(&[
         Item::Message(&shown),
-        Item::MessageChanged(&shown),
+        Item::MessageChanged { shown: &shown, by: Some(&named), change: &Change::Reacted("👍".to_owned()) },
+        Item::Reaction { id: LocalId(3), reaction: &felt },
         Item::Edit { id: LocalId(3), text: "hallo", at: AT },
         Item::HeardBy { id: LocalId(3), contact: &named, state: State::Read },
+        Item::LackedBy { id: LocalId(3), lacking: &lacking },
         Item::Journey { journey: &journey, place: &place, heard: None, people: &[], whole: true },
         Item::State { id: LocalId(3), conversation: &team, state: State::Sent, heard: None },
         Item::Disappeared { id: LocalId(3), conversation: &place },
+        Item::ConversationDeleted(&place),
         Item::Waiting(&waiting),
-        Item::Gap { conversation: &place, contact: &named, missing: 2 },
-        Item::Conversation(&conversation),
+        Item::Gap {
+            conversation: &place,
+            contact: &named,
+            missing: 2,
+            first: false,
+            before: Some(LocalId(3)),
+            came: true,
+        },
+        Item::Conversation { conversation: &conversation, last: Some(&shown.message) },
         Item::Timer { conversation: &place, by: None, seconds: Some(60) },
         Item::Shares { conversation: &team, shares: Shares { presence: false, typing: true } },
         Item::Typing { conversation: &place, contact: &named, on: true },
@@ -233,12 +248,14 @@ fn documented() -> BTreeMap<String, BTreeMap<String, bool>> {
         let [kind, _, fields] = row.trim_matches('|').split(" | ").collect::<Vec<_>>()[..] else { continue };
         let kind = kind.split('`').nth(1).unwrap().to_owned();
         let mut listed = BTreeMap::new();
-        if let Some(other) = fields.trim().strip_prefix("as ") {
+        let mut own = fields;
+        if let Some(as_other) = fields.trim().strip_prefix("as ") {
+            let (other, more) = as_other.split_once(", with ").unwrap_or((as_other, ""));
             listed.extend(table.get(other.trim().trim_matches('`')).unwrap().clone());
-        } else {
-            for field in fields.split_whitespace().filter(|field| field.starts_with('`')) {
-                listed.insert(field.split('`').nth(1).unwrap().to_owned(), field.ends_with('?'));
-            }
+            own = more;
+        }
+        for field in own.split_whitespace().filter(|field| field.starts_with('`')) {
+            listed.insert(field.split('`').nth(1).unwrap().to_owned(), field.ends_with('?'));
         }
         table.insert(kind, listed);
     }

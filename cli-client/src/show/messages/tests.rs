@@ -23,8 +23,10 @@ pub(in crate::show) fn message(text: &str, outgoing: bool) -> Message {
         forwarded: false,
         edits: 0,
         from_new_device: false,
+        late: false,
         deleted: false,
         pinned: false,
+        pinned_by: None,
         reactions: Vec::new(),
         expires_at: None,
         state: State::Sent,
@@ -67,7 +69,7 @@ fn a_message_of_ours_to_a_group_says_how_many_have_it() {
 fn what_people_did_with_a_message_stands_below_it() {
     let answered = message("at\u{1b}[31m noon?\nor later", true);
     let mut about = message("yes", false);
-    (about.edits, about.pinned, about.forwarded) = (1, true, true);
+    (about.edits, about.pinned_by, about.forwarded) = (1, Some(String::new()), true);
     about.reactions = vec![("👍\u{202e}".to_owned(), 2)];
     let about =
         Shown { answers: Some(answered), mentions: vec!["you".to_owned(), "ca\u{200b}rol".to_owned()], ..shown(about) };
@@ -75,7 +77,7 @@ fn what_people_did_with_a_message_stands_below_it() {
     assert!(lines.first().is_some_and(|line| line.ends_with("bob: > you #12: at[31m noon? or later")), "{lines:?}");
     assert_eq!(
         lines.get(1..),
-        Some(&["(forwarded) yes".to_owned(), "(names you, carol, edited, pinned, 👍 2)".to_owned()][..])
+        Some(&["(forwarded) yes".to_owned(), "(names you, carol, edited, pinned by you, 👍 2)".to_owned()][..])
     );
 }
 
@@ -88,14 +90,22 @@ fn nothing_is_left_of_a_message_that_was_taken_back() {
 
 #[test]
 fn what_became_of_a_message_stands_on_one_line_with_whose_it_is() {
-    let changed =
-        |message: Message| item_lines(&Item::MessageChanged(&shown(message)), Paint::new(false), None).concat();
+    let carol = Named { id: ContactId(3), name: "ca\u{7}rol".to_owned() };
+    let item = |message: Message, by: Option<&Named>, change: &Change| {
+        let item = Item::MessageChanged { shown: &shown(message), by, change };
+        item_lines(&item, Paint::new(false), None).concat()
+    };
+    let changed = |message: Message| item(message, Some(&carol), &Change::Edited);
     let mut edited = message("at\nnine", false);
     edited.edits = 1;
     assert_eq!(changed(edited.clone()), "-- message #12 by bob is now: at nine (edited)");
     edited.with = Talk::Group(hushwire_client::LocalGroup(1));
     edited.conversation_name = "te\u{7}am".to_owned();
     assert_eq!(changed(edited.clone()), "-- message #12 by bob in team is now: at nine (edited)");
+    let felt = item(edited.clone(), Some(&carol), &Change::Reacted("👍\u{202e}".to_owned()));
+    assert_eq!(felt, "-- carol put 👍 to message #12 by bob in team: at nine");
+    let pinned = item(edited.clone(), None, &Change::Pinned);
+    assert_eq!(pinned, "-- you pinned message #12 by bob in team: at nine");
     edited.deleted = true;
     assert_eq!(changed(edited), "-- message #12 by bob in team was taken back");
 }

@@ -15,8 +15,8 @@ use crate::keep;
 use crate::receive::{Dropped, bad};
 use crate::repair::Reason;
 use crate::seal::{GroupInside, GroupPlain};
-use crate::store::{self, StoreError, contacts, conversations, damaged, groups, messages, unheard};
-use crate::types::{Contact, ContactId, Event, GroupStanding, LocalGroup, Policy, State, Talk};
+use crate::store::{self, StoreError, contacts, conversations, damaged, groups, heard, messages, unheard};
+use crate::types::{Contact, ContactId, Event, GroupStanding, LocalGroup, Policy, Talk};
 
 /// Contents that wait until their author is known to be a member, in one group; and of one author.
 const EARLY_MAX: (usize, usize) = (256, 64);
@@ -227,17 +227,17 @@ pub(crate) fn receipt<R: CryptoRng>(
     groups::note_has_it(cx.db, group, contact.id, device)?;
     let conversation = conversations::of(cx.db, group)?;
     let mut moved = Vec::new();
+    let ours = |counter| heard::Ours { conversation, device: receipt.author, counter };
     for counter in &receipt.delivered {
-        let id = messages::note_heard(cx.db, conversation, receipt.author, *counter, contact.id, State::Delivered)?;
-        moved.extend(id);
+        moved.extend(heard::note(cx.db, &ours(*counter), (contact.id, device))?);
     }
-    moved.extend(messages::note_read_through(cx.db, conversation, receipt.author, receipt.read_through, contact.id)?);
+    moved.extend(heard::note_read_through(cx.db, &ours(receipt.read_through), (contact.id, device))?);
     moved.sort_unstable();
     moved.dedup();
     let (us, log) = (cx.keys.account, log_of(cx, group)?);
     let others: Vec<AccountId> = log.state().members.keys().filter(|account| **account != us).copied().collect();
     for id in moved {
-        if let Some(state) = messages::least_heard(cx.db, id, &others)?
+        if let Some(state) = heard::least(cx.db, id, &others)?
             && messages::advance(cx.db, id, state)?
         {
             cx.event(Event::StateChanged { id, conversation, state });

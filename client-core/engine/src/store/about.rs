@@ -6,7 +6,7 @@ use rusqlite::{Connection, params};
 
 use super::messages::{Author, Place};
 use super::{StoreError, from_sql, to_sql};
-use crate::types::{ConversationId, LocalId};
+use crate::types::{ConversationId, LocalId, Reaction};
 
 /// Edits that are kept of one message: the newest.
 const EDITS_MAX: u32 = 64;
@@ -112,16 +112,34 @@ pub(crate) fn react(
     Ok(kept == 1)
 }
 
+/// What each person feels about a message, in the order in which they said so.
+pub(crate) fn reactions(db: &Connection, row: LocalId) -> Result<Vec<Reaction>, StoreError> {
+    let mut statement = db.prepare_cached(
+        "SELECT r.by, coalesce(c.name, ''), r.emoji FROM reactions r LEFT JOIN contacts c ON c.id = r.by
+         WHERE r.message = ?1 AND r.emoji <> '' ORDER BY r.lamport, r.said_id",
+    )?;
+    let rows = statement.query_map([row.0], |row| {
+        Ok(Reaction { by: Author::of_row(row.get(0)?).contact(), name: row.get(1)?, emoji: row.get(2)? })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
 /// What was said last counts.
-pub(crate) fn pin(db: &Connection, row: LocalId, (lamport, id): When, pinned: bool) -> Result<bool, StoreError> {
+pub(crate) fn pin(
+    db: &Connection,
+    row: LocalId,
+    by: Author,
+    (lamport, id): When,
+    pinned: bool,
+) -> Result<bool, StoreError> {
     let kept = db
         .prepare_cached(
-            "INSERT INTO pins (message, pinned, lamport, said_id) VALUES (?1, ?2, ?3, ?4)
+            "INSERT INTO pins (message, pinned, lamport, said_id, by) VALUES (?1, ?2, ?3, ?4, ?5)
              ON CONFLICT (message) DO UPDATE
-                 SET pinned = excluded.pinned, lamport = excluded.lamport, said_id = excluded.said_id
+                 SET pinned = excluded.pinned, lamport = excluded.lamport, said_id = excluded.said_id, by = excluded.by
                  WHERE (excluded.lamport, excluded.said_id) > (pins.lamport, pins.said_id)",
         )?
-        .execute(params![row.0, pinned, to_sql(lamport), id.as_bytes()])?;
+        .execute(params![row.0, pinned, to_sql(lamport), id.as_bytes(), by.row()])?;
     Ok(kept == 1)
 }
 

@@ -16,7 +16,10 @@ const COLUMNS: &str = "v.id, v.contact, v.grp, v.active_at, v.muted_until, v.arc
     (SELECT count(*) FROM messages m INDEXED BY messages_unread
      WHERE m.conversation = v.id AND m.author > 0 AND m.state < 4),
     (SELECT m.id FROM messages m INDEXED BY messages_unread
-     WHERE m.conversation = v.id AND m.author > 0 AND m.state < 4 ORDER BY m.id LIMIT 1)";
+     WHERE m.conversation = v.id AND m.author > 0 AND m.state < 4 ORDER BY m.lamport, m.message_id LIMIT 1),
+    (SELECT count(*) FROM messages m INDEXED BY messages_unread
+     WHERE m.conversation = v.id AND m.author > 0 AND m.state < 4 AND m.mentions NOT NULL
+         AND instr(m.mentions, (SELECT account FROM me)))";
 const TABLES: &str = "conversations v LEFT JOIN contacts k ON k.id = v.contact LEFT JOIN groups g ON g.id = v.grp";
 
 /// The conversation with a contact, from the moment the contact is kept.
@@ -60,12 +63,12 @@ pub(crate) fn get(db: &Connection, id: ConversationId) -> Result<Option<Conversa
         .optional()?)
 }
 
-/// All, those first where something was said last; without people whom we only know from groups, and groups that we have
-/// only heard of.
+/// All, those first where something was said last; without people whom we only know from groups, groups that we have only
+/// heard of, and what was deleted.
 pub(crate) fn all(db: &Connection) -> Result<Vec<Conversation>, StoreError> {
     let mut statement = db.prepare_cached(&format!(
         "SELECT {COLUMNS} FROM {TABLES}
-         WHERE coalesce(k.standing, 0) <> 4 AND coalesce(g.standing, 0) <> 1 ORDER BY v.active_at DESC, v.id DESC"
+         WHERE coalesce(k.standing, 0) <> 4 AND coalesce(g.standing, 0) <> 1 AND NOT v.hidden ORDER BY v.active_at DESC, v.id DESC"
     ))?;
     let rows = statement.query_map([], conversation)?;
     Ok(rows.collect::<Result<_, _>>()?)
@@ -77,12 +80,19 @@ pub(crate) fn set_timer(db: &Connection, id: ConversationId, seconds: Option<u32
     Ok(())
 }
 
-/// Something was said: it is a conversation that goes on, put away or not.
+/// Something was said: it is a conversation that goes on, put away, deleted, or not.
 pub(crate) fn note_activity(db: &Connection, id: ConversationId, now: UnixMillis) -> Result<(), StoreError> {
     db.prepare_cached(
-        "UPDATE conversations SET active_at = max(active_at, ?2), archived = archived AND muted_until > ?2 WHERE id = ?1",
+        "UPDATE conversations SET active_at = max(active_at, ?2), archived = archived AND muted_until > ?2, hidden = 0
+         WHERE id = ?1",
     )?
     .execute(params![id.0, to_sql(now.0)])?;
+    Ok(())
+}
+
+/// Somebody names us: that comes through, muted or not.
+pub(crate) fn note_mention(db: &Connection, id: ConversationId) -> Result<(), StoreError> {
+    db.prepare_cached("UPDATE conversations SET archived = 0 WHERE id = ?1")?.execute([id.0])?;
     Ok(())
 }
 
@@ -148,11 +158,15 @@ pub(crate) fn next_lamport(db: &Connection, id: ConversationId) -> Result<u64, S
 
 /// The clock has seen a message of this place; the place it gets here, which is the same unless it was absurd.
 pub(crate) fn note_lamport(db: &Connection, id: ConversationId, seen: u64) -> Result<u64, StoreError> {
-    let mine: i64 =
-        db.prepare_cached("SELECT lamport FROM conversations WHERE id = ?1")?.query_row([id.0], |row| row.get(0))?;
-    let place = to_sql(seen).min(mine.saturating_add(LAMPORT_STEP_MAX));
+    let place = to_sql(place_of(db, id, seen)?);
     db.prepare_cached("UPDATE conversations SET lamport = max(lamport, ?2) WHERE id = ?1")?.execute([id.0, place])?;
     Ok(from_sql(place))
+}
+
+/// The place that something of this Lamport time gets here.
+pub(crate) fn place_of(db: &Connection, id: ConversationId, seen: u64) -> Result<u64, StoreError> {
+    let mine = to_sql(lamport(db, id)?);
+    Ok(from_sql(to_sql(seen).min(mine.saturating_add(LAMPORT_STEP_MAX))))
 }
 
 /// The counter and hash of the last that this device said.
@@ -211,5 +225,6 @@ fn conversation(row: &Row<'_>) -> rusqlite::Result<Conversation> {
         name: row.get(9)?,
         unread: row.get(10)?,
         first_unread: row.get::<_, Option<i64>>(11)?.map(LocalId),
+        mentions: row.get(12)?,
     })
 }

@@ -1,6 +1,6 @@
 //! Where a message of ours is on its way.
 
-use hushwire_proto::ids::{MailboxId, UnixMillis};
+use hushwire_proto::ids::{AccountId, MailboxId, UnixMillis};
 use rusqlite::Connection;
 
 use super::{StoreError, from_sql, identity};
@@ -39,11 +39,12 @@ pub(crate) fn envelopes(db: &Connection, message: LocalId) -> Result<Vec<Envelop
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// Whether something of this message waits to be sealed.
-pub(crate) fn is_unsealed(db: &Connection, message: LocalId) -> Result<bool, StoreError> {
-    Ok(db
-        .prepare_cached("SELECT EXISTS (SELECT 1 FROM unsealed WHERE message = ?1)")?
-        .query_row([message.0], |row| row.get(0))?)
+/// What of this message waits to be sealed: for whom of a group, `None` for all; nothing, if nothing waits.
+pub(crate) fn unsealed(db: &Connection, message: LocalId) -> Result<Vec<Option<Vec<AccountId>>>, StoreError> {
+    let mut statement = db.prepare_cached("SELECT only_for FROM unsealed WHERE message = ?1 ORDER BY id")?;
+    let rows = statement.query_map([message.0], |row| row.get::<_, Option<Vec<u8>>>(0))?;
+    let accounts = |bytes: Vec<u8>| bytes.as_chunks().0.iter().map(|account| AccountId(*account)).collect();
+    rows.map(|row| Ok(row?.map(accounts))).collect()
 }
 
 /// For whom something of this message waits until a person agrees to their new devices.
@@ -69,11 +70,4 @@ pub(crate) fn fetch_reason(db: &Connection, contact: ContactId) -> Result<Option
     Ok(db
         .prepare_cached("SELECT fetch_reason FROM contacts WHERE id = ?1")?
         .query_row([contact.0], |row| row.get(0))?)
-}
-
-/// How many members of a group have it, and how many of them have read it.
-pub(crate) fn heard(db: &Connection, message: LocalId) -> Result<(u32, u32), StoreError> {
-    Ok(db
-        .prepare_cached("SELECT count(*), coalesce(sum(state = 4), 0) FROM heard WHERE message = ?1")?
-        .query_row([message.0], |row| Ok((row.get(0)?, row.get(1)?)))?)
 }

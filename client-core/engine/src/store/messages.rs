@@ -1,8 +1,7 @@
 //! The history: one row a message, and how far each has come.
 
-use std::collections::BTreeMap;
-
 use hushwire_proto::ids::{AccountId, DeviceId, MessageId, UnixMillis};
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{StoreError, damaged, from_sql, to_sql};
@@ -15,11 +14,16 @@ pub(super) const COLUMNS: &str = "m.id, m.conversation, v.contact, v.grp, coales
     (SELECT r.id FROM messages r
      WHERE r.conversation = m.conversation AND r.author = m.reply_author AND r.message_id = m.reply_id),
     (SELECT count(*) FROM edits e WHERE e.message = m.id AND e.lamport > 0),
-    coalesce((SELECT p.pinned FROM pins p WHERE p.message = m.id), 0),
+    (SELECT CASE p.by WHEN 0 THEN '' ELSE coalesce((SELECT c.name FROM contacts c WHERE c.id = p.by), '?') END
+     FROM pins p WHERE p.message = m.id AND p.pinned AND (
+         SELECT count(*) FROM (
+             SELECT 1 FROM pins q INDEXED BY pins_newest CROSS JOIN messages n ON n.id = q.message
+             WHERE q.pinned AND (q.lamport, q.said_id) > (p.lamport, p.said_id) AND n.conversation = m.conversation
+             LIMIT 5)) < 5),
     (SELECT group_concat(emoji || char(31) || number, char(30)) FROM (
         SELECT emoji, count(*) AS number FROM reactions r WHERE r.message = m.id AND emoji <> ''
         GROUP BY emoji ORDER BY number DESC, emoji)),
-    EXISTS (SELECT 1 FROM new_devices n WHERE n.contact = m.author AND n.device = m.device)";
+    EXISTS (SELECT 1 FROM new_devices n WHERE n.contact = m.author AND n.device = m.device), m.late";
 pub(super) const TABLES: &str =
     "messages m JOIN conversations v ON v.id = m.conversation LEFT JOIN contacts k ON k.id = v.contact
     LEFT JOIN groups g ON g.id = v.grp LEFT JOIN contacts a ON a.id = m.author";
@@ -37,6 +41,14 @@ impl Author {
         match self {
             Self::Us => 0,
             Self::Contact(contact) => contact.0,
+        }
+    }
+
+    /// `None`: us.
+    pub(crate) fn contact(self) -> Option<ContactId> {
+        match self {
+            Self::Us => None,
+            Self::Contact(contact) => Some(contact),
         }
     }
 
@@ -68,6 +80,8 @@ pub(crate) struct NewRow<'a> {
     pub(crate) forwarded: bool,
     /// Seconds that it may be seen.
     pub(crate) timer_s: Option<u32>,
+    /// Something that its author said later was here before.
+    pub(crate) late: bool,
 }
 
 /// Keeps a message; `None` if it is there already. What disappears begins to count now if it is ours.
@@ -76,8 +90,8 @@ pub(crate) fn insert(db: &Connection, new: &NewRow<'_>, now: UnixMillis) -> Resu
     let kept = db
         .prepare_cached(
             "INSERT OR IGNORE INTO messages (conversation, author, device, counter, message_id, lamport, sent_at,
-                 kept_at, text, state, reply_author, reply_id, mentions, forwarded, timer_s, expires_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15,
+                 kept_at, text, state, reply_author, reply_id, mentions, forwarded, timer_s, late, expires_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16,
                  CASE WHEN ?2 = 0 THEN ?8 + 1000 * ?15 END)",
         )?
         .execute(params![
@@ -96,6 +110,7 @@ pub(crate) fn insert(db: &Connection, new: &NewRow<'_>, now: UnixMillis) -> Resu
             Some(mentions).filter(|mentions| !mentions.is_empty()),
             new.forwarded,
             new.timer_s,
+            new.late,
         ])?;
     Ok((kept == 1).then(|| LocalId(db.last_insert_rowid())))
 }
@@ -126,13 +141,16 @@ pub(crate) fn is_deleted(db: &Connection, id: LocalId) -> Result<bool, StoreErro
     Ok(db.prepare_cached("SELECT deleted FROM messages WHERE id = ?1")?.query_row([id.0], |row| row.get(0))?)
 }
 
-/// What is pinned in a conversation, the newest first.
+/// Messages that are pinned at the same time in one conversation. [`COLUMNS`] has the same number.
+pub const PINS_MAX: usize = 5;
+
+/// What is pinned in a conversation, what was pinned last first.
 pub(crate) fn pinned(db: &Connection, conversation: ConversationId) -> Result<Vec<Message>, StoreError> {
     let mut statement = db.prepare_cached(&format!(
         "SELECT {COLUMNS} FROM {TABLES} JOIN pins x ON x.message = m.id
-         WHERE m.conversation = ?1 AND x.pinned ORDER BY m.lamport DESC, m.message_id DESC"
+         WHERE m.conversation = ?1 AND x.pinned ORDER BY x.lamport DESC, x.said_id DESC LIMIT ?2"
     ))?;
-    let rows = statement.query_map([conversation.0], message)?;
+    let rows = statement.query_map(params![conversation.0, to_sql(PINS_MAX as u64)], message)?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
@@ -284,67 +302,45 @@ pub(crate) fn mark_read(
     Ok(read)
 }
 
-/// A member has our text with this counter; which it is, if that was not known.
-pub(crate) fn note_heard(
-    db: &Connection,
-    conversation: ConversationId,
-    device: DeviceId,
-    counter: u64,
-    who: ContactId,
-    state: State,
-) -> Result<Option<LocalId>, StoreError> {
+/// Messages of others before this one that were not read.
+pub(crate) fn unread_before(db: &Connection, id: LocalId) -> Result<u32, StoreError> {
     Ok(db
         .prepare_cached(
-            "INSERT INTO heard (message, contact, state)
-             SELECT id, ?4, ?5 FROM messages
-             WHERE conversation = ?1 AND author = 0 AND device = ?2 AND counter = ?3 AND state < 4
-             ON CONFLICT DO UPDATE SET state = excluded.state WHERE state < excluded.state RETURNING message",
+            "SELECT count(*) FROM messages x JOIN messages m INDEXED BY messages_unread ON m.conversation = x.conversation
+             WHERE x.id = ?1 AND m.author > 0 AND m.state < 4 AND (m.lamport, m.message_id) < (x.lamport, x.message_id)",
         )?
-        .query_row(params![conversation.0, device.get(), to_sql(counter), who.0, state_code(state)], |row| {
-            row.get(0).map(LocalId)
-        })
+        .query_row([id.0], |row| row.get(0))?)
+}
+
+/// The last that was not read of those up to this row, before the first that was not read and came behind it.
+pub(crate) fn read_through(
+    db: &Connection,
+    conversation: ConversationId,
+    shown: LocalId,
+) -> Result<Option<LocalId>, StoreError> {
+    const UNREAD: &str = "messages m INDEXED BY messages_unread
+         WHERE m.conversation = ?1 AND m.author > 0 AND m.state < 4";
+    let first: Option<(i64, [u8; 16])> = db
+        .prepare_cached(&format!(
+            "SELECT m.lamport, m.message_id FROM {UNREAD} AND m.id > ?2 ORDER BY m.lamport, m.message_id LIMIT 1"
+        ))?
+        .query_row([conversation.0, shown.0], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let (lamport, message_id) = first.map_or((None, None), |(lamport, id)| (Some(lamport), Some(id)));
+    Ok(db
+        .prepare_cached(&format!(
+            "SELECT m.id FROM {UNREAD} AND (?2 IS NULL OR (m.lamport, m.message_id) < (?2, ?3))
+             ORDER BY m.lamport DESC, m.message_id DESC LIMIT 1"
+        ))?
+        .query_row(params![conversation.0, lamport, message_id], |row| row.get(0).map(LocalId))
         .optional()?)
 }
 
-/// A member has seen our texts up to this counter, as far as it is known to have them; which they are.
-pub(crate) fn note_read_through(
-    db: &Connection,
-    conversation: ConversationId,
-    device: DeviceId,
-    counter: u64,
-    who: ContactId,
-) -> Result<Vec<LocalId>, StoreError> {
-    let mut statement = db.prepare_cached(
-        "UPDATE heard SET state = 4 WHERE contact = ?4 AND state < 4 AND message IN (
-             SELECT id FROM messages WHERE conversation = ?1 AND author = 0 AND device = ?2 AND counter <= ?3
-             AND state < 4)
-         RETURNING message",
-    )?;
-    let rows = statement
-        .query_map(params![conversation.0, device.get(), to_sql(counter), who.0], |row| row.get(0).map(LocalId))?;
-    Ok(rows.collect::<Result<_, _>>()?)
-}
-
-/// Who is known to have our message, and how far.
-pub(crate) fn heard(db: &Connection, id: LocalId) -> Result<Vec<(ContactId, State)>, StoreError> {
-    let mut statement = db.prepare_cached("SELECT contact, state FROM heard WHERE message = ?1 ORDER BY contact")?;
-    let rows = statement.query_map([id.0], |row| Ok((ContactId(row.get(0)?), heard_state(row.get(1)?))))?;
-    Ok(rows.collect::<Result<_, _>>()?)
-}
-
-/// How far our message has come with the last of these; `None`: somebody does not have it.
-pub(crate) fn least_heard(db: &Connection, id: LocalId, of: &[AccountId]) -> Result<Option<State>, StoreError> {
-    let mut statement = db.prepare_cached(
-        "SELECT c.account, h.state FROM heard h JOIN contacts c ON c.id = h.contact WHERE h.message = ?1",
-    )?;
-    let rows = statement.query_map([id.0], |row| Ok((AccountId(row.get(0)?), heard_state(row.get(1)?))))?;
-    let states = rows.collect::<Result<BTreeMap<_, _>, _>>()?;
-    let of_each: Option<Vec<State>> = of.iter().map(|account| states.get(account).copied()).collect();
-    Ok(of_each.and_then(|states| states.into_iter().min()))
-}
-
-fn heard_state(code: i64) -> State {
-    if code >= 4 { State::Read } else { State::Delivered }
+/// The number of a message among what its author's device said there.
+pub(crate) fn counter(db: &Connection, id: LocalId) -> Result<u64, StoreError> {
+    let counter: i64 =
+        db.prepare_cached("SELECT counter FROM messages WHERE id = ?1")?.query_row([id.0], |row| row.get(0))?;
+    Ok(from_sql(counter))
 }
 
 /// What a row of [`COLUMNS`] says.
@@ -360,10 +356,7 @@ pub(crate) fn message(row: &Row<'_>) -> rusqlite::Result<Message> {
             None => Talk::Group(LocalGroup(row.get(3)?)),
         },
         conversation_name: row.get(4)?,
-        author: match author {
-            Author::Us => None,
-            Author::Contact(contact) => Some(contact),
-        },
+        author: author.contact(),
         author_name: row.get(6)?,
         message_id: MessageId(row.get(7)?),
         outgoing: author == Author::Us,
@@ -382,8 +375,10 @@ pub(crate) fn message(row: &Row<'_>) -> rusqlite::Result<Message> {
         expires_at: row.get::<_, Option<i64>>(15)?.map(|at| UnixMillis(from_sql(at))),
         reply_to: row.get::<_, Option<i64>>(16)?.map(LocalId),
         edits: row.get(17)?,
-        pinned: row.get(18)?,
+        pinned: row.get_ref(18)? != ValueRef::Null,
+        pinned_by: row.get(18)?,
         from_new_device: row.get(20)?,
+        late: row.get(21)?,
         reactions: reactions.as_deref().map(counted).unwrap_or_default(),
     })
 }

@@ -360,6 +360,12 @@ impl App {
         self.lines_of(talk)
     }
 
+    /// How much each gap says is missing of what this person said to us, in the order of the conversation.
+    pub(crate) fn gaps(&mut self, of: Who) -> Vec<u64> {
+        let Some(talk) = self.talk(of) else { return Vec::new() };
+        self.engine.gaps(talk).unwrap().into_iter().map(|gap| gap.missing).collect()
+    }
+
     fn lines_of(&self, place: ConversationId) -> Vec<Line> {
         let messages = self.engine.history(Some(place), Page { limit: 100_000, ..Page::default() }).unwrap();
         let line = |m: Message| Line {
@@ -427,7 +433,7 @@ impl App {
                 text: message.text,
             },
             Event::StateChanged { id, state, .. } => Told::State { id, state },
-            Event::Gap { contact, missing, conversation } => {
+            Event::Gap { contact, missing, conversation, .. } => {
                 let from = self.who(contact);
                 match self.talk(from) == Some(conversation) {
                     true => Told::Gap { from, missing },
@@ -442,7 +448,7 @@ impl App {
             | Event::ContactNotFound { .. }
             | Event::ContactRequest(_)
             | Event::GroupNotJoined { .. }
-            | Event::MessageChanged(_)
+            | Event::MessageChanged { .. }
             | Event::TimerChanged { .. }
             | Event::Retrying { .. } => return None,
             Event::Disappeared { message, .. } => Told::Gone(message),

@@ -187,6 +187,7 @@ impl Oracle {
                 let about = |what: String| format!("{author} to {reader}: {what}");
                 self.came_once(reader, author, &theirs).map_err(about)?;
                 self.gaps_are_told(reader, author).map_err(about)?;
+                self.gaps_are_kept(reader, author, &apps[reader].gaps(author)).map_err(about)?;
                 self.states_are_true(reader, author, &theirs, &ours).map_err(about)?;
                 one_order(&theirs, &ours).map_err(about)?;
                 let spot = Spot::of(reader, author);
@@ -250,6 +251,28 @@ impl Oracle {
         match is_right {
             true => Ok(()),
             false => Err(format!("gaps of {expected:?} were to be told, and told were {told:?}")),
+        }
+    }
+
+    /// What is kept as missing is what did not come before what did.
+    fn gaps_are_kept(&self, reader: Who, author: Who, kept: &[u64]) -> Result<(), Broken> {
+        let shown: BTreeSet<usize> = self.shown.get(&(reader, author)).into_iter().flatten().copied().collect();
+        let mut next = 0;
+        let mut missing = Vec::new();
+        for which in shown {
+            missing.extend(Some((which - next) as u64).filter(|missing| *missing > 0));
+            next = which + 1;
+        }
+        let is_right = if self.fates.is_used {
+            // Between texts stands what is said about messages, which may be missing too.
+            let may_miss = !self.is_sure(reader, author) || self.fates.any_faded(author, Spot::of(reader, author));
+            kept.iter().sum::<u64>() >= missing.iter().sum() && (may_miss || kept.is_empty())
+        } else {
+            kept == missing
+        };
+        match is_right {
+            true => Ok(()),
+            false => Err(format!("missing are {missing:?}, and kept as missing {kept:?}")),
         }
     }
 
@@ -374,5 +397,18 @@ mod tests {
         assert_eq!(oracle.gaps_are_told(1, 0), Ok(()), "one that comes late closes no gap");
         assert_eq!(oracle.heard(1, &[Told::Gap { from: 0, missing: 1 }]), Ok(()));
         assert!(oracle.gaps_are_told(1, 0).is_err());
+    }
+
+    #[test]
+    fn what_is_kept_as_missing_and_came_or_is_not_kept_and_did_not_is_found() {
+        let (mut oracle, _) = oracle();
+        for number in 2..=3 {
+            let text = oracle.text(0, 1, 0);
+            oracle.said(0, 1, text.clone(), kept(number));
+            assert_eq!(oracle.heard(1, &received(&text, number)), Ok(()));
+        }
+        assert_eq!(oracle.gaps_are_kept(1, 0, &[1]), Ok(()));
+        assert!(oracle.gaps_are_kept(1, 0, &[]).is_err());
+        assert!(oracle.gaps_are_kept(1, 0, &[2]).is_err());
     }
 }

@@ -31,3 +31,38 @@ CREATE TABLE times (
 
 -- Seconds after which messages disappeared in its conversation when it came.
 ALTER TABLE remarks ADD COLUMN timer_s INTEGER;
+
+-- What was not read stands in the order of the conversation, as it is shown and marked read.
+DROP INDEX messages_unread;
+CREATE INDEX messages_unread ON messages (conversation, lamport, message_id) WHERE author > 0 AND state < 4;
+
+-- What others said and did not come.
+CREATE TABLE gaps (
+    conversation INTEGER NOT NULL REFERENCES conversations (id),
+    contact INTEGER NOT NULL REFERENCES contacts (id),
+    device INTEGER NOT NULL,
+    first INTEGER NOT NULL,                    -- counters, both included; if the last is less, what is here is not what the
+    last INTEGER NOT NULL,                     -- author says came before
+    lamport INTEGER NOT NULL,                  -- place of what came behind
+    message_id BLOB NOT NULL,
+    PRIMARY KEY (conversation, contact, device, first)
+) WITHOUT ROWID;
+ALTER TABLE messages ADD COLUMN late INTEGER NOT NULL DEFAULT 0; -- something that its author said later was here before
+
+-- Which devices have a message of ours.
+ALTER TABLE heard RENAME TO old_heard;
+CREATE TABLE heard (
+    message INTEGER NOT NULL REFERENCES messages (id) ON DELETE CASCADE,
+    contact INTEGER NOT NULL REFERENCES contacts (id),
+    device INTEGER NOT NULL,                   -- 0: one of theirs, it is not known which
+    state INTEGER NOT NULL,                    -- 3 delivered, 4 read
+    PRIMARY KEY (message, contact, device)
+) WITHOUT ROWID;
+CREATE INDEX heard_unread ON heard (contact, device, message) WHERE state < 4;
+INSERT INTO heard SELECT message, contact, 0, state FROM old_heard;
+DROP TABLE old_heard;
+
+ALTER TABLE conversations ADD COLUMN hidden INTEGER NOT NULL DEFAULT 0; -- a person deleted it, and nothing was said since
+
+ALTER TABLE pins ADD COLUMN by INTEGER;        -- a contact; 0: us; NULL: it is not known who
+CREATE INDEX pins_newest ON pins (lamport, said_id) WHERE pinned;
