@@ -70,9 +70,10 @@ fn asks(request: &GroupRequest) -> String {
         _ => format!(", among them, they say, {}", known.join(", ")),
     };
     let count = members(usize::try_from(request.members).unwrap_or(usize::MAX));
+    let number = request.id.0;
     format!(
-        "{who} asks you into the group “{name}” ({count}{known}). `hush group accept {word}`, `hush group decline {word}`, \
-         or with --block"
+        "request {number}: {who} asks you into the group “{name}” ({count}{known}). `hush group accept {word}`, \
+         `hush group decline {word}`, or with --block"
     )
 }
 
@@ -284,6 +285,8 @@ mod tests {
             known: vec![NAME.to_owned()],
             at: UnixMillis(0),
         };
+        let asks = clean_words(&Item::GroupRequest(&request));
+        assert!(asks.contains("request 1: "), "by this number one of two of the same name is meant: {asks}");
         for item in [
             Item::GroupRequest(&request),
             Item::GroupJoined(&place),
