@@ -116,7 +116,7 @@ pub enum Void {
     #[error("the account is not in the group")]
     NotAMember,
     /// In it already.
-    #[error("the account is in the group already")]
+    #[error("the account is in the group already, or asks to be let in")]
     AlreadyMember,
     /// Kept out.
     #[error("the account is banned; lift that first")]
