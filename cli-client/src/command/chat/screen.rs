@@ -83,6 +83,22 @@ impl<'a> Screen<'a> {
         self.insert(&[])
     }
 
+    /// The terminal is somebody else's for a while.
+    pub(super) fn leave(&mut self) -> Result<(), Failure> {
+        match &self.live {
+            Some(_) => self.out.terminal("\r\x1b[J"),
+            None => Ok(()),
+        }
+    }
+
+    /// Others may have written on the screen: earlier marks stay as they are, and the line stands where the cursor is.
+    pub(super) fn again(&mut self, line: &Line) -> Result<(), Failure> {
+        if let Some(live) = &mut self.live {
+            live.marks.clear();
+        }
+        self.typed(line)
+    }
+
     /// Somebody types, or has stopped. `false`: there is no place for that here.
     pub(super) fn types(&mut self, who: ContactId, name: &str, on: bool, line: &Line) -> Result<bool, Failure> {
         let Some(live) = &mut self.live else { return Ok(false) };
