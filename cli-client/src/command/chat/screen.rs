@@ -162,8 +162,20 @@ impl<'a> Screen<'a> {
                 Ok(())
             }
             Some(live) => {
-                let lines: Vec<String> =
-                    text::wrap(sentence, live.columns - 1).iter().map(|line| self.out.paint().dim(line)).collect();
+                let (dash, body) = match sentence.strip_prefix("-- ") {
+                    Some(body) => ("-- ", body),
+                    None => ("   ", sentence.trim_start()),
+                };
+                // Folded as if it began with spaces, so that what follows stands below it.
+                let lines = text::fold(&format!("   {body}"), live.columns - 1);
+                let lines: Vec<String> = lines
+                    .iter()
+                    .enumerate()
+                    .map(|(number, line)| match line.strip_prefix("   ") {
+                        Some(rest) if number == 0 => self.out.paint().dim(&format!("{dash}{rest}")),
+                        Some(_) | None => self.out.paint().dim(line),
+                    })
+                    .collect();
                 self.insert(&lines)
             }
         }
