@@ -116,8 +116,11 @@ pub enum Void {
     #[error("the account is not in the group")]
     NotAMember,
     /// In it already.
-    #[error("the account is in the group already, or asks to be let in")]
+    #[error("the account is in the group already")]
     AlreadyMember,
+    /// Waits for an admin already.
+    #[error("the account asks to be let in already")]
+    AlreadyAsks,
     /// Kept out.
     #[error("the account is banned; lift that first")]
     Banned,
