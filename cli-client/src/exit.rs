@@ -7,7 +7,7 @@
 use std::{fmt, io, process::ExitCode};
 
 use hushwire_client::group::CannotChange;
-use hushwire_client::{CannotJoin, CommandError, Error};
+use hushwire_client::{CannotJoin, CommandError, Error, StoreError};
 
 /// What the exit code says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -174,6 +174,12 @@ impl From<Error> for Failure {
             }
             Error::PassphraseNeeded => Some("without a terminal: --passphrase-file FILE or HUSHWIRE_PASSPHRASE_FILE"),
             Error::NoKeyring { .. } => Some("--protect passphrase, or --protect key-file on a server"),
+            Error::File { .. } => Some(
+                "look at its rights, and whether the disk is full; --data-dir or HUSHWIRE_DATA_DIR names another folder",
+            ),
+            Error::Store(why) if matches!(**why, StoreError::Unavailable(_)) => Some(
+                "nothing was changed; look whether the disk is full (df), and whether you may write into the account's folder",
+            ),
             Error::Store(_) => {
                 Some("nothing was changed; `hush doctor` looks closer, and a backup of the folder helps")
             }

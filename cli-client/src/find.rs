@@ -27,7 +27,10 @@ impl App {
     pub(crate) async fn contact(&self, asked: &str) -> Result<Contact, Failure> {
         match self.contact_if_any(asked).await? {
             Some(found) => Ok(found),
-            None => Err(no_contact(asked, &self.client().await?.query(|engine| engine.contacts()).await?)),
+            None => {
+                let contacts = self.client().await?.query(|engine| engine.contacts()).await?;
+                Err(who_says_so(asked, &contacts).unwrap_or_else(|| no_contact(asked, &contacts)))
+            }
         }
     }
 
@@ -52,7 +55,10 @@ impl App {
         let all = self.client().await?.query(|engine| engine.conversations()).await?;
         match self.group_named(asked, &all).await? {
             Some(group) => Ok(group),
-            None => Err(no_conversation(asked, &all)),
+            None => {
+                let contacts = self.client().await?.query(|engine| engine.contacts()).await?;
+                Err(who_says_so(asked, &contacts).unwrap_or_else(|| no_conversation(asked, &all)))
+            }
         }
     }
 
@@ -148,8 +154,7 @@ impl App {
         }
     }
 
-    /// What accounts are called here, `you` for our own. Whoever is known from a group only is called
-    /// as there, by the beginning of the account id.
+    /// What accounts are called here, `you` for our own. Of whom nothing is known is called by the beginning of the account id.
     ///
     /// # Errors
     /// When the database cannot be read.
@@ -165,11 +170,10 @@ impl App {
         let client = self.client().await?;
         let us = self.profile().await?.account;
         for account in accounts {
-            let id = account.to_string();
             let name = if account == us {
                 "you".to_owned()
             } else {
-                match client.query(move |engine| engine.find_contact(&id)).await? {
+                match client.query(move |engine| engine.contact_of(account)).await? {
                     Some(contact) => contact.name,
                     None => format!("unknown-{:.8}", account.to_string()),
                 }
@@ -259,6 +263,26 @@ fn is_slip(typed: &str, meant: &str) -> bool {
         || rest(&typed, 1) == rest(&meant, 0)
         || rest(&typed, 0) == rest(&meant, 1)
         || swapped && rest(&typed, 2) == rest(&meant, 2)
+}
+
+/// Somebody who is called otherwise here, and says that this is their handle.
+fn who_says_so(asked: &str, contacts: &[Contact]) -> Option<Failure> {
+    let says = |contact: &&Contact| {
+        contact.claimed_handle.as_deref().is_some_and(|handle| {
+            handle == asked || handle.split_once('@').is_some_and(|(name, _)| name.eq_ignore_ascii_case(asked))
+        })
+    };
+    let contact = contacts.iter().find(says)?;
+    let (name, word) = (text::clean_line(&contact.name), text::shell_word(&contact.name));
+    let handle = text::clean_line(contact.claimed_handle.as_deref().unwrap_or_default());
+    let rename = format!("{word} {}", text::shell_word(asked));
+    Some(Failure::usage(
+        format!(
+            "nobody is called `{}` here; {name} says to be {handle}, which nobody has checked",
+            text::clean_line(asked)
+        ),
+        format!("write {word}, or if you know that it is them: hush contact rename {rename}"),
+    ))
 }
 
 fn no_contact(asked: &str, contacts: &[Contact]) -> Failure {

@@ -36,6 +36,9 @@ use crate::text;
 /// Lines are not made longer than this for reading, however wide the terminal is.
 const COLUMNS_MAX: usize = 120;
 
+/// A recovery word with its number, and spaces around.
+const SECRET_WORD_COLUMNS: usize = 17;
+
 /// Where output goes and how it looks.
 #[derive(Clone, Debug)]
 pub(crate) struct Out {
@@ -139,7 +142,9 @@ impl Out {
     /// A sentence beside the result. Not with `-q`.
     pub(crate) fn note(&self, text: &str) {
         if !self.quiet {
-            self.to_stderr(&self.broken(text, "", ""));
+            // What stands among messages is set apart from them, and so is what follows of it.
+            let then = if text.starts_with("-- ") || text.starts_with("   ") { "   " } else { "" };
+            self.to_stderr(&self.broken(text, "", then));
         }
     }
 
@@ -151,23 +156,12 @@ impl Out {
 
     /// A sentence beside secret words: shown with `-q` too.
     pub(crate) fn secret(&self, text: &str) {
-        self.to_stderr(text);
+        self.to_stderr(&self.broken(text, "", ""));
     }
 
     /// Words that are shown once and not kept, in columns that are read downwards.
     pub(crate) fn secret_words(&self, words: &str) {
-        let words: Vec<&str> = words.split_whitespace().collect();
-        let rows = words.len().div_ceil(4);
-        let mut text = String::new();
-        for row in 0..rows {
-            for (column, word) in words.iter().skip(row).step_by(rows.max(1)).enumerate() {
-                let number = row + column * rows + 1;
-                text.push_str(&format!("  {number:>2} {word:<12}"));
-            }
-            text = text.trim_end().to_owned();
-            text.push('\n');
-        }
-        self.to_stderr(&text);
+        self.to_stderr(&in_columns(words, self.columns_errors.unwrap_or(COLUMNS_MAX)));
     }
 
     /// Why it did not work and what to do. With `--json` one JSON object, on stderr too.
@@ -186,7 +180,7 @@ impl Out {
     /// Lines that fit the terminal of stderr, if it is one: the first after `first`, the others after `then`.
     fn broken(&self, text: &str, first: &str, then: &str) -> String {
         let columns = self.columns_errors.unwrap_or(usize::MAX);
-        let lines = text::wrap(text, columns.saturating_sub(text::width(first)));
+        let lines = text::wrap(text, columns.saturating_sub(text::width(first).max(text::width(then))));
         let start = |number: usize| if number == 0 { first } else { then };
         lines.iter().enumerate().map(|(number, line)| format!("{}{line}\n", start(number))).collect()
     }
@@ -207,6 +201,37 @@ pub(crate) fn version(out: &Out) -> Result<(), Failure> {
     out.raw(&format!("hush {version}"))
 }
 
+/// Numbered words, as many beside each other as there is room for, at most four.
+fn in_columns(words: &str, columns: usize) -> String {
+    let words: Vec<&str> = words.split_whitespace().collect();
+    let rows = words.len().div_ceil((columns / SECRET_WORD_COLUMNS).clamp(1, 4));
+    let mut text = String::new();
+    for row in 0..rows {
+        for (column, word) in words.iter().skip(row).step_by(rows.max(1)).enumerate() {
+            let number = row + column * rows + 1;
+            text.push_str(&format!("  {number:>2} {word:<12}"));
+        }
+        text = text.trim_end().to_owned();
+        text.push('\n');
+    }
+    text
+}
+
 fn columns() -> usize {
     terminal_size::terminal_size().map_or(80, |(width, _)| usize::from(width.0)).clamp(20, COLUMNS_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_stand_in_as_many_columns_as_fit_and_are_read_downwards() {
+        let words = "one two three four five six seven eight";
+        assert_eq!(in_columns(words, 80).lines().count(), 2);
+        assert_eq!(in_columns(words, 60), in_columns(words, 51));
+        assert_eq!(in_columns(words, 60).lines().next(), Some("   1 one            4 four           7 seven"));
+        assert_eq!(in_columns(words, 20).lines().count(), 8);
+        assert!(in_columns(words, 60).lines().all(|line| line.len() <= 60));
+    }
 }

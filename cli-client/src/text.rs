@@ -98,6 +98,51 @@ fn wrap_line(line: &str, columns: usize) -> Vec<String> {
     lines
 }
 
+/// A line with colours, in lines of at most `columns` cells: broken at spaces only, and what follows stands below the last
+/// column that began within the first half. What fits there no better, such as a link, stays where it is, and whole.
+pub(crate) fn fold(line: &str, columns: usize) -> Vec<String> {
+    if width(&plain(line)) <= columns {
+        return vec![line.to_owned()];
+    }
+    let indent = hanging(&plain(line), columns / 2);
+    let mut lines = vec![String::new()];
+    let mut used = 0;
+    for word in line.split_inclusive(' ') {
+        let cells = width(&plain(word));
+        let bare = width(plain(word).trim_end());
+        let is_begun = lines.last().is_some_and(|line| !plain(line).trim().is_empty());
+        if is_begun && used + bare > columns && indent + bare <= columns {
+            lines.push(" ".repeat(indent));
+            used = indent;
+        }
+        if let Some(last) = lines.last_mut() {
+            last.push_str(word);
+        }
+        used += cells;
+    }
+    lines.iter().map(|line| line.trim_end().to_owned()).collect()
+}
+
+/// What is seen of a line that sets colours.
+fn plain(line: &str) -> String {
+    let mut parts = line.split('\u{1b}');
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |seen, part| seen + part.split_once('m').map_or(part, |(_, rest)| rest))
+}
+
+/// Where the last column begins that two spaces set apart, no further than `limit`.
+fn hanging(line: &str, limit: usize) -> usize {
+    let (mut place, mut spaces, mut cells) = (0, 0, 0);
+    for c in line.chars() {
+        if c != ' ' && (spaces >= 2 || spaces == cells) && cells <= limit {
+            place = cells;
+        }
+        spaces = if c == ' ' { spaces + 1 } else { 0 };
+        cells += char_width(c);
+    }
+    place
+}
+
 /// Bytes as digits that people can compare.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -177,5 +222,23 @@ mod tests {
         assert_eq!(wrap("a\n\nb", 8), ["a", "", "b"]);
         assert_eq!(wrap("日本語日本語", 8), ["日本語日", "本語"]);
         assert_eq!(wrap("", 8), [""]);
+    }
+
+    #[test]
+    fn a_line_of_columns_is_folded_below_the_last_that_begins_in_its_first_half() {
+        assert_eq!(fold("bob   today   two and three", 80), ["bob   today   two and three"]);
+        assert_eq!(fold("ok    sent on the way", 14), ["ok    sent on", "      the way"]);
+        assert_eq!(fold("    ok   sent on its way", 18), ["    ok   sent on", "         its way"]);
+        assert_eq!(fold("bob                 a list of it", 26), ["bob                 a list", "of it"]);
+        assert_eq!(fold("-- one two three", 10), ["-- one two", "three"]);
+        assert_eq!(fold("link  hushwire:c#0123456789", 12), ["link  hushwire:c#0123456789"]);
+    }
+
+    #[test]
+    fn colours_take_no_cells_and_a_line_that_has_them_is_folded_as_one_that_has_none() {
+        let line = "\u{1b}[2mat nine\u{1b}[0m  \u{1b}[1mbob\u{1b}[0m came in";
+        assert_eq!(fold(line, 21), [line]);
+        let folded = ["\u{1b}[2mat nine\u{1b}[0m  \u{1b}[1mbob\u{1b}[0m came", "         in"];
+        assert_eq!(fold(line, 18), folded);
     }
 }

@@ -99,7 +99,11 @@ fn a_device_is_added_renamed_and_revoked_and_refused_from_then_on() {
     assert_eq!((&change["contact"], &change["added"][0]), (&"al".into(), &"laptop (device 2)".into()));
     let waits = bob.hush(["send", "al", "--wait", "sent", "for both"]);
     assert!(waits.code == 4 && waits.err.contains("hush identity trust al"), "known by a link, so held: {waits:?}");
+    let outbox = bob.hush(["outbox"]);
+    assert!(outbox.out.contains("to which you have not agreed"), "{outbox:?}");
+    assert!(outbox.err.contains("What is for al goes out once you agree"), "{outbox:?}");
     bob.json(["identity", "trust", "al"]);
+    assert!(!bob.hush(["outbox"]).err.contains("once you agree"));
     only(bob.json(["send", "al", "--wait", "sent", "and this"]));
     for person in [&alice, &laptop] {
         let got = person.json(["receive"]);

@@ -139,6 +139,18 @@ fn people_come_by_a_link_and_those_who_need_approval_wait_for_it() {
     until(&bob, |lines| !of_type(lines, "group_joined").is_empty());
     assert_eq!(role_of(&only(bob.json(["group", "show", "team"])), "alice").as_deref(), Some("owner"));
 
+    let late = carol.hush(["group", "join", &link, "--timeout", "4"]);
+    assert!(late.code == 0 && late.err.contains("closed, expired or used up"), "{late:?}");
+    let told = until(&alice, |lines| !of_type(lines, "undecryptable").is_empty());
+    assert!(of_type(&told, "undecryptable")[0]["reason"].as_str().unwrap().contains("a wish to come into a group"));
+
+    let link = only(alice.json(["group", "invite", "team", "--approval"]))["link"].as_str().unwrap().to_owned();
+    carol.json(["group", "join", &link, "--timeout", "4"]);
+    until(&alice, |lines| changes(lines).iter().any(|said| said.starts_with("carol asked to be let in by the link")));
+    assert_eq!(changes(&alice.json(["group", "refuse", "team", "carol"])), ["you did not let carol in"]);
+    let refused = until(&carol, |lines| !of_type(lines, "group_not_joined").is_empty());
+    assert_eq!(of_type(&refused, "group_not_joined")[0]["conversation"], "team");
+    assert!(alice.hush(["group", "show", "team"]).out.contains("used up, 1 came, until"));
     let link = only(alice.json(["group", "invite", "team", "--approval"]))["link"].as_str().unwrap().to_owned();
     carol.json(["group", "join", &link, "--timeout", "4"]);
     until(&alice, |lines| changes(lines).iter().any(|said| said.starts_with("carol asked to be let in by the link")));
@@ -148,6 +160,13 @@ fn people_come_by_a_link_and_those_who_need_approval_wait_for_it() {
     assert!(nobody.code == 1 && nobody.err.contains("among those who ask"), "{nobody:?}");
     assert_eq!(changes(&alice.json(["group", "admit", "team", "carol"])), ["you let carol in"]);
     until(&carol, |lines| !of_type(lines, "group_joined").is_empty());
+    // Whom carol knows from here alone is called in the log as everywhere else.
+    until(&bob, |lines| changes(lines).iter().any(|said| said.contains("let ")));
+    only(bob.json(["send", "team", "welcome"]));
+    let heard = until(&carol, |lines| !of_type(lines, "message").is_empty());
+    assert_eq!(of_type(&heard, "message")[0]["contact"], "~bob");
+    let log = carol.hush(["group", "log", "team"]);
+    assert!(log.out.contains("~bob came in by the link"), "{}", log.out);
 
     let open = group["links"].as_array().unwrap().iter().find(|link| link["approval"] == true).unwrap();
     let number = open["invite"].as_str().unwrap()[..8].to_owned();

@@ -210,6 +210,9 @@ fn what_is_typed_wrong_is_answered_with_what_to_type() {
     only(carol.json(["send", "bob", "do you remember me?"]));
     let request = one(&bob.json(["receive"]), "contact_request");
     let name = request["contact"].as_str().unwrap().to_owned();
+    let claimed = bob.hush(["send", "carol", "who are you?"]);
+    let (says, rename) = (format!("{name} says to be carol@"), format!("hush contact rename {name} carol"));
+    assert!(claimed.code == 1 && claimed.err.contains(&says) && claimed.err.contains(&rename), "{claimed:?}");
     let accepted = bob.hush(["contact", "accept", &name]);
     assert!(accepted.err.contains(&format!("hush contact rename {name}")), "{accepted:?}");
 }

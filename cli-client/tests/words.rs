@@ -182,6 +182,16 @@ fn a_damaged_database_is_told_as_such() {
 }
 
 #[test]
+fn a_folder_that_cannot_be_written_is_named_with_what_to_look_at() {
+    let person = Person::new();
+    let file = person.passphrase_file("a file", "no folder");
+    let (relay, keyserver) = Servers::nowhere();
+    let mut command = person.command();
+    command.args(["register", "--relay", &relay, "--keyserver", &keyserver, "--protect", "key-file", "--data-dir"]);
+    refused(&ended(command.arg(file.join("below")).output().unwrap()), 2, &["below", "disk is full", "--data-dir"]);
+}
+
+#[test]
 fn an_unknown_contact_is_told_with_what_to_do() {
     let person = Person::new();
     begun(&person, &["--protect", "key-file"]);

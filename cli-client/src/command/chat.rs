@@ -75,6 +75,13 @@ pub(super) async fn run(app: &App, args: &Chat) -> Result<(), Failure> {
                     if !talk.typed(&line, &input).await? { break }
                 }
                 Ok(Typed::End) => break,
+                Ok(Typed::Suspend) => {
+                    talk.types_no_more().await?;
+                    talk.screen.leave()?;
+                    input.suspend().await;
+                    talk.screen.again(&input.line)?;
+                }
+                Ok(Typed::Again) => talk.screen.again(&input.line)?,
                 Err(error) => return Err(unreadable(&error)),
             },
             event = events.next() => match event {
@@ -193,7 +200,14 @@ impl Talk<'_> {
             self.types = Some(Instant::now());
             self.client.command(Command::Typing(self.conversation, true)).await?;
         }
-        if !writes && self.types.take().is_some() {
+        if !writes {
+            self.types_no_more().await?;
+        }
+        Ok(())
+    }
+
+    async fn types_no_more(&mut self) -> Result<(), Failure> {
+        if self.types.take().is_some() {
             self.client.command(Command::Typing(self.conversation, false)).await?;
         }
         Ok(())

@@ -11,8 +11,8 @@ use crate::passphrase;
 use crate::show::Item;
 
 const NEW_WORDS: &str = "
-Your 24 new recovery words. Write them on paper, in this order, before you go on:
-they are shown only now, and the old ones are worth nothing once they count.
+Your 24 new recovery words. Write them on paper, in this order, before you go on: they are shown only now, and the old \
+ones are worth nothing once they count.
 ";
 
 /// Takes the account back.

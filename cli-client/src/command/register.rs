@@ -23,8 +23,8 @@ const REGISTERED_WITHIN: Duration = Duration::from_secs(60);
 const TOLD_EVERY: Duration = Duration::from_secs(5);
 
 const WORDS: &str = "
-Your 24 recovery words. They are the only way back to this account if every device is lost,
-and they are shown only now: write them on paper, in this order, and show them to nobody.
+Your 24 recovery words. They are the only way back to this account if every device is lost, and they are shown only now: \
+write them on paper, in this order, and show them to nobody.
 ";
 
 pub(super) async fn run(app: &App, args: Register) -> Result<(), Failure> {

@@ -75,9 +75,10 @@ fn asks(request: &GroupRequest) -> String {
         _ => format!(", among them, they say, {}", known.join(", ")),
     };
     let count = members(usize::try_from(request.members).unwrap_or(usize::MAX));
+    let number = request.id.0;
     format!(
-        "{who} asks you into the group “{name}” ({count}{known}). `hush group accept {word}`, `hush group decline {word}`, \
-         or with --block"
+        "request {number}: {who} asks you into the group “{name}” ({count}{known}). `hush group accept {word}`, \
+         `hush group decline {word}`, or with --block"
     )
 }
 
@@ -190,7 +191,8 @@ fn group_lines(place: &Where, group: &Group, us: AccountId, paint: Paint) -> Vec
     }
     if !state.invites.is_empty() {
         lines.push(field("links", &state.invites.len().to_string(), paint));
-        lines.extend(state.invites.iter().map(|(id, invite)| invite_line(*id, invite, &name(&invite.by))));
+        let now = now();
+        lines.extend(state.invites.iter().map(|(id, invite)| invite_line(*id, invite, &name(&invite.by), now)));
     }
     lines
 }
@@ -202,12 +204,22 @@ fn our_part(group: &Group, us: AccountId) -> String {
     }
 }
 
-fn invite_line(id: InviteId, invite: &Invite, by: &str) -> String {
+fn now() -> u64 {
+    u64::try_from(jiff::Timestamp::now().as_millisecond()).unwrap_or_default()
+}
+
+/// `now`: in milliseconds. Who opened it may think of it as open when nobody comes in by it any more.
+fn invite_line(id: InviteId, invite: &Invite, by: &str, now: u64) -> String {
     let used = match invite.uses {
+        Some(uses) if invite.used >= uses => format!("used up, {} came", invite.used),
         Some(uses) => format!("{} of {uses} came", invite.used),
         None => format!("{} came", invite.used),
     };
-    let until = invite.expires_at.map_or_else(String::new, |at| format!(", until {}", moment(at)));
+    let until = match invite.expires_at {
+        Some(at) if at.0 < now => format!(", expired {}", moment(at)),
+        Some(at) => format!(", until {}", moment(at)),
+        None => String::new(),
+    };
     let approval = if invite.approval { ", with approval" } else { "" };
     format!("  {:.INVITE_CHARS$}  by {by}: {used}{until}{approval}", id.to_string())
 }
@@ -293,6 +305,8 @@ mod tests {
             known: vec![NAME.to_owned()],
             at: UnixMillis(0),
         };
+        let asks = clean_words(&Item::GroupRequest(&request));
+        assert!(asks.contains("request 1: "), "by this number one of two of the same name is meant: {asks}");
         for item in [
             Item::GroupRequest(&request),
             Item::GroupJoined(&place),
@@ -303,6 +317,20 @@ mod tests {
         ] {
             assert!(clean_words(&item).contains("te[2Jam alice"));
         }
+    }
+
+    #[test]
+    fn a_link_by_which_nobody_comes_in_any_more_is_told_as_such() {
+        let (by, opened) = (AccountId([1; 32]), ChangeHash([0; 32]));
+        let link = |uses, used, expires_at| Invite { by, opened, approval: false, expires_at, uses, used };
+        let line = |invite: Invite| invite_line(InviteId([0xab; 16]), &invite, "you", 5);
+        assert_eq!(line(link(None, 2, None)), "  abababab  by you: 2 came");
+        assert_eq!(
+            line(link(Some(3), 2, Some(UnixMillis(5)))),
+            "  abababab  by you: 2 of 3 came, until 1970-01-01 00:00"
+        );
+        assert_eq!(line(link(Some(2), 2, None)), "  abababab  by you: used up, 2 came");
+        assert!(line(link(None, 0, Some(UnixMillis(4)))).ends_with("0 came, expired 1970-01-01 00:00"));
     }
 
     #[test]

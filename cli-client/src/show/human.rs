@@ -5,7 +5,7 @@ use hushwire_client::{Auditor, Contact, Finding, Membership, Profile, Seen, Stan
 use jiff::{Timestamp, tz::TimeZone};
 
 use super::{Item, Named, Paint, Where, devices, groups, journey, messages};
-use crate::text::{clean_line, shell_word, width, wrap};
+use crate::text::{clean_line, fold, shell_word, width, wrap};
 
 /// A column that is no wider than this keeps the next ones on the screen.
 pub(super) const NAME_COLUMNS: usize = 20;
@@ -13,8 +13,20 @@ pub(super) const NAME_COLUMNS: usize = 20;
 /// Verdict and name before a finding.
 const FINDING_COLUMNS: usize = 17;
 
-/// The item as lines without line ends; none when there is nothing to say.
+/// The item as lines without line ends, none of them wider than the terminal as far as they have spaces; none at all when there
+/// is nothing to say.
 pub(crate) fn lines(item: &Item<'_>, paint: Paint, columns: Option<usize>) -> Vec<String> {
+    let lines = whole_lines(item, paint, columns);
+    match columns {
+        // A draft is what somebody wrote, and stays so.
+        Some(columns) if !matches!(item, Item::Draft { .. }) => {
+            lines.iter().flat_map(|line| fold(line, columns)).collect()
+        }
+        Some(_) | None => lines,
+    }
+}
+
+fn whole_lines(item: &Item<'_>, paint: Paint, columns: Option<usize>) -> Vec<String> {
     match item {
         Item::Registered { profile, .. } | Item::Account { profile, .. } => {
             let mut lines = profile_lines(profile, paint);

@@ -50,9 +50,9 @@ pub(super) fn then(contact: &Named, change: &ListChange, policy: Policy) -> Opti
     match policy {
         Policy::Accept => None,
         _ if change.added.is_empty() => None,
-        Policy::Hold => Some(format!("what you write to {name} waits until you agree: ask {name}, then {agree}")),
+        Policy::Hold => Some(format!("What you write to {name} waits until you agree: ask {name}, then {agree}")),
         Policy::Block => Some(format!(
-            "nothing is sent to what is new, and nothing of it shown; if {name} says that it is theirs: {agree}"
+            "Nothing is sent to what is new, and nothing of it shown; if {name} says that it is theirs: {agree}"
         )),
     }
 }

@@ -15,6 +15,9 @@ const QUOTE_CHARS: usize = 60;
 /// The widest mark between two people, `✓✓delivered`.
 const MARK_COLUMNS: usize = 11;
 
+/// Before a text that stands below its date and author.
+const BELOW_COLUMNS: usize = 6;
+
 /// The lines of these items; none for others.
 pub(super) fn item_lines(item: &Item<'_>, paint: Paint, columns: Option<usize>) -> Vec<String> {
     match item {
@@ -104,19 +107,19 @@ fn lines(shown: &Shown, name: &str, paint: Paint, columns: Option<usize>) -> Vec
     let (at, number) = (moment(message.sent_at), format!("#{}", message.id.0));
     let painted = if message.outgoing { paint.dim(name) } else { paint.cyan(name) };
     let head = width(&at) + 2 + width(&number) + 2 + width(name) + 2;
-    let indent = head.min(columns.unwrap_or(usize::MAX) / 2);
+    // Where that leaves no room, the text stands below.
+    let is_below = columns.is_some_and(|columns| head > columns / 2);
+    let indent = if is_below { BELOW_COLUMNS } else { head };
     let mut body = body(shown, paint, columns.map(|columns| columns.saturating_sub(indent)));
     if message.outgoing
         && let Some(last) = body.last_mut()
     {
         last.push_str(&format!("  {}", mark(message.state, shown.heard, paint)));
     }
-    let mut lines = Vec::new();
-    for (place, line) in body.into_iter().enumerate() {
-        let start = match place {
-            0 => format!("{}  {}  {painted}: ", paint.dim(&at), paint.dim(&number)),
-            _ => " ".repeat(indent),
-        };
+    let first = format!("{}  {}  {painted}: ", paint.dim(&at), paint.dim(&number));
+    let mut lines = if is_below { vec![first.trim_end().to_owned()] } else { Vec::new() };
+    for line in body {
+        let start = if lines.is_empty() { first.clone() } else { " ".repeat(indent) };
         lines.push(format!("{start}{line}").trim_end().to_owned());
     }
     lines

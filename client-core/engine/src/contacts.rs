@@ -213,6 +213,14 @@ impl Engine {
         contacts::get(self.store.read(), id)
     }
 
+    /// Who has this account, also if they are known from a group only.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn contact_of(&self, account: AccountId) -> Result<Option<Contact>, StoreError> {
+        contacts::by_account(self.store.read(), account)
+    }
+
     /// The contact that a person means: by name, by handle, or by the beginning of the account id (8 digits or more),
     /// if only one fits.
     ///

@@ -210,3 +210,56 @@ fn what_nobody_asked_is_not_answered() {
         assert_eq!(world.command(&mut bob, command), Answer::Refused(CommandError::NoSuchRequest));
     }
 }
+
+#[test]
+fn who_asks_by_a_link_and_is_refused_is_told_so_and_may_ask_again() {
+    let mut world = World::seeded(7);
+    let mut people = vec![world.person("alice"), world.person("erin")];
+    let found = Command::FoundGroup { name: "friends".into(), members: vec![] };
+    let Answer::Group(group) = world.command(&mut people[0], found) else { panic!() };
+    let open = |world: &mut World, alice: &mut Person| {
+        let open = Command::OpenInvite { group, approval: true, expires_at: None, uses: None };
+        let Answer::GroupLink(link) = world.command(alice, open) else { panic!() };
+        Command::JoinGroup(link)
+    };
+    let erin = people[1].account();
+    let told = |person: &Person| {
+        let told = person.events.iter().filter_map(|event| match event {
+            Event::GroupNotJoined { name, reason } => Some((name.clone(), reason.clone())),
+            _ => None,
+        });
+        told.collect::<Vec<_>>()
+    };
+    // The second time as somebody who was in it, and so knows more than the link says.
+    for again in [false, true] {
+        let join = open(&mut world, &mut people[0]);
+        world.command(&mut people[1], join);
+        settle(&mut world, &mut people);
+        let asks = |person: &Person| person.engine().group(group).unwrap().unwrap().state.requests.contains_key(&erin);
+        assert!(asks(&people[0]) && told(&people[1]).is_empty());
+        let refuse = Command::ChangeGroup { group, ops: vec![Op::Refuse(erin)] };
+        assert_eq!(world.command(&mut people[0], refuse), Answer::Done);
+        settle(&mut world, &mut people);
+        assert_eq!(
+            told(&people[1]),
+            [("friends".to_owned(), "an admin refused; to ask again, get a new link".to_owned())]
+        );
+        people[1].events.clear();
+        // A link from before does not know of the refusal.
+        let join = open(&mut world, &mut people[0]);
+        world.command(&mut people[1], join);
+        settle(&mut world, &mut people);
+        assert!(asks(&people[0]));
+        let admit = Command::ChangeGroup { group, ops: vec![Op::Admit(erin)] };
+        assert_eq!(world.command(&mut people[0], admit), Answer::Done);
+        settle(&mut world, &mut people);
+        assert_eq!((members(&people[0]), members(&people[1])), (2, 2));
+        assert_eq!((told(&people[1]).len(), troubles(&people[0]), troubles(&people[1])), (0, 0, 0), "{again}");
+        let at_erin = groups(&people[1])[0];
+        assert_eq!(
+            world.command(&mut people[1], Command::ChangeGroup { group: at_erin, ops: vec![Op::Leave] }),
+            Answer::Done
+        );
+        settle(&mut world, &mut people);
+    }
+}

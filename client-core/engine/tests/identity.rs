@@ -97,6 +97,8 @@ fn what_is_held_waits_is_marked_changes_nothing_and_comes_once_a_person_agrees()
         assert_eq!(find(&bob, "is that you?").unwrap().state, State::Queued);
         let journey = bob.engine().explain(waiting.id).unwrap().unwrap();
         assert_eq!(journey.held, [contact]);
+        let why = bob.engine().waiting().unwrap().pop().unwrap().reason;
+        assert!(why.unwrap().contains("new devices to which you have not agreed"));
         assert!(identity(&bob, contact).held);
         assert!(!bob.engine().has_work().unwrap(), "nobody need stay online for it");
         bob.crash();
@@ -117,6 +119,28 @@ fn what_is_held_waits_is_marked_changes_nothing_and_comes_once_a_person_agrees()
     assert!(identity(&bob, contact).new.is_empty() && !identity(&bob, contact).held);
     assert_eq!(bob.engine().conversation(bob.contact("alice").conversation).unwrap().unwrap().timer_s, Some(60));
     nothing_went_wrong(&[&alice, &bob]);
+}
+
+#[test]
+fn what_was_sealed_before_somebody_is_held_waits_for_the_relay_and_not_for_a_person() {
+    let mut world = World::seeded(8);
+    let (mut alice, mut bob, contact) = friends(&mut world, Policy::Hold);
+    let _laptop = laptop(&mut world, &mut alice);
+    world.relay_down = true;
+    world.send(&mut bob, "alice", "sealed");
+    world.settle(&mut [&mut bob]);
+    world.relay_down = false;
+    world.send(&mut alice, "bob", "I have a laptop");
+    world.settle(&mut [&mut alice]);
+    world.deliver(&mut bob);
+    world.relay_down = true;
+    world.settle(&mut [&mut bob]);
+    assert!(identity(&bob, contact).held);
+    world.send(&mut bob, "alice", "not sealed");
+    let waiting = bob.engine().waiting().unwrap();
+    let why: Vec<&str> = waiting.iter().map(|message| message.reason.as_deref().unwrap_or_default()).collect();
+    assert_eq!(why.len(), 2, "{why:?}");
+    assert!(why[0].contains("no answer") && why[1].contains("have not agreed"), "{why:?}");
 }
 
 #[test]

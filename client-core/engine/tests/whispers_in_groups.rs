@@ -195,8 +195,11 @@ fn who_is_put_out_neither_hears_nor_is_heard_and_stops_typing_at_once() {
     let late = types(&mut world, &mut people[2], true);
     assert_eq!(late.len(), 2);
     assert_eq!(sees(&mut world, &mut people[0], &late), []);
-    // Nothing leaves that she could open.
-    assert_eq!(types(&mut world, &mut people[0], true), [], "before there is a key that she has not");
+    // Nothing leaves that she could open: what says that she is out was written with a new key.
+    let whispered = types(&mut world, &mut people[0], true);
+    assert_eq!(whispered.iter().map(|(mailbox, _)| *mailbox).collect::<Vec<_>>(), [people[1].mailbox()]);
+    let copy: Vec<_> = whispered.iter().map(|(_, envelope)| (people[2].mailbox(), envelope.clone())).collect();
+    assert_eq!(sees(&mut world, &mut people[2], &copy), []);
     settle(&mut world, &mut people);
     say(&mut world, &mut people[0], "without carol");
     settle(&mut world, &mut people);
@@ -210,6 +213,37 @@ fn who_is_put_out_neither_hears_nor_is_heard_and_stops_typing_at_once() {
     assert_eq!(sees(&mut world, &mut people[2], &copy), [], "also if somebody hands it to her");
     assert_eq!(sees(&mut world, &mut people[1], &whispered), typing(&people[0], true));
     assert_eq!(types(&mut world, &mut people[2], true), [], "who is out does not type");
+}
+
+#[test]
+fn who_has_said_nothing_since_somebody_left_is_seen_from_the_second_time_on_that_it_is_told() {
+    let mut world = World::seeded(207);
+    let mut people = group(&mut world, &["alice", "bob", "carol", "dave"]);
+    let carol = people[2].account();
+    change(&mut world, &mut people, vec![Op::Remove(carol)]);
+    forget(&mut world, &mut people);
+    // Dave knows alice; bob and dave know of each other by the group alone.
+    for (place, others) in [(3, [0, 1]), (1, [0, 3])] {
+        assert_eq!(types(&mut world, &mut people[place], true), [], "a key goes out first");
+        settle(&mut world, &mut people);
+        forget(&mut world, &mut people);
+        let whispered = types(&mut world, &mut people[place], true);
+        assert_eq!(whispered.len(), 2, "carol gets none");
+        for other in others {
+            let seen = typing(&people[place], true);
+            assert_eq!(sees(&mut world, &mut people[other], &whispered), seen, "{}", people[other].name);
+        }
+        let copy: Vec<_> = whispered.iter().map(|(_, envelope)| (people[2].mailbox(), envelope.clone())).collect();
+        assert_eq!(sees(&mut world, &mut people[2], &copy), []);
+    }
+    // It is the key of what is said next: nobody is given another one.
+    let given = world.seen.len();
+    say(&mut world, &mut people[3], "hello");
+    settle(&mut world, &mut people);
+    assert!(
+        people.iter().all(|person| !person.events.iter().any(|event| matches!(event, Event::Undecryptable { .. })))
+    );
+    assert!(world.seen.len() - given <= 2 + 2 * 2, "one envelope for each, and a receipt of each");
 }
 
 #[test]

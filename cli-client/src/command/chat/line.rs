@@ -1,6 +1,6 @@
 //! The line that is being typed, as a value: keys go in as a terminal sends them, and what to show comes out.
 //!
-//! Knows the keys that a shell's line has: arrows, Home, End, Delete, Ctrl-A, E, B, F, U, K, W, D.
+//! Knows the keys that a shell's line has: arrows, Home, End, Delete, Ctrl-A, E, B, F, U, K, W, D, L, Z.
 
 use hushwire_client::limits::TEXT_BYTES_MAX;
 
@@ -18,6 +18,10 @@ pub(super) enum Typed {
     Line(String),
     /// Ctrl-D on an empty line.
     End,
+    /// Ctrl-Z.
+    Suspend,
+    /// What stood on the screen may be gone.
+    Again,
 }
 
 /// A line and the place in it.
@@ -58,6 +62,7 @@ impl Line {
             0x08 | 0x7F => self.remove(self.cursor.saturating_sub(1), self.cursor),
             0x0B => self.remove(self.cursor, self.text.len()),
             0x0C => {}
+            0x1A => return Some(Typed::Suspend),
             0x15 => self.remove(0, self.cursor),
             0x17 => self.remove(self.word_before(), self.cursor),
             b'\t' => self.insert(' '),
@@ -194,6 +199,14 @@ mod tests {
         b"x\x01".iter().for_each(|key| drop(line.feed(*key)));
         assert_eq!(line.feed(0x04), Some(Typed::Changed), "Ctrl-D in a line deletes");
         assert!(line.is_empty());
+    }
+
+    #[test]
+    fn ctrl_z_leaves_the_line_as_it_is() {
+        let mut line = Line::default();
+        b"half a li".iter().for_each(|key| drop(line.feed(*key)));
+        assert_eq!(line.feed(0x1A), Some(Typed::Suspend));
+        assert_eq!(line.shown(80), ("half a li".to_owned(), 9));
     }
 
     #[test]

@@ -83,6 +83,22 @@ impl<'a> Screen<'a> {
         self.insert(&[])
     }
 
+    /// The terminal is somebody else's for a while.
+    pub(super) fn leave(&mut self) -> Result<(), Failure> {
+        match &self.live {
+            Some(_) => self.out.terminal("\r\x1b[J"),
+            None => Ok(()),
+        }
+    }
+
+    /// Others may have written on the screen: earlier marks stay as they are, and the line stands where the cursor is.
+    pub(super) fn again(&mut self, line: &Line) -> Result<(), Failure> {
+        if let Some(live) = &mut self.live {
+            live.marks.clear();
+        }
+        self.typed(line)
+    }
+
     /// Somebody types, or has stopped. `false`: there is no place for that here.
     pub(super) fn types(&mut self, who: ContactId, name: &str, on: bool, line: &Line) -> Result<bool, Failure> {
         let Some(live) = &mut self.live else { return Ok(false) };
@@ -146,8 +162,20 @@ impl<'a> Screen<'a> {
                 Ok(())
             }
             Some(live) => {
-                let lines: Vec<String> =
-                    text::wrap(sentence, live.columns - 1).iter().map(|line| self.out.paint().dim(line)).collect();
+                let (dash, body) = match sentence.strip_prefix("-- ") {
+                    Some(body) => ("-- ", body),
+                    None => ("   ", sentence.trim_start()),
+                };
+                // Folded as if it began with spaces, so that what follows stands below it.
+                let lines = text::fold(&format!("   {body}"), live.columns - 1);
+                let lines: Vec<String> = lines
+                    .iter()
+                    .enumerate()
+                    .map(|(number, line)| match line.strip_prefix("   ") {
+                        Some(rest) if number == 0 => self.out.paint().dim(&format!("{dash}{rest}")),
+                        Some(_) | None => self.out.paint().dim(line),
+                    })
+                    .collect();
                 self.insert(&lines)
             }
         }

@@ -41,7 +41,7 @@ pub(super) async fn run(app: &App, link: &str) -> Result<(), Failure> {
         }
         Err(_) => app.out().note(&format!(
             "You asked to be let into {}. Whoever made the link, or an admin, has to be online for it; `hush receive` says \
-             when you are in.",
+             when you are in. If that takes long, ask them: nobody answers where a link is closed, expired or used up.",
             text::clean_line(&name)
         )),
     }

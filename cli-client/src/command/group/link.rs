@@ -36,9 +36,14 @@ pub(super) async fn open(
     }
     out.item(&Item::GroupLink { conversation: &place, link: &link })?;
     app.tell_others(GLANCE).await?;
-    out.note(match approval {
-        true => "Whoever has it types: hush group join 'LINK'. Each waits until an admin types: hush group admit",
-        false => "Whoever has it comes in by: hush group join 'LINK'. Give it only to people who are welcome.",
+    let word = text::shell_word(&place.name);
+    out.note(&match approval {
+        true => format!(
+            "Whoever has it types: hush group join 'LINK'. Each waits until an admin types: hush group admit {word} WHO"
+        ),
+        false => {
+            "Whoever has it comes in by: hush group join 'LINK'. Give it only to people who are welcome.".to_owned()
+        }
     });
     Ok(())
 }

@@ -50,6 +50,15 @@ fn further_lines_of_a_message_cannot_pass_for_messages() {
 }
 
 #[test]
+fn a_text_for_which_a_long_name_leaves_no_room_stands_below_and_no_line_is_too_wide() {
+    let long = Message { author_name: "somebody with a long name".to_owned(), ..message("one two three four", false) };
+    let lines = plain(&shown(long.clone()), Some(60));
+    assert_eq!(lines.get(1).map(String::as_str), Some("      one two three four"), "{lines:?}");
+    assert!(lines.iter().all(|line| width(line) <= 60), "{lines:?}");
+    assert_eq!(plain(&shown(long), Some(120)).len(), 1);
+}
+
+#[test]
 fn a_message_of_ours_says_how_far_it_is() {
     let lines = plain(&shown(message("hello", true)), Some(80));
     assert!(lines.first().is_some_and(|line| line.ends_with("  you: hello  ✓sent")), "{lines:?}");

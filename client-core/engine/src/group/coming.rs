@@ -92,8 +92,11 @@ impl Fold {
 
     pub(super) fn join(&mut self, at: &At<'_>, id: InviteId, keyserver: &ServerAddress) -> Result<(), Void> {
         let author = at.change.author();
-        if self.state.members.contains_key(&author) || self.state.requests.contains_key(&author) {
+        if self.state.members.contains_key(&author) {
             return Err(Void::AlreadyMember);
+        }
+        if self.state.requests.contains_key(&author) {
+            return Err(Void::AlreadyAsks);
         }
         self.may_come_by(at, id)?;
         // Going and coming back are the joiner's own: only others' word keeps somebody out.

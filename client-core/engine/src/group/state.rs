@@ -118,6 +118,9 @@ pub enum Void {
     /// In it already.
     #[error("the account is in the group already")]
     AlreadyMember,
+    /// Waits for an admin already.
+    #[error("the account asks to be let in already")]
+    AlreadyAsks,
     /// Kept out.
     #[error("the account is banned; lift that first")]
     Banned,

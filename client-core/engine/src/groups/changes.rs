@@ -126,6 +126,10 @@ pub(crate) fn came<R: CryptoRng>(
             return Ok(Err("changes of a group of which nothing is known here"));
         }
         let Some(founding) = parsed.iter().find(|change| change.is_founding()).cloned() else {
+            if standing == GroupStanding::Asked && parsed.iter().any(|change| refuses_us(cx, from, change)) {
+                not_let_in(cx, group)?;
+                return Ok(Ok(()));
+            }
             ask(cx, told.group, from, Vec::new())?;
             return Ok(Ok(()));
         };
@@ -156,13 +160,18 @@ fn take<R: CryptoRng>(
     let was_here = groups::is_here(cx.db, group, from.account)?;
     let before = if was_member { log.state().clone() } else { nobody(log.state()) };
     drop(log);
-    let (mut new, mut refused) = (Vec::new(), None);
+    let (mut new, mut refused, mut is_refused) = (Vec::new(), None, false);
     for change in changes {
-        let author = change.author();
+        let (author, refuses) = (change.author(), refuses_us(cx, from, &change));
         if !may_bring {
             let log = log_of(cx, group)?;
             if !was_member || !is_let_in(cx, &log, from.account, &change) {
-                refused = Some("a change of a group, brought by somebody who is not in it");
+                refused = Some(match change.ops() {
+                    [Op::Join { .. }] if author == from.account => {
+                        "a wish to come into a group by a link that is closed, expired or used up, or by who may not or asks already"
+                    }
+                    _ => "a change of a group, brought by somebody who is not in it",
+                });
                 continue;
             }
         }
@@ -179,10 +188,14 @@ fn take<R: CryptoRng>(
         };
         match keep(cx, group, change, &chain)? {
             Ok(Inserted::New { complete, .. }) => {
+                is_refused |= refuses;
                 new.extend(complete);
                 members::learn(cx, &chain)?;
             }
-            Ok(Inserted::Waiting(_)) => members::learn(cx, &chain)?,
+            Ok(Inserted::Waiting(_)) => {
+                is_refused |= refuses;
+                members::learn(cx, &chain)?;
+            }
             Ok(Inserted::Known) => {}
             Err(BadChange::UnknownDevice | BadChange::UnknownLink) => {
                 if let Some(contact) = contacts::by_account(cx.db, author)? {
@@ -215,6 +228,9 @@ fn take<R: CryptoRng>(
     }
     let was = groups::standing(cx.db, group)?;
     follow(cx, group, &log, &before, &new)?;
+    if is_refused && groups::standing(cx.db, group)? == GroupStanding::Asked {
+        not_let_in(cx, group)?;
+    }
     if matches!(was, GroupStanding::HeardOf | GroupStanding::Gone)
         && groups::standing(cx.db, group)? == GroupStanding::Member
     {
@@ -291,6 +307,19 @@ fn follow<R: CryptoRng>(
     if standing == GroupStanding::Member {
         receive::again(cx, group, state)?;
     }
+    Ok(())
+}
+
+/// Whether they say that they did not let us in. If they may cannot be told by those who are not in the group: it is their word,
+/// after which we have still asked.
+fn refuses_us<R: CryptoRng>(cx: &Cx<'_, R>, from: &Contact, change: &SignedChange) -> bool {
+    change.author() == from.account && change.ops().contains(&Op::Refuse(cx.keys.account))
+}
+
+/// We asked, and are told that we do not come in.
+fn not_let_in<R: CryptoRng>(cx: &mut Cx<'_, R>, group: LocalGroup) -> Result<(), StoreError> {
+    let name = groups::name(cx.db, group)?;
+    cx.event(Event::GroupNotJoined { name, reason: "an admin refused; to ask again, get a new link".to_owned() });
     Ok(())
 }
 

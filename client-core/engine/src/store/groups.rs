@@ -61,6 +61,11 @@ pub(crate) fn all(db: &Connection, standing: GroupStanding) -> Result<Vec<LocalG
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
+/// What a group is called.
+pub(crate) fn name(db: &Connection, group: LocalGroup) -> Result<String, StoreError> {
+    Ok(db.prepare_cached("SELECT name FROM groups WHERE id = ?1")?.query_row([group.0], |row| row.get(0))?)
+}
+
 /// Keeps a change.
 pub(crate) fn add_change(db: &Connection, group: LocalGroup, change: &SignedChange) -> Result<(), StoreError> {
     db.prepare_cached("INSERT OR IGNORE INTO group_changes (grp, hash, height, bytes) VALUES (?1, ?2, ?3, ?4)")?

@@ -254,7 +254,8 @@ pub(crate) fn waiting(db: &Connection) -> Result<Vec<Waiting>, StoreError> {
         // What the first envelope of a mailbox waits for, those behind it wait for too.
         "SELECT m.id, coalesce(c.name, g.name, ''), m.kept_at,
              coalesce(max(max(o.attempts, h.attempts)), c.fetch_attempts, 0),
-             CASE WHEN o.id IS NULL THEN c.fetch_reason ELSE max(coalesce(o.reason, h.reason)) END,
+             CASE WHEN o.id NOT NULL THEN max(coalesce(o.reason, h.reason))
+                 WHEN c.held THEN 'they have new devices to which you have not agreed' ELSE c.fetch_reason END,
              CASE WHEN o.id IS NULL THEN coalesce(c.fetch_due, 0) ELSE min(max(o.due, h.due)) END
          FROM messages m JOIN conversations v ON v.id = m.conversation LEFT JOIN contacts c ON c.id = v.contact
              LEFT JOIN groups g ON g.id = v.grp LEFT JOIN outbox o ON o.message = m.id

@@ -1,7 +1,8 @@
 //! That somebody types to a group: sealed once with the group's secret, signed with the sender's key, handed to each
 //! device of each other member. Only in small groups, only if a person has switched it on there, and only while they look.
 //!
-//! Nothing new is made for it: who has said nothing to the group since somebody left is not seen typing until they have.
+//! Who has no key for it, because they have said nothing since somebody left, gives one out with the first that they type, as
+//! they would with the message; and is seen from the next time on that it is said.
 //!
 //! Spec: envelope §7.
 
@@ -31,7 +32,9 @@ pub(super) fn typing<R: CryptoRng>(cx: &mut Cx<'_, R>, group: LocalGroup, on: bo
     if devices.len() > DOORS_MAX {
         return Ok(());
     }
-    let Some(ours) = keys::known_to(cx, group, &devices)? else { return Ok(()) };
+    let Some(ours) = keys::known_to(cx, group, &devices)? else {
+        return if on { give_out(cx, group, &devices) } else { Ok(()) };
+    };
     let id = groups::id_of(cx.db, group)?;
     let said = GroupSaid {
         account: cx.keys.account,
@@ -46,6 +49,17 @@ pub(super) fn typing<R: CryptoRng>(cx: &mut Cx<'_, R>, group: LocalGroup, on: bo
         say(cx, (group, id), &ours, contact, &envelope)?;
     }
     Ok(())
+}
+
+/// Makes the key that what is typed will be written with, and gives it to those who will get that.
+fn give_out<R: CryptoRng>(
+    cx: &mut Cx<'_, R>,
+    group: LocalGroup,
+    devices: &[(ContactId, DeviceId)],
+) -> Result<(), StoreError> {
+    let ours = keys::ours(cx, group, devices)?;
+    let heads = log_of(cx, group)?.heads();
+    keys::give(cx, group, &ours, devices, heads)
 }
 
 /// Hands it to each device of a member that can tell whose it is, at a door that is open for it.
@@ -69,7 +83,8 @@ fn say<R: CryptoRng>(
     Ok(())
 }
 
-/// Strangers' doors are shut to whispers: who has not come by with our key yet hears nothing.
+/// Of whom nothing has come yet that says that they have our key may have it all the same, and open the door that goes with it:
+/// else this is lost, as any whisper may be. Strangers' doors are shut to whispers.
 fn door<R: CryptoRng>(
     cx: &Cx<'_, R>,
     (group, id): (LocalGroup, GroupId),
@@ -77,7 +92,7 @@ fn door<R: CryptoRng>(
     (contact, device): (ContactId, DeviceId),
     mailbox: MailboxId,
 ) -> Result<Option<Token>, StoreError> {
-    if !groups::has_it(cx.db, group, contact, device)? {
+    if !groups::given(cx.db, group)?.contains(&(contact, device)) {
         return Ok(None);
     }
     let token = contacts::their_token(cx.db, contact, device)?;

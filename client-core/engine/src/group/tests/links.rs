@@ -58,6 +58,7 @@ fn who_needs_approval_waits_until_an_admin_decides() {
     for number in [4, 5] {
         assert!(insert(&mut log, &join(person(number), &way, None)).is_ok());
         assert_eq!(log.state().role(&person(number).account), None);
+        assert_eq!(log.lets_in(&join(person(number), &way, None)), Err(Void::AlreadyAsks));
     }
     person(1).does(&mut log, vec![Op::Admit(person(4).account), Op::Refuse(person(5).account)]);
     assert_eq!(log.state().role(&person(4).account), Some(Role::Member));
