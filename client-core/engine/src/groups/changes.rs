@@ -51,10 +51,12 @@ fn keep<R: CryptoRng>(
     cx.flight.groups.remove(&group);
     let inserted = Arc::make_mut(&mut log).insert(change.clone(), author);
     cx.flight.groups.insert(group, log);
-    if matches!(inserted, Ok(Inserted::New { .. } | Inserted::Waiting(_))) {
+    if matches!(inserted, Ok(Inserted::New { .. } | Inserted::Waiting { .. })) {
         groups::add_change(cx.db, group, &change)?;
     }
-    if let Ok(Inserted::New { dropped, .. }) = &inserted {
+    if let Ok(Inserted::New { dropped, .. } | Inserted::Waiting { dropped, .. } | Inserted::TooMany { dropped }) =
+        &inserted
+    {
         dropped.iter().try_for_each(|hash| groups::remove_change(cx.db, group, *hash))?;
     }
     Ok(inserted)
@@ -156,10 +158,13 @@ fn take<R: CryptoRng>(
     let before = if was_member { log.state().clone() } else { nobody(log.state()) };
     drop(log);
     let (mut new, mut refused) = (Vec::new(), None);
+    // Not looked at anew after each, so that what comes together costs one computation of the group.
+    let mut is_heard = is_trusted;
     for change in changes {
         let author = change.author();
         let log = log_of(cx, group)?;
-        if !(is_trusted || is_member(&log) || was_member && is_let_in(cx, &log, from.account, &change)) {
+        is_heard = is_heard || is_member(&log);
+        if !(is_heard || was_member && is_let_in(cx, &log, from.account, &change)) {
             refused = Some("a change of a group, brought by somebody who is not in it");
             continue;
         }
@@ -180,8 +185,9 @@ fn take<R: CryptoRng>(
                 new.extend(complete);
                 members::learn(cx, &chain)?;
             }
-            Ok(Inserted::Waiting(_)) => members::learn(cx, &chain)?,
-            Ok(Inserted::Known) => {}
+            Ok(Inserted::Waiting { .. }) => members::learn(cx, &chain)?,
+            // Whoever brings one more than are kept may not have those that come before it.
+            Ok(Inserted::Known | Inserted::TooMany { .. }) => {}
             Err(BadChange::UnknownDevice | BadChange::UnknownLink) => {
                 if let Some(contact) = contacts::by_account(cx.db, author)? {
                     lookup::refresh(cx, contact.id)?;

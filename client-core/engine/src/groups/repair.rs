@@ -14,7 +14,7 @@ use crate::groups::members;
 use crate::store::{StoreError, contacts, conversations, groups, repair, unheard, unsealed};
 use crate::types::{Contact, ContactId, GroupStanding, LocalGroup, Talk};
 
-/// How often a device is asked, or answered, within [`WINDOW_MS`].
+/// How often a device is asked, or answered, within [`WINDOW_MS`], and a member asked back.
 const TIMES_MAX: u32 = 3;
 
 /// How often a member is given changes that it asks for within [`WINDOW_MS`].
@@ -46,13 +46,15 @@ pub(crate) enum Way {
     Answered(DeviceId),
     /// The member was given changes.
     Changes,
+    /// The member was asked for changes that it had when it asked for ours.
+    Back,
 }
 
 impl Times {
     /// Counts one more, if it is not too many.
     pub(crate) fn once_more(&mut self, group: LocalGroup, who: ContactId, way: Way, now: UnixMillis) -> bool {
         let (most, patience) = match way {
-            Way::Asked(_) | Way::Answered(_) => (TIMES_MAX, PATIENCE_MS),
+            Way::Asked(_) | Way::Answered(_) | Way::Back => (TIMES_MAX, PATIENCE_MS),
             Way::Changes => (CHANGES_TIMES_MAX, 0),
         };
         let first = Counted { since: now, last: now, times: 0 };
