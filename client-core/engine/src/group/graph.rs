@@ -199,7 +199,7 @@ impl Graph {
 
     /// Whether the author of a change was entrusted there, by what those of its parents show that are here.
     pub(super) fn shows_entrusted(&self, change: &SignedChange) -> bool {
-        self.entrusted_with(change.author(), &self.past(change)).is_some()
+        self.was_entrusted(&change.author()) && self.entrusted_with(change.author(), &self.past(change)).is_some()
     }
 
     fn is_full(&self, change: &SignedChange) -> bool {

@@ -134,7 +134,11 @@ impl GroupLog {
             return Ok(self.refuse(change.hash()));
         }
         if !lacks.is_empty() {
-            let dropped = self.waiting.push(change, |author| self.graph.was_entrusted(author))?;
+            let wanted = self.wanted();
+            let graph = &self.graph;
+            let matters =
+                |change: &SignedChange| graph.was_entrusted(&change.author()) || wanted.contains(&change.hash());
+            let dropped = self.waiting.push(change, matters)?;
             return Ok(Inserted::Waiting { lacks, dropped });
         }
         let judged = self.graph.judge(&change, kept)?;

@@ -5,7 +5,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-use hushwire_proto::ids::{AccountId, ChangeHash};
+use hushwire_proto::ids::ChangeHash;
 
 use super::change::{BadChange, SignedChange};
 use super::graph::Graph;
@@ -38,24 +38,24 @@ impl Waiting {
     pub(super) fn push(
         &mut self,
         change: SignedChange,
-        was_entrusted: impl Fn(&AccountId) -> bool,
+        matters: impl Fn(&SignedChange) -> bool,
     ) -> Result<Vec<ChangeHash>, BadChange> {
-        let instead = self.room_for(&change, was_entrusted).ok_or(BadChange::TooManyWaiting)?;
+        let instead = self.room_for(&change, matters).ok_or(BadChange::TooManyWaiting)?;
         instead.iter().for_each(|hash| drop(self.take(hash)));
         self.bytes = self.bytes.saturating_add(change.encode().len());
         self.changes.insert(change.hash(), change);
         Ok(instead)
     }
 
-    /// Which have to go for it to be kept; `None`: it is not kept. Whoever was entrusted with the group is not kept from it by
-    /// others, nor by what they did later.
-    fn room_for(&self, change: &SignedChange, was_entrusted: impl Fn(&AccountId) -> bool) -> Option<Vec<ChangeHash>> {
+    /// Which have to go for it to be kept; `None`: it is not kept. What matters is not kept from it by what does not, nor by
+    /// what comes later in the order.
+    fn room_for(&self, change: &SignedChange, matters: impl Fn(&SignedChange) -> bool) -> Option<Vec<ChangeHash>> {
         let author = change.author();
         let (mut count, mut bytes) = (self.changes.len(), self.bytes.saturating_add(change.encode().len()));
         let mut of_author = self.iter().filter(|waiting| waiting.author() == author).count();
         let key = |change: &SignedChange| (change.height(), change.hash());
-        let mut others: Vec<&SignedChange> = self.iter().filter(|_| was_entrusted(&author)).collect();
-        others.sort_by_key(|other| (was_entrusted(&other.author()), Reverse(key(other))));
+        let mut others: Vec<&SignedChange> = self.iter().filter(|_| matters(change)).collect();
+        others.sort_by_cached_key(|other| (matters(other), Reverse(key(other))));
         let mut others = others.into_iter();
         let mut instead = Vec::new();
         loop {
@@ -66,7 +66,7 @@ impl Waiting {
             let other = others.next()?;
             let is_theirs = other.author() == author;
             let comes_later = key(other) > key(change);
-            if (too_many_of_author && !is_theirs) || (was_entrusted(&other.author()) && !comes_later) {
+            if (too_many_of_author && !is_theirs) || (matters(other) && !comes_later) {
                 continue;
             }
             count = count.saturating_sub(1);
