@@ -10,7 +10,7 @@ use crate::engine::Cx;
 use crate::store::{StoreError, times};
 use crate::types::{ContactId, LocalGroup};
 
-/// How often a device is asked, or answered, about a group within [`WINDOW_MS`].
+/// How often a device is asked, or answered, about a group within [`WINDOW_MS`], and a member asked back.
 const IN_GROUP_MAX: u32 = 3;
 
 /// How often a device is answered about what was said to its owner alone. It asks half as often; its day begins at another
@@ -35,6 +35,8 @@ pub(crate) enum Way {
     Answered(LocalGroup, DeviceId),
     /// A member was given changes of the group.
     Changes(LocalGroup),
+    /// A member was asked for changes that it had when it asked for ours.
+    Back(LocalGroup),
     /// What was said to its owner alone was said anew to a device.
     AnsweredAlone(DeviceId),
 }
@@ -50,7 +52,7 @@ pub(crate) struct Counted {
 /// Counts one more, if it is not too many.
 pub(crate) fn once_more<R: CryptoRng>(cx: &Cx<'_, R>, who: ContactId, way: Way) -> Result<bool, StoreError> {
     let (most, patience) = match way {
-        Way::Asked(..) | Way::Answered(..) => (IN_GROUP_MAX, PATIENCE_MS),
+        Way::Asked(..) | Way::Answered(..) | Way::Back(_) => (IN_GROUP_MAX, PATIENCE_MS),
         Way::Changes(_) => (CHANGES_MAX, 0),
         Way::AnsweredAlone(_) => (ALONE_MAX, 0),
     };

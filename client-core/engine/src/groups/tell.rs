@@ -6,7 +6,7 @@ use hushwire_proto::account::encode_links;
 use hushwire_proto::ids::{AccountId, ChangeHash};
 use rand_core::CryptoRng;
 
-use super::{log_of, queue};
+use super::{changes, is_member, log_of, queue};
 use crate::content::{CHANGES_BYTES_MAX, CHANGES_MAX, Content, GroupAsk, GroupChanges};
 use crate::engine::Cx;
 use crate::group::{GroupLog, GroupState, Op, Role, SignedChange};
@@ -184,6 +184,13 @@ pub(crate) fn asked<R: CryptoRng>(cx: &mut Cx<'_, R>, from: &Contact, asked: &Gr
         groups::forget_given_to(cx.db, group, from.id)?;
     }
     let log = log_of(cx, group)?;
+    // They keep what never came here, so that they may not take what we have: both have to know all of it.
+    if asked.heads.iter().any(|head| log.get(head).is_none())
+        && is_member(cx, group, from.account)?
+        && times::once_more(cx, from.id, Way::Back(group))?
+    {
+        changes::ask(cx, log.id(), from, log.heads())?;
+    }
     let after = log.changes_for(&from.account, &asked.heads);
     if after.is_empty() || !times::once_more(cx, from.id, Way::Changes(group))? {
         return Ok(());
