@@ -91,24 +91,32 @@ pub(crate) fn remove_change(db: &Connection, group: LocalGroup, hash: ChangeHash
 /// Somebody is a member now.
 pub(crate) fn note_joined(db: &Connection, group: LocalGroup, account: AccountId) -> Result<(), StoreError> {
     db.prepare_cached(
-        "INSERT OR IGNORE INTO joined (grp, account, counter)
-         SELECT ?1, ?2, out_counter FROM conversations WHERE grp = ?1",
+        "INSERT OR IGNORE INTO joined (grp, account, counter, hash)
+         SELECT ?1, ?2, out_counter, out_hash FROM conversations WHERE grp = ?1",
     )?
     .execute(params![group.0, account.as_bytes()])?;
     Ok(())
 }
 
-/// The counter of what we had said last when this member came; `None`: they are none.
+/// What we had said last when this member came: its counter, 0 for nothing, and its hash; `None`: they are none.
+#[allow(clippy::type_complexity, reason = "taken apart where it is called")]
 pub(crate) fn said_when_joined(
     db: &Connection,
     group: LocalGroup,
     account: AccountId,
-) -> Result<Option<u64>, StoreError> {
-    let counter: Option<i64> = db
-        .prepare_cached("SELECT counter FROM joined WHERE grp = ?1 AND account = ?2")?
-        .query_row(params![group.0, account.as_bytes()], |row| row.get(0))
+) -> Result<Option<(u64, Option<[u8; 32]>)>, StoreError> {
+    let said: Option<(i64, Option<[u8; 32]>)> = db
+        .prepare_cached("SELECT counter, hash FROM joined WHERE grp = ?1 AND account = ?2")?
+        .query_row(params![group.0, account.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
-    Ok(counter.map(from_sql))
+    Ok(said.map(|(counter, hash)| (from_sql(counter), hash)))
+}
+
+/// Members who came when this had been said: it is not for them.
+pub(crate) fn joined_behind(db: &Connection, group: LocalGroup, counter: u64) -> Result<Vec<AccountId>, StoreError> {
+    let mut statement = db.prepare_cached("SELECT account FROM joined WHERE grp = ?1 AND counter >= ?2")?;
+    let rows = statement.query_map(params![group.0, to_sql(counter)], |row| row.get(0).map(AccountId))?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 /// Something about the group has come from this member: they know that they are in it.
