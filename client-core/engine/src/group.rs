@@ -12,6 +12,7 @@
 //! | what each kind of change does, and to whom it may be done | `apply`, `coming` |
 //! | how changes come in, and what waits for others | `log`, `waiting` |
 //! | how a change is made | `build` |
+//! | who may know which changes, and who may lack some | `share` |
 //! | how somebody comes in by a link | `link` |
 //!
 //! Spec: group.
@@ -28,6 +29,7 @@ mod fold;
 mod graph;
 mod link;
 mod log;
+mod share;
 mod state;
 mod strips;
 #[cfg(test)]

@@ -102,3 +102,72 @@ fn what_waits_to_be_sent_is_not_for_whom_comes_meanwhile() {
     assert_eq!(states(&people[0]), [State::Delivered; 2]);
     nothing_went_wrong(&people);
 }
+
+#[test]
+fn who_hears_that_they_are_out_before_they_hear_that_they_were_in_asks_and_is_out() {
+    let mut world = World::seeded(54);
+    let (mut people, _) = group(&mut world, &["alice", "bob"]);
+    let bob = people[1].account();
+    change(&mut world, &mut people[0], Op::SetRole(bob, Role::Admin));
+    settle(&mut world, &mut people);
+    people.push(world.person("carol"));
+    let [alice, bob, carol] = people.as_mut_slice() else { panic!() };
+    meet(&mut world, bob, carol);
+    change(&mut world, alice, Op::Remove(bob.account()));
+    add(&mut world, &mut people, 1, "carol");
+    let [alice, bob, carol] = people.as_mut_slice() else { panic!() };
+    world.settle(&mut [bob]);
+    world.settle(&mut [alice, bob]);
+    let mut held = std::mem::take(&mut world.mailboxes.get_mut(&carol.mailbox()).unwrap().envelopes);
+    held.rotate_right(1);
+    for delivery in held {
+        world.inject(carol.mailbox(), delivery.envelope);
+        world.deliver(carol);
+    }
+    settle(&mut world, &mut people);
+    assert_eq!(members(&people[0]), 1);
+    assert!(!is_in(&people[1]) && !is_in(&people[2]));
+}
+
+#[test]
+fn whom_somebody_put_out_who_was_out_already_hears_that_they_are_in() {
+    let mut world = World::seeded(55);
+    let (mut people, _) = group(&mut world, &["alice", "bob", "carol"]);
+    let [bob, carol] = [1, 2].map(|place| people[place].account());
+    change(&mut world, &mut people[0], Op::SetRole(bob, Role::Admin));
+    say(&mut world, &mut people[1], "hello");
+    settle(&mut world, &mut people);
+    change(&mut world, &mut people[0], Op::Remove(bob));
+    change(&mut world, &mut people[1], Op::Remove(carol));
+    let [_, bob, carol] = people.as_mut_slice() else { panic!() };
+    world.settle(&mut [bob, carol]);
+    assert!(!is_in(carol), "as bob says");
+    settle(&mut world, &mut people);
+    say(&mut world, &mut people[0], "are you there?");
+    settle(&mut world, &mut people);
+    assert!(is_in(&people[2]) && members(&people[0]) == 2);
+    assert_eq!(heard(&people[2]), ["hello", "are you there?"]);
+    say(&mut world, &mut people[2], "yes");
+    settle(&mut world, &mut people);
+    assert_eq!(heard(&people[0]), ["hello", "are you there?", "yes"]);
+}
+
+#[test]
+fn what_one_refused_as_an_outsiders_they_hear_of_those_who_took_it_and_only_read() {
+    let mut world = World::seeded(56);
+    let (mut people, _) = group(&mut world, &["alice", "bob", "carol"]);
+    let [bob, carol] = [1, 2].map(|place| people[place].account());
+    change(&mut world, &mut people[0], Op::SetRole(bob, Role::Admin));
+    change(&mut world, &mut people[0], Op::SetRole(carol, Role::ReadOnly));
+    settle(&mut world, &mut people);
+    change(&mut world, &mut people[0], Op::Remove(bob));
+    change(&mut world, &mut people[1], Op::Rename("foes".into()));
+    let [_, bob, carol] = people.as_mut_slice() else { panic!() };
+    world.settle(&mut [bob, carol]);
+    settle(&mut world, &mut people);
+    let changes = |person: &Person| person.engine().group_entries(the_group(person)).unwrap();
+    assert_eq!(changes(&people[0]).len() + 1, changes(&people[2]).len(), "alice took it for an outsider's");
+    say(&mut world, &mut people[0], "carol?");
+    settle(&mut world, &mut people);
+    assert_eq!(changes(&people[0]), changes(&people[2]));
+}

@@ -10,14 +10,14 @@ use rand_core::CryptoRng;
 
 use crate::content::{Again, Content};
 use crate::engine::Cx;
-use crate::groups::members;
+use crate::groups::{changes, members};
 use crate::store::{StoreError, contacts, conversations, groups, repair, unheard, unsealed};
 use crate::types::{Contact, ContactId, GroupStanding, LocalGroup, Talk};
 
 /// How often a device is asked, or answered, within [`WINDOW_MS`].
 const TIMES_MAX: u32 = 3;
 
-/// How often a member is given changes that it asks for within [`WINDOW_MS`].
+/// How often a member is given changes, or asked for them by somebody who is out, within [`WINDOW_MS`].
 const CHANGES_TIMES_MAX: u32 = 64;
 
 /// A day, in milliseconds.
@@ -44,8 +44,12 @@ pub(crate) enum Way {
     Asked(DeviceId),
     /// It was answered.
     Answered(DeviceId),
-    /// The member was given changes.
+    /// The member was given changes that it asked for.
     Changes,
+    /// It was told changes that it may have refused.
+    Told,
+    /// It was asked whether we are in.
+    WhetherIn,
 }
 
 impl Times {
@@ -54,6 +58,7 @@ impl Times {
         let (most, patience) = match way {
             Way::Asked(_) | Way::Answered(_) => (TIMES_MAX, PATIENCE_MS),
             Way::Changes => (CHANGES_TIMES_MAX, 0),
+            Way::Told | Way::WhetherIn => (CHANGES_TIMES_MAX, PATIENCE_MS),
         };
         let first = Counted { since: now, last: now, times: 0 };
         let counted = self.0.entry((group, who, way)).or_insert(first);
@@ -103,6 +108,22 @@ pub(crate) fn later<R: CryptoRng>(
     device: DeviceId,
 ) -> Result<bool, StoreError> {
     Ok(account != cx.keys.account && unheard::add(cx.db, group, account, device)?)
+}
+
+/// Somebody writes to a group that we are in no longer. They have not heard of that, or we not of what they know, by which we
+/// are in all the same: they are asked, if they are a member as far as we know.
+pub(super) fn ask_whether_in<R: CryptoRng>(
+    cx: &mut Cx<'_, R>,
+    group: LocalGroup,
+    account: AccountId,
+) -> Result<(), StoreError> {
+    let Some(contact) = contacts::writer(cx.db, account)? else { return Ok(()) };
+    let log = super::log_of(cx, group)?;
+    let is_member = log.state().members.contains_key(&account);
+    if is_member && cx.flight.missed.once_more(group, contact.id, Way::WhetherIn, cx.now) {
+        changes::ask(cx, log.id(), &contact, log.heads())?;
+    }
+    Ok(())
 }
 
 /// Asks those who turned out to be members for what they said before. When to look again.
