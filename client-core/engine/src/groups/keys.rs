@@ -150,7 +150,8 @@ pub(crate) fn give<R: CryptoRng>(
     let mut last = None;
     for (contact, device) in devices.iter().filter(|device| !given.contains(device)) {
         if last != Some(*contact) {
-            let said = from_where(cx, group, *contact)?;
+            // Behind what they hear us from: what had been said when they came.
+            let said = groups::place_when_joined(cx.db, group, *contact)?;
             let key = GroupKey {
                 group: groups::id_of(cx.db, group)?,
                 key: ours.key.distribution_message().to_bytes(),
@@ -165,17 +166,6 @@ pub(crate) fn give<R: CryptoRng>(
         groups::note_given(cx.db, group, *contact, *device)?;
     }
     Ok(())
-}
-
-/// Behind what a member hears us from: what had been said when they came.
-fn from_where<R: CryptoRng>(
-    cx: &Cx<'_, R>,
-    group: LocalGroup,
-    member: ContactId,
-) -> Result<Option<(u64, [u8; 32])>, StoreError> {
-    let Some(contact) = contacts::get(cx.db, member)? else { return Ok(None) };
-    let said = groups::said_when_joined(cx.db, group, contact.account)?;
-    Ok(said.and_then(|(counter, hash)| Some((counter, hash?))))
 }
 
 /// A member's device gives us its key. `false`: it is none.

@@ -163,7 +163,7 @@ pub(crate) fn asked<R: CryptoRng>(
         return Ok(());
     }
     // What was said before they came is not for them, whatever they say that they have heard.
-    let Some((came, _)) = groups::said_when_joined(cx.db, group, contact.account)? else { return Ok(()) };
+    let Some(came) = groups::said_when_joined(cx.db, group, contact.account)? else { return Ok(()) };
     let heard = again.heard.map_or(0, |(counter, _)| counter);
     groups::forget_given_to(cx.db, group, contact.id)?;
     let conversation = conversations::of(cx.db, group)?;

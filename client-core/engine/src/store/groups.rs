@@ -98,16 +98,31 @@ pub(crate) fn note_joined(db: &Connection, group: LocalGroup, account: AccountId
     Ok(())
 }
 
-/// What we had said last when this member came: its counter, 0 for nothing, and its hash; `None`: they are none.
-#[allow(clippy::type_complexity, reason = "taken apart where it is called")]
+/// The counter of what we had said last when this member came; `None`: they are none.
 pub(crate) fn said_when_joined(
     db: &Connection,
     group: LocalGroup,
     account: AccountId,
-) -> Result<Option<(u64, Option<[u8; 32]>)>, StoreError> {
-    let said: Option<(i64, Option<[u8; 32]>)> = db
-        .prepare_cached("SELECT counter, hash FROM joined WHERE grp = ?1 AND account = ?2")?
-        .query_row(params![group.0, account.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?)))
+) -> Result<Option<u64>, StoreError> {
+    let counter: Option<i64> = db
+        .prepare_cached("SELECT counter FROM joined WHERE grp = ?1 AND account = ?2")?
+        .query_row(params![group.0, account.as_bytes()], |row| row.get(0))
+        .optional()?;
+    Ok(counter.map(from_sql))
+}
+
+/// The same with its hash; `None`: nothing.
+pub(crate) fn place_when_joined(
+    db: &Connection,
+    group: LocalGroup,
+    member: ContactId,
+) -> Result<Option<(u64, [u8; 32])>, StoreError> {
+    let said: Option<(i64, [u8; 32])> = db
+        .prepare_cached(
+            "SELECT counter, hash FROM joined
+             WHERE grp = ?1 AND hash NOT NULL AND account = (SELECT account FROM contacts WHERE id = ?2)",
+        )?
+        .query_row([group.0, member.0], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
     Ok(said.map(|(counter, hash)| (from_sql(counter), hash)))
 }

@@ -118,6 +118,7 @@ impl Oracle {
 
     /// What an app was told, as it is told.
     pub(crate) fn heard(&mut self, who: Who, told: &[Told]) -> Result<(), Broken> {
+        let changed = |group: GroupId| told.iter().any(|one| matches!(one, Told::Group(changed) if *changed == group));
         for one in told {
             match one {
                 Told::Received { from, id, name, text } => {
@@ -130,7 +131,9 @@ impl Oracle {
                 }
                 Told::Group(_) | Told::Gone(_) => {}
                 Told::GapIn { missing } => self.crowd.missing(*missing),
-                Told::State { id, state } if self.crowd.is_own(who, *id) => self.crowd.came_to(who, *id, *state)?,
+                Told::State { id, state } if self.crowd.is_own(who, *id) => {
+                    self.crowd.came_to(who, *id, *state, changed)?;
+                }
                 Told::State { id, state } => self.came_to(who, *id, *state)?,
                 Told::Gap { from, missing } => self.gaps.entry((who, *from)).or_default().push(*missing),
                 Told::Undecryptable { reason, is_harmless } => {
