@@ -246,17 +246,14 @@ pub(crate) fn allowed(content: &Content, from: Origin) -> bool {
     match (content, from) {
         (Content::Said(said), from) => match (&said.what, from) {
             (What::Text(_), Contact | Stranger | Group) => true,
-            // A stranger says who they are, and nothing about what was said.
-            (What::Edit { .. } | What::TakeBack { .. } | What::React { .. } | What::Pin { .. }, Contact | Group) => {
-                true
-            }
-            (What::Timer { .. }, Contact) => true,
+            // What a stranger says about what was said is counted, and waits until they are accepted.
+            (
+                What::Edit { .. } | What::TakeBack { .. } | What::React { .. } | What::Pin { .. },
+                Contact | Stranger | Group,
+            ) => true,
+            (What::Timer { .. }, Contact | Stranger) => true,
             // A group's timer is one of its changes, which its admins make.
             (What::Timer { .. }, Group) => false,
-            (
-                What::Edit { .. } | What::TakeBack { .. } | What::React { .. } | What::Pin { .. } | What::Timer { .. },
-                Stranger,
-            ) => false,
             // What is said to a group goes to all of it; what is said to us alone names no group.
             (_, Member | Former) => false,
         },
@@ -364,9 +361,8 @@ pub(crate) mod tests {
         use Origin::{Contact, Group, Member, Stranger};
         let from = |content: &Content| -> &'static [Origin] {
             match content {
-                Content::Said(Said { what: What::Text(_), .. }) => &[Contact, Stranger, Group],
-                Content::Said(Said { what: What::Timer { .. }, .. }) => &[Contact],
-                Content::Said(_) => &[Contact, Group],
+                Content::Said(Said { what: What::Timer { .. }, .. }) => &[Contact, Stranger],
+                Content::Said(_) => &[Contact, Stranger, Group],
                 Content::Receipt(_) | Content::Again(_) => &[Contact, Member],
                 Content::GroupKey(_) => &[Contact, Member],
                 Content::GroupAsk(_) => &[Member],

@@ -9,8 +9,9 @@ use rand_core::CryptoRng;
 
 use crate::content::{self, Again, Content, What};
 use crate::engine::Cx;
+use crate::groups;
 use crate::store::repair::{self, Asked, Unconfirmed};
-use crate::store::{StoreError, conversations, sessions, unsealed};
+use crate::store::{StoreError, contacts, conversations, sessions, unsealed};
 use crate::types::{Contact, ContactId, ConversationId, Standing, Talk};
 
 /// How often a device is asked within [`WINDOW_MS`].
@@ -55,7 +56,7 @@ pub enum Reason {
 
 /// A message from this device did not open. Whether it was asked to say it anew.
 pub(crate) fn ask<R: CryptoRng>(cx: &mut Cx<'_, R>, contact: &Contact, device: DeviceId) -> Result<bool, StoreError> {
-    if !matches!(contact.standing, Standing::Accepted | Standing::Known) || !cx.keys.is_listed() {
+    if !answers(cx, Some(contact))? || !cx.keys.is_listed() {
         return Ok(false);
     }
     // A clock that went back begins a new window.
@@ -79,7 +80,18 @@ pub(crate) fn ask<R: CryptoRng>(cx: &mut Cx<'_, R>, contact: &Contact, device: D
     Ok(true)
 }
 
-/// A person agreed to a device of which something was not taken in: what it was not told of the receipt of, it says anew.
+/// Whether they hear of us for the sake of a session: contacts do, and whom we know from groups. A stranger who has only
+/// spoken to us alone does not.
+pub(crate) fn answers<R: CryptoRng>(cx: &mut Cx<'_, R>, contact: Option<&Contact>) -> Result<bool, StoreError> {
+    Ok(match contact.map(|contact| (contact.standing, contact.id)) {
+        Some((Standing::Accepted, _)) => true,
+        Some((Standing::Known, id)) => !contacts::is_kept_back(cx.db, id)? || groups::shares_one(cx, contact)?,
+        Some((Standing::Request | Standing::Blocked, _)) | None => false,
+    })
+}
+
+/// A person agreed to a device, or to somebody, of whom something was not taken in: what they were not told of the receipt
+/// of, they say anew.
 pub(crate) fn ask_for_kept_back<R: CryptoRng>(
     cx: &Cx<'_, R>,
     contact: &Contact,
