@@ -13,6 +13,7 @@
 //! | what each kind of change does, and to whom it may be done | `apply`, `coming` |
 //! | how changes come in, and what waits for others | `log`, `waiting` |
 //! | how a change is made, and which it names as those before it | `build`, `parents` |
+//! | who may know which changes, and who may lack some | `share` |
 //! | how somebody comes in by a link | `link` |
 //!
 //! Spec: group.
@@ -32,6 +33,7 @@ mod log;
 mod loose;
 mod parents;
 mod past;
+mod share;
 mod state;
 mod strips;
 #[cfg(test)]

@@ -17,7 +17,7 @@ const IN_GROUP_MAX: u32 = 3;
 /// time, and it may have been set back in between.
 const ALONE_MAX: u32 = 6;
 
-/// How often a member is given changes that it asks for.
+/// How often a member is given changes, or asked for them by somebody who is out.
 const CHANGES_MAX: u32 = 64;
 
 /// A day, in milliseconds.
@@ -37,6 +37,10 @@ pub(crate) enum Way {
     Changes(LocalGroup),
     /// A member was asked for changes that it had when it asked for ours.
     Back(LocalGroup),
+    /// A member was told changes that it may have refused.
+    Told(LocalGroup),
+    /// A member was asked whether we are in.
+    WhetherIn(LocalGroup),
     /// What was said to its owner alone was said anew to a device.
     AnsweredAlone(DeviceId),
 }
@@ -54,6 +58,7 @@ pub(crate) fn once_more<R: CryptoRng>(cx: &Cx<'_, R>, who: ContactId, way: Way) 
     let (most, patience) = match way {
         Way::Asked(..) | Way::Answered(..) | Way::Back(_) => (IN_GROUP_MAX, PATIENCE_MS),
         Way::Changes(_) => (CHANGES_MAX, 0),
+        Way::Told(_) | Way::WhetherIn(_) => (CHANGES_MAX, PATIENCE_MS),
         Way::AnsweredAlone(_) => (ALONE_MAX, 0),
     };
     let counted = times::get(cx.db, who, way)?.filter(|counted| is_within(cx.now, counted.since, WINDOW_MS));

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
 use hushwire_proto::account::Chain;
-use hushwire_proto::ids::{AccountId, ChangeHash, GroupId};
+use hushwire_proto::ids::{ChangeHash, GroupId};
 
 use super::Op;
 use super::change::{BadChange, SignedChange};
@@ -267,20 +267,6 @@ impl GroupLog {
     #[must_use]
     pub fn changes_after(&self, heads: &[ChangeHash]) -> Vec<&SignedChange> {
         self.graph.after(heads)
-    }
-
-    /// The same for one account, as far as it may know: a member all of it, whoever was in what had been seen where they were
-    /// put out.
-    #[must_use]
-    pub fn changes_for(&self, who: &AccountId, heads: &[ChangeHash]) -> Vec<&SignedChange> {
-        if self.state().members.contains_key(who) {
-            return self.changes_after(heads);
-        }
-        let out = self.fold().put_out.get(who).and_then(|place| self.graph.at(*place));
-        let Some(out) = out else { return Vec::new() };
-        let mut after = self.changes_after(heads);
-        after.retain(|change| out.saw_hash(&change.hash()));
-        after
     }
 
     /// All changes that are known, as rows to keep: first those that count, in their order, then those that wait.

@@ -55,5 +55,7 @@ fn code(way: Way) -> (i64, i64, u8) {
         Way::Changes(group) => (3, group.0, 0),
         Way::AnsweredAlone(device) => (4, 0, device.get()),
         Way::Back(group) => (5, group.0, 0),
+        Way::Told(group) => (6, group.0, 0),
+        Way::WhetherIn(group) => (7, group.0, 0),
     }
 }
