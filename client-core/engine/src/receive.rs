@@ -276,14 +276,13 @@ fn said<R: CryptoRng>(
         // Somebody has not heard yet that we are out.
         return groups::receive::gone(cx, (account, device), &content);
     }
+    let is_fellow = matches!(content, Content::Again(_)) && groups::shares_one(cx, contact)?;
     let origin = match contact.map(|contact| contact.standing) {
         _ if is_member => Origin::Member,
         Some(Standing::Blocked) => return Err(Dropped::Unwanted),
         Some(_) if is_former => Origin::Former,
         // A fellow member, whose keys go through this session.
-        Some(Standing::Known) if matches!(content, Content::Again(_)) && repair::answers(cx, contact)? => {
-            Origin::Member
-        }
+        Some(Standing::Known) if is_fellow => Origin::Member,
         // Whom we asked to be let in.
         Some(Standing::Known | Standing::Request) if standing == Some(GroupStanding::Asked) => Origin::Contact,
         Some(Standing::Accepted) => Origin::Contact,

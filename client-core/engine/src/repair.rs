@@ -11,7 +11,7 @@ use crate::content::{self, Again, Content, What};
 use crate::engine::Cx;
 use crate::groups;
 use crate::store::repair::{self, Asked, Unconfirmed};
-use crate::store::{StoreError, contacts, conversations, sessions, unsealed};
+use crate::store::{StoreError, conversations, sessions, unsealed};
 use crate::types::{Contact, ContactId, ConversationId, Standing, Talk};
 
 /// How often a device is asked within [`WINDOW_MS`].
@@ -56,7 +56,13 @@ pub enum Reason {
 
 /// A message from this device did not open. Whether it was asked to say it anew.
 pub(crate) fn ask<R: CryptoRng>(cx: &mut Cx<'_, R>, contact: &Contact, device: DeviceId) -> Result<bool, StoreError> {
-    if !answers(cx, Some(contact))? || !cx.keys.is_listed() {
+    let is_wanted = match contact.standing {
+        Standing::Accepted => true,
+        // Keys of groups go through this session. Who is in none with us is a stranger.
+        Standing::Known => groups::shares_one(cx, Some(contact))?,
+        Standing::Request | Standing::Blocked => false,
+    };
+    if !is_wanted || !cx.keys.is_listed() {
         return Ok(false);
     }
     // A clock that went back begins a new window.
@@ -78,16 +84,6 @@ pub(crate) fn ask<R: CryptoRng>(cx: &mut Cx<'_, R>, contact: &Contact, device: D
     // What was said in that session may not have come either.
     send_anew(cx, contact)?;
     Ok(true)
-}
-
-/// Whether they hear of us for the sake of a session: contacts do, and whom we know from groups. A stranger who has only
-/// spoken to us alone does not.
-pub(crate) fn answers<R: CryptoRng>(cx: &mut Cx<'_, R>, contact: Option<&Contact>) -> Result<bool, StoreError> {
-    Ok(match contact.map(|contact| (contact.standing, contact.id)) {
-        Some((Standing::Accepted, _)) => true,
-        Some((Standing::Known, id)) => !contacts::is_kept_back(cx.db, id)? || groups::shares_one(cx, contact)?,
-        Some((Standing::Request | Standing::Blocked, _)) | None => false,
-    })
 }
 
 /// A person agreed to a device, or to somebody, of whom something was not taken in: what they were not told of the receipt

@@ -112,11 +112,6 @@ pub(crate) fn set_standing(db: &Connection, id: ContactId, standing: Standing) -
     Ok(())
 }
 
-/// Whether something that this stranger said was not taken in.
-pub(crate) fn is_kept_back(db: &Connection, id: ContactId) -> Result<bool, StoreError> {
-    Ok(db.prepare_cached("SELECT kept_back FROM contacts WHERE id = ?1")?.query_row([id.0], |row| row.get(0))?)
-}
-
 /// How many strangers said something that was not taken in, and no text yet.
 pub(crate) fn count_kept_back(db: &Connection) -> Result<u32, StoreError> {
     Ok(db
