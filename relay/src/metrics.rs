@@ -116,7 +116,8 @@ pub struct Metrics {
     pub batch_jobs: Histogram<11>,
     /// Microseconds that writing and syncing one batch took.
     pub sync_micros: Histogram<12>,
-    /// Microseconds that packets waited in the socket until they were read, each time it was looked.
+    /// Microseconds that packets waited in the socket until they were read: one for each look, some 200 in a second whatever
+    /// comes, and a probe that is out counts at each of them. So its quantiles are shares of time, not of packets.
     pub socket_micros: Histogram<12>,
     /// Bytes free on the disk of the queue; 0: not known.
     pub disk_free: Gauge,

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use hushwire_attacks::attack::{ATTACKS, Attack};
 use hushwire_attacks::server::Kind;
-use hushwire_attacks::trial::{self, MEMORY_KIB_MAX, SLOWER_MAX};
+use hushwire_attacks::trial::{self, MEMORY_KIB_MAX, SHORT, SLOWER_MAX};
 
 /// Attacks a relay or a keyserver that it starts, while people use it. Fails if a server holds more than it may, lets
 /// somebody down, or is not the same afterwards.
@@ -33,7 +33,7 @@ async fn main() -> ExitCode {
     }
     let is_asked = |attack: &&Attack| args.names.is_empty() || args.names.iter().any(|name| name == attack.name);
     println!(
-        "at most {} MiB more, at most {SLOWER_MAX} times as slow, nothing left afterwards\n\
+        "at most {} MiB more, at most {SLOWER_MAX} times as slow or {SHORT:?}, nothing left afterwards\n\
          attack          MiB more  left  cores  p99 ms before  during  what was seen",
         MEMORY_KIB_MAX / 1024
     );

@@ -20,7 +20,7 @@ pub const MEMORY_KIB_MAX: u64 = 64 * 1024;
 pub const SLOWER_MAX: f64 = 2.0;
 
 /// Below this nobody waits long: on a busy machine one turn of another process is as much.
-const SHORT: Duration = Duration::from_millis(10);
+pub const SHORT: Duration = Duration::from_millis(10);
 
 /// Everything of an attack is gone after this: idle connections take the longest.
 const BACK_TO_NORMAL: Duration = Duration::from_secs(100);

@@ -234,7 +234,9 @@ fn configure(binary: &Path, dir: &Path, config: &Path, settings: &str) -> Result
     let listen = format!("listen = \"127.0.0.1:{}\"", free_port());
     let lines = text.lines().map(|line| if line.starts_with("listen = ") { listen.as_str() } else { line });
     let text = lines.collect::<Vec<_>>().join("\n") + UNBOUNDED + settings;
-    fs::write(config, text).map_err(said)
+    fs::write(config, text).map_err(said)?;
+    // As what `init` writes is: a power cut takes neither.
+    [config, dir].into_iter().try_for_each(|path| File::open(path)?.sync_all()).map_err(said)
 }
 
 /// The program of that name as Cargo built it, beside the program or test that runs.

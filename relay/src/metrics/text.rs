@@ -55,7 +55,12 @@ pub(crate) fn page(metrics: &Metrics, counts: &Counts) -> String {
     page.gauge("backlog_bytes_max", "Bytes of deposits that may wait; beyond, they are refused.", backlog_max.get());
     page.histogram("batch_jobs", "What one write of the queue had in it.", batch_jobs, |jobs| jobs);
     page.histogram("sync_seconds", "Time that one write and its sync took.", sync_micros, Seconds);
-    page.histogram("socket_wait_seconds", "Time that packets waited until they were read.", socket_micros, Seconds);
+    page.histogram(
+        "socket_wait_seconds",
+        "Time that packets wait until they are read: one look every 5 ms or more, not one for each packet.",
+        socket_micros,
+        Seconds,
+    );
     page.gauge("disk_free_bytes", "Free bytes on the disk of the queue.", disk_free.get());
     page.gauge("disk_reserve_bytes", "Below this nothing new is taken.", disk_reserve.get());
     page.gauge("disk_low", "1: nothing new is taken because the disk is nearly full.", disk_low.load(Relaxed).into());

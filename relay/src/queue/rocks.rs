@@ -8,12 +8,14 @@
 //! | `rocks/batch.rs` | what a job writes |
 //! | `rocks/known.rs` | what the writer remembers |
 //! | `rocks/bodies.rs` | what many mailboxes have together |
+//! | `rocks/commit.rs` | a batch onto the disk |
 //! | `rocks/writer.rs` | the thread: gather, write, sync, answer |
 //! | `rocks/tidy.rs` | giving room back |
 //! | `rocks/mark.rs` | a second witness of how far it had come |
 
 mod batch;
 mod bodies;
+mod commit;
 mod directory;
 mod keys;
 mod known;

@@ -130,7 +130,10 @@ pub async fn run(dir: &Path, fault: Fault, sizes: Sizes) -> Result<Report, Failu
             let plan = power::Plan { size, cuts: sizes.cuts, stored: sizes.stored_between_cuts };
             vec![power::run(dir, plan).await?]
         }
-        Fault::Fsync => vec![fsync::run(dir, fsync::Plan { size, first: if full { 40 } else { 3 } }).await?],
+        Fault::Fsync => {
+            let (first, of_directories) = if full { (40, 30) } else { (3, 3) };
+            vec![fsync::run(dir, fsync::Plan { size, first, of_directories }).await?]
+        }
         Fault::Full => full::run(dir, size).await?,
         Fault::Corrupt => {
             let size = Size::of(sizes.clients.min(16), sizes.bytes);

@@ -169,6 +169,8 @@ pub(super) struct Store {
     pub(super) db: DB,
     /// Batches that were ever written.
     pub(super) batches: AtomicU64,
+    /// Errors of RocksDB's own work, as of the last batch.
+    pub(super) errors: AtomicU64,
     forgotten: Forgotten,
 }
 
@@ -207,7 +209,7 @@ impl Store {
             true => OpenError::InUse { path: path.to_owned() },
             false => failed(cause),
         })?;
-        let mut store = Self { db, batches: AtomicU64::new(0), forgotten };
+        let mut store = Self { db, batches: AtomicU64::new(0), errors: AtomicU64::new(0), forgotten };
         store.check_schema(path)?;
         store.batches.store(store.check_whole(path)?, Relaxed);
         if has_hours {
@@ -224,7 +226,7 @@ impl Store {
         let (families, forgotten) = families();
         let db = DB::open_cf_descriptors_read_only(&options, path, families, false)
             .map_err(|cause| OpenError::Database { path: path.to_owned(), cause })?;
-        let store = Self { db, batches: AtomicU64::new(0), forgotten };
+        let store = Self { db, batches: AtomicU64::new(0), errors: AtomicU64::new(0), forgotten };
         store.check_whole(path)?;
         Ok(store)
     }
@@ -253,15 +255,6 @@ impl Store {
                 Err(OpenError::Schema { path: path.to_owned(), found, known: SCHEMA })
             }
         }
-    }
-
-    /// Writes all of it or nothing, and returns once it is on the disk.
-    pub(super) fn commit(&self, mut batch: WriteBatch) -> Result<(), String> {
-        let family = self.family(Family::Mailboxes).map_err(|error| error.to_string())?;
-        let number = self.batches.fetch_add(1, Relaxed).saturating_add(1); // by the one who writes
-        batch.put_cf(family, keys::LAST_BATCH_KEY, number.to_be_bytes());
-        batch.merge_cf(family, keys::BATCHES_KEY, 1_u64.to_be_bytes());
-        self.db.write_opt(batch, &synced()).map_err(|error| error.to_string())
     }
 
     /// Deposit ids of before this are of no use any more.
@@ -463,7 +456,7 @@ fn files(dir: &Path) -> u64 {
     files.filter_map(|file| file.metadata().ok()).map(|file| file.len()).sum()
 }
 
-fn synced() -> WriteOptions {
+pub(super) fn synced() -> WriteOptions {
     let mut options = WriteOptions::default();
     options.set_sync(true);
     options

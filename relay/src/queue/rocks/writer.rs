@@ -1,8 +1,8 @@
 //! The one thread that writes. It gathers all that waits into one batch and one sync, and answers when the disk has
 //! it. Because everything that decides runs here, one job after another, no two decisions race.
 //!
-//! After an error of the disk nothing is known of what it holds: nothing is tried again, whoever waits is told, and
-//! the process must end.
+//! After an error of the disk nothing is known of what it holds: nothing is tried again, RocksDB begins nothing more by
+//! itself, whoever waits is told, and the process must end.
 
 use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
@@ -154,6 +154,7 @@ impl<C: FnMut(&Store, WriteBatch) -> Result<(), String>> Writer<C> {
         }
         let began = Instant::now();
         (self.commit)(&self.store, writes).map_err(|cause| {
+            self.store.stop_background_work();
             tracing::error!(%cause, "the disk failed; nothing will be stored any more");
             self.metrics.out_of_space.store(cause.contains(NO_SPACE), Relaxed);
             self.failed.send_replace(true);

@@ -41,7 +41,6 @@ pub async fn run(dir: &Path, plan: Plan) -> Result<Outcome, Failure> {
     let mut disk = Disk::make(dir, DISK_MIB)?;
     let around = around(dir);
     let mut storm = Storm::begin(dir, &disk.at().join("relay"), &around, plan.size).await?;
-    disk.settle()?; // its certificate and configuration; the queue syncs itself
     for _ in 0..plan.cuts {
         storm.until_stored(storm.stored() + plan.stored).await?;
         disk.cut()?;
@@ -71,7 +70,7 @@ async fn control(dir: &Path, shim: &Shim, plan: Plan) -> Result<usize, Failure> 
     // Nobody fetches: what is lost is not with its device already.
     let size = Size { devices: false, ..plan.size };
     let mut storm = Storm::begin(dir, &disk.at().join("relay"), &unsynced, size).await?;
-    disk.settle()?;
+    disk.settle()?; // an empty queue, so that only what was answered later can be lost
     storm.until_stored(plan.stored).await?;
     disk.cut()?;
     storm.kill().await;

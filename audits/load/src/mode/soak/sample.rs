@@ -11,6 +11,9 @@ use crate::{Failure, said};
 /// How much higher the last third may be than the middle one.
 const FLAT: f64 = 1.1;
 
+/// By how much of its median a line through the last half may rise from its beginning to its end.
+const LEVEL: f64 = 0.05;
+
 /// Columns of the table, in the order of [`Sample::values`].
 const COLUMNS: [&str; 14] = [
     "seconds",
@@ -123,7 +126,8 @@ impl Table {
         Ok(())
     }
 
-    /// Whether memory, descriptors, threads and times were as low in the last third as in the middle one.
+    /// Whether memory, descriptors, threads and times were as low in the last third as in the middle one, and memory no longer
+    /// rose in the last half: what grows slowly and for ever is within any tenth for a while.
     pub(super) fn judge(&self) -> Vec<Judgement> {
         let third = self.samples.len() / 3;
         let middle = self.samples.get(third..2 * third).unwrap_or_default();
@@ -139,8 +143,24 @@ impl Table {
             let bound = of(middle) * FLAT + slack;
             Judgement::new(format!("{name}, last third (middle and a tenth)"), of(last), Bound::AtMost(bound))
         };
-        figures.into_iter().map(judge).collect()
+        let half = self.samples.get(self.samples.len() / 2..).unwrap_or_default();
+        let memory = median(half.iter().map(|sample| sample.memory_mib).collect());
+        let bound = Bound::AtMost(memory * LEVEL);
+        let level = Judgement::new("memory MiB, by which it rises in the last half (a twentieth)", rise(half), bound);
+        figures.into_iter().map(judge).chain([level]).collect()
     }
+}
+
+/// By how much a straight line through the memory of these rises from the first to the last: least squares.
+fn rise(samples: &[Sample]) -> f64 {
+    let count = samples.len() as f64;
+    let mean = |value: fn(&Sample) -> f64| samples.iter().map(value).sum::<f64>() / count;
+    let (seconds, memory) = (mean(|sample| sample.seconds), mean(|sample| sample.memory_mib));
+    let sum = |value: &dyn Fn(&Sample) -> f64| samples.iter().map(value).sum::<f64>();
+    let together = sum(&|sample| (sample.seconds - seconds) * (sample.memory_mib - memory));
+    let slope = together / sum(&|sample| (sample.seconds - seconds).powi(2));
+    let lasts = samples.first().zip(samples.last()).map_or(0.0, |(first, last)| last.seconds - first.seconds);
+    slope * lasts
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
@@ -167,7 +187,13 @@ mod tests {
 
     #[test]
     fn memory_that_goes_on_growing_is_told_from_memory_that_has_grown() {
-        assert_eq!(judged(|seconds| 100.0 + seconds.min(20.0)), [true; 4]);
-        assert_eq!(judged(|seconds| 100.0 + seconds * 2.0), [false, true, true, true]);
+        assert_eq!(judged(|seconds| 100.0 + seconds.min(20.0)), [true; 5]);
+        assert_eq!(judged(|seconds| 100.0 + seconds * 2.0), [false, true, true, true, false]);
+    }
+
+    #[test]
+    fn memory_that_grows_slowly_and_for_ever_is_told_from_memory_that_goes_up_and_down() {
+        assert_eq!(judged(|seconds| 130.0 + seconds * 0.2), [true, true, true, true, false]);
+        assert_eq!(judged(|seconds| 130.0 + seconds % 10.0), [true; 5]);
     }
 }
