@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use hushwire_engine::PINS_MAX;
+
 use crate::app::{App, Line, LocalId, MessageId, Remark, Spot, Who};
 use crate::crowd::Crowd;
 use crate::oracle::Broken;
@@ -135,10 +137,16 @@ impl Fates {
         apps: &mut [App],
         is_sure: impl Fn(Who, Who) -> bool,
     ) -> Result<(), Broken> {
-        let mut pins: BTreeMap<MessageId, (Who, bool)> = BTreeMap::new();
+        // Whose row says whether it is pinned, and whether that one shows as many as are pinned at a time.
+        let mut pins: BTreeMap<MessageId, (Who, bool, bool)> = BTreeMap::new();
         for (reader, app) in apps.iter_mut().enumerate() {
             for spot in spots.iter().filter(|spot| spot.is_open_to(reader)) {
-                for line in app.lines(reader, *spot) {
+                let lines = app.lines(reader, *spot);
+                let pinned = lines.iter().filter(|line| line.pinned).count();
+                if pinned > PINS_MAX {
+                    return Err(format!("{reader} sees {pinned} messages pinned"));
+                }
+                for line in lines {
                     let Some(fate) = self.all.get(&line.name) else {
                         return Err("nobody said what is there".to_owned());
                     };
@@ -152,8 +160,12 @@ impl Fates {
                     fate.is_seen(&line, hears).map_err(|why| format!("{reader} sees of {:.40}: {why}", fate.text))?;
                     if !line.deleted
                         && fate.told.iter().filter(|told| matches!(told.what, Remark::Pin(_))).all(hears)
-                        && let Some((other, pinned)) = pins.insert(line.name, (reader, line.pinned))
-                        && pinned != line.pinned
+                        && let is_full = pinned == PINS_MAX
+                        && let Some((other, is_theirs, theirs_full)) =
+                            pins.insert(line.name, (reader, line.pinned, is_full))
+                        // Others may stand in its place that have disappeared from the other one already.
+                        && is_theirs != line.pinned
+                        && !(if is_theirs { is_full } else { theirs_full })
                     {
                         return Err(format!("{reader} and {other} do not agree whether it is pinned: {}", fate.text));
                     }
