@@ -31,13 +31,6 @@ const LATE_FOR: Duration = Duration::from_millis(100);
 /// Late for so long although they are: what comes are handshakes, and no further connection is taken.
 const VERY_LATE_FOR: Duration = Duration::from_millis(500);
 
-/// Late for so long although they are: who was turned away does not stay away. To tell them so again and again costs as much
-/// as to take what they bring.
-const IN_VAIN_AFTER: Duration = Duration::from_secs(1);
-
-/// After this it is tried again.
-const IN_VAIN_FOR: Duration = Duration::from_secs(10);
-
 /// For so long after the last of it senders are turned away as soon as packets wait a little: what came back was too much
 /// again, and whoever is turned away waits as long as packets do.
 const REMEMBERED: Duration = Duration::from_secs(5);
@@ -56,16 +49,12 @@ pub(crate) struct Overload {
     began: Instant,
     deposits: AtomicBool,
     connections: AtomicBool,
-    /// Also who is still to stay away is taken.
-    in_vain: AtomicBool,
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
     late_since: Option<Duration>,
-    /// When it was found that nobody stays away.
-    in_vain: Option<Duration>,
     /// When it was last so.
     was_on: Option<Duration>,
     /// When the last who was turned away may come back.
@@ -80,8 +69,8 @@ pub(crate) struct Away {
 
 impl Default for Overload {
     fn default() -> Self {
-        let [deposits, connections, in_vain] = [(); 3].map(|()| AtomicBool::new(false));
-        Self { began: Instant::now(), deposits, connections, in_vain, state: Mutex::default() }
+        let (deposits, connections) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { began: Instant::now(), deposits, connections, state: Mutex::default() }
     }
 }
 
@@ -98,10 +87,9 @@ impl Overload {
             while let Some(overload) = watched.upgrade() {
                 let waits = backlog.sound();
                 told(waits);
-                let turns = overload.state().look(waits, overload.began.elapsed());
-                overload.deposits.store(turns.deposits, Relaxed);
-                overload.connections.store(turns.connections, Relaxed);
-                overload.in_vain.store(turns.in_vain, Relaxed);
+                let (deposits, connections) = overload.state().look(waits, overload.began.elapsed());
+                overload.deposits.store(deposits, Relaxed);
+                overload.connections.store(connections, Relaxed);
                 drop(overload);
                 thread::sleep(LOOK_EVERY);
             }
@@ -109,9 +97,9 @@ impl Overload {
         Builder::new().name("overload".to_owned()).spawn(look).map(drop)
     }
 
-    /// Whether there is no time for what need not arrive.
+    /// Whether senders are turned away.
     pub(crate) fn is_on(&self) -> bool {
-        self.deposits.load(Relaxed) || self.in_vain.load(Relaxed)
+        self.deposits.load(Relaxed)
     }
 
     /// Whether who is not connected yet is turned away as well.
@@ -119,17 +107,15 @@ impl Overload {
         self.connections.load(Relaxed)
     }
 
-    /// Whether a sender is turned away, and for how long. One who comes back too early is told the same again, unless that is
-    /// in vain.
+    /// Whether a sender is turned away, and for how long. One who comes back too early is told the same again.
     pub(crate) fn turns_away(&self, away: &mut Away) -> Option<Duration> {
-        let turns_away = self.deposits.load(Relaxed);
-        if self.in_vain.load(Relaxed) || (away.until.is_none() && !turns_away) {
+        if away.until.is_none() && !self.is_on() {
             return None;
         }
         let now = self.began.elapsed();
         let until = match away.until {
             Some(until) if until > now => until,
-            _ if turns_away => self.state().place(now),
+            _ if self.is_on() => self.state().place(now),
             _ => {
                 away.until = None;
                 return None;
@@ -144,42 +130,20 @@ impl Overload {
     }
 }
 
-/// What is turned away.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Turns {
-    deposits: bool,
-    connections: bool,
-    in_vain: bool,
-}
-
 impl State {
-    /// What to turn away from now on.
-    fn look(&mut self, waits: Duration, now: Duration) -> Turns {
-        let within = |since: Option<Duration>, lasts| since.is_some_and(|since| now.saturating_sub(since) < lasts);
-        let again = within(self.was_on, REMEMBERED);
-        let is_late = waits > if again { LATE_AGAIN } else { LATE };
-        if !is_late {
+    /// Whether to turn away deposits, and connections.
+    fn look(&mut self, waits: Duration, now: Duration) -> (bool, bool) {
+        let again = self.was_on.is_some_and(|was_on| now.saturating_sub(was_on) < REMEMBERED);
+        if waits <= if again { LATE_AGAIN } else { LATE } {
             self.late_since = None;
-        }
-        if within(self.in_vain, IN_VAIN_FOR) {
-            return Turns { connections: is_late, in_vain: true, ..Turns::default() };
-        }
-        if !is_late {
-            return Turns::default();
-        }
-        if self.in_vain.take().is_some() {
-            self.late_since = None; // from here on it is tried again
+            return (false, false);
         }
         let late_for = now.saturating_sub(*self.late_since.get_or_insert(now));
-        if late_for >= IN_VAIN_AFTER {
-            self.in_vain = Some(now);
-            return Turns { connections: true, in_vain: true, ..Turns::default() };
-        }
         let is_on = again || late_for >= LATE_FOR;
         if is_on {
             self.was_on = Some(now);
         }
-        Turns { deposits: is_on, connections: late_for >= VERY_LATE_FOR, in_vain: false }
+        (is_on, late_for >= VERY_LATE_FOR)
     }
 
     /// When the next who is turned away may come back.
@@ -202,41 +166,20 @@ mod tests {
         let mut now = Duration::from_secs(100);
         let began = now;
         while now < began + LATE_FOR {
-            assert_eq!(state.look(LONG, now), Turns::default());
+            assert_eq!(state.look(LONG, now), (false, false));
             now += LOOK_EVERY;
         }
-        assert_eq!(state.look(LATE, now), Turns::default(), "the burst is over");
+        assert_eq!(state.look(LATE, now), (false, false), "the burst is over");
         let began = now;
-        while now < began + IN_VAIN_AFTER {
+        while now <= began + 2 * VERY_LATE_FOR {
             let late_for = now - began;
-            assert_eq!(state.look(LONG, now), turns(late_for >= LATE_FOR, late_for >= VERY_LATE_FOR));
+            assert_eq!(state.look(LONG, now), (late_for >= LATE_FOR, late_for >= VERY_LATE_FOR));
             now += LOOK_EVERY;
         }
-        assert_eq!(state.look(LATE_AGAIN, now), Turns::default());
-        assert_eq!(state.look(LATE, now + REMEMBERED / 2), turns(true, false), "again: at once, and sooner");
-        assert_eq!(state.look(LATE_AGAIN, now + REMEMBERED), Turns::default());
-        assert_eq!(state.look(LONG, now + 2 * REMEMBERED), Turns::default(), "forgotten");
-    }
-
-    #[test]
-    fn nobody_is_turned_away_who_does_not_stay_away_but_for_a_try_now_and_then() {
-        let mut state = State::default();
-        let looks = 30 * 1000 / LOOK_EVERY.as_millis();
-        let seen: Vec<Turns> = (0..looks)
-            .zip(1..)
-            .map(|(_, look)| state.look(LONG, Duration::from_secs(100) + look * LOOK_EVERY))
-            .collect();
-        let count = |of: fn(&Turns) -> bool| seen.iter().filter(|turns| of(turns)).count() as u128 * 100 / looks;
-        assert!(!seen.iter().any(|turns| turns.deposits && turns.in_vain));
-        assert!((85..95).contains(&count(|turns| turns.in_vain)), "{}", count(|turns| turns.in_vain));
-        assert!((5..12).contains(&count(|turns| turns.deposits)), "{}", count(|turns| turns.deposits));
-        let after = Duration::from_secs(200);
-        assert_eq!(state.look(LATE_AGAIN, after), Turns::default());
-        assert_eq!(state.look(LONG, after), Turns::default(), "a burst again");
-    }
-
-    const fn turns(deposits: bool, connections: bool) -> Turns {
-        Turns { deposits, connections, in_vain: false }
+        assert_eq!(state.look(LATE_AGAIN, now), (false, false));
+        assert_eq!(state.look(LATE, now + REMEMBERED / 2), (true, false), "again: at once, and sooner");
+        assert_eq!(state.look(LATE_AGAIN, now + REMEMBERED), (false, false));
+        assert_eq!(state.look(LONG, now + 2 * REMEMBERED), (false, false), "forgotten");
     }
 
     #[test]
@@ -267,7 +210,5 @@ mod tests {
         overload.deposits.store(false, Relaxed);
         assert!(overload.turns_away(&mut one).is_some(), "not before its time");
         assert_eq!(overload.turns_away(&mut Away::default()), None);
-        overload.in_vain.store(true, Relaxed);
-        assert_eq!(overload.turns_away(&mut one), None);
     }
 }

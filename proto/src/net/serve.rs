@@ -40,7 +40,7 @@ use crate::{
 };
 
 /// Bytes of requests that one connection may have begun. A handful of the largest, or the full number of small ones.
-pub(super) const REQUEST_BYTES_IN_FLIGHT: usize = 1024 * 1024;
+const REQUEST_BYTES_IN_FLIGHT: usize = 1024 * 1024;
 
 /// The least a request counts, so that small ones are bounded in number.
 pub(super) const REQUEST_BYTES_MIN: usize = REQUEST_BYTES_IN_FLIGHT / REQUESTS_IN_FLIGHT_MAX;

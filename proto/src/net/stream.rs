@@ -12,7 +12,7 @@ use tokio::{
     time::{Instant, timeout, timeout_at},
 };
 
-use super::{FRAME_DEADLINE, serve::REQUEST_BYTES_IN_FLIGHT};
+use super::FRAME_DEADLINE;
 use crate::{
     frame::{self, Frame, FrameError},
     limits::{FRAME_BYTES_MAX, FRAME_HEAD_BYTES, ORDINARY_FRAME_BYTES},
@@ -61,16 +61,6 @@ struct Queued {
     frame: Frame,
     /// Of the request that it answers; without one it has taken room.
     place: Option<OwnedSemaphorePermit>,
-}
-
-impl Queued {
-    /// Whether it answers the only request of its connection that is in work.
-    fn is_only(&self) -> bool {
-        let in_work = |place: &OwnedSemaphorePermit| {
-            REQUEST_BYTES_IN_FLIGHT.saturating_sub(place.semaphore().available_permits())
-        };
-        self.place.as_ref().is_some_and(|place| in_work(place) <= place.num_permits())
-    }
 }
 
 impl Outbox {
@@ -176,11 +166,8 @@ impl Outgoing {
                     continue;
                 }
             };
-            // Whoever woke this stream is seldom alone: what else is ready to run now may put in more for the same packet. Not
-            // so if this is the answer to the only request that there is.
-            if !first.is_only() {
-                tokio::task::yield_now().await;
-            }
+            // Whoever woke this stream is seldom alone: what else is ready to run now may put in more for the same packet.
+            tokio::task::yield_now().await;
             let (bytes, room, places) = self.gather(first);
             match timeout(FRAME_DEADLINE, stream.write_chunk(bytes)).await {
                 Ok(Ok(())) => self.room.add_permits(room),
