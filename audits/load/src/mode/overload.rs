@@ -99,8 +99,9 @@ pub async fn run(target: &Target, plan: Plan) -> Result<(Vec<Case>, Vec<Judgemen
         );
         if factor > 1.0 {
             let p99 = |times: &crate::times::Times| times.quantile(0.99);
-            judged.push(Judgement::new(format!("{name}: goodput, of C"), goodput, Bound::AtLeast(GOODPUT)));
+            // Whoever is not heeded can only go on refusing, and that is shown.
             if heeds {
+                judged.push(Judgement::new(format!("{name}: goodput, of C"), goodput, Bound::AtLeast(GOODPUT)));
                 let admitted = p99(&crowd.usual.stored_times);
                 judged.push(Judgement::new(format!("{name}: stored p99 ms"), admitted, Bound::AtMost(ADMITTED_P99_MS)));
                 let told = p99(&crowd.usual.refused_times);
