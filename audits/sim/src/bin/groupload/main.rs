@@ -2,8 +2,9 @@
 //!
 //! A relay and a keyserver run as programs. Each member is a whole client with an encrypted database, many in this process,
 //! and speaks to the servers over connections of its own. Measured are founding the group, the first message, which gives
-//! each member the sender's key, further ones, one to members of whom most are not there, somebody who goes, the message
-//! after that, which needs a new key, somebody who comes, and in the same run the same message to each by itself.
+//! each member the sender's key, further ones, one to members of whom most are not there, somebody who is put out, the message
+//! after that, which needs a new key, somebody who comes, somebody who leaves, what a new key costs then and when the old one
+//! is a week old, and in the same run the same message to each by itself. Beside these stands the memory of a client.
 //!
 //! All members share this machine's cores and disk with the servers: the time until the last one has a message is that of
 //! so many decryptions and as many synced writes, which elsewhere many machines do at once. So each row also says how long
@@ -22,7 +23,7 @@ use hushwire_client::{Command, Event};
 use hushwire_sim::Failure;
 use hushwire_sim::person::said;
 use hushwire_sim::server::{Kind, Server};
-use hushwire_sim::usage::disk_bytes;
+use hushwire_sim::usage::{Process, disk_bytes};
 use people::{Crowd, all_hear, heard_by_all};
 use rows::{Lap, Rows};
 
@@ -67,63 +68,86 @@ async fn measure(dir: &Path, rows: Rows) -> Result<(), Failure> {
     let keyserver = Server::start_with(Kind::Keyserver, dir, KEYSERVER)?;
     let all = rows.members;
     // One more, who comes later.
+    let alone = Process::of(std::process::id()).memory_kib;
     let (mut crowd, keyserver) = Crowd::gather(dir, &relay, keyserver, all + 1).await?;
     rows.head();
+    rows.memory("memory of all clients before there is a group, in KiB", alone, all + 1);
 
-    let lap = Lap::begin(&crowd);
+    let lap = Lap::begin(&crowd, 0);
     let group = crowd.found(all).await?;
-    lap.end(rows, &crowd, "founded: the last member is in it");
+    lap.end(rows, &crowd, "founded: the last member is in it").await;
 
     for what in ["first message: the last member has it", "second message", "third message"] {
-        let lap = Lap::begin(&crowd);
+        let lap = Lap::begin(&crowd, 0);
         crowd.say(group, what).await?;
         heard_by_all(crowd.members(1..all), what).await?;
-        lap.end(rows, &crowd, what);
-        crowd.rest().await;
+        lap.end(rows, &crowd, what).await;
     }
+    rows.memory("memory of all clients after three messages, in KiB", alone, all + 1);
 
     let there = all / 10 + 1;
     crowd.leave_for_a_while(there..all).await?;
-    let (disk, lap) = (disk_bytes(relay.dir()), Lap::begin(&crowd));
+    let (disk, lap) = (disk_bytes(relay.dir()), Lap::begin(&crowd, 0));
     let what = "a message, with nine of ten away: the last who is there has it";
     crowd.say(group, what).await?;
     heard_by_all(crowd.members(1..there), what).await?;
-    lap.end(rows, &crowd, what);
+    lap.end(rows, &crowd, what).await;
     crowd.sent().await?;
     tokio::time::sleep(Duration::from_secs(1)).await;
     let grown = disk_bytes(relay.dir()) - disk;
     rows.number("bytes of the relay's disk for each who is away", grown / (all - there).max(1) as f64);
-    let lap = Lap::begin(&crowd);
+    let lap = Lap::begin(&crowd, 0);
     crowd.come_back(there..all).await?;
     heard_by_all(crowd.members(there..all), what).await?;
-    lap.end(rows, &crowd, "all are back and have it");
-    crowd.rest().await;
+    lap.end(rows, &crowd, "all are back and have it").await;
 
     let (stay, gone) = (all - 1, crowd.account(all - 1).await?);
-    let lap = Lap::begin(&crowd);
+    let lap = Lap::begin(&crowd, 0);
     crowd.command(0, Command::ChangeGroup { group, ops: vec![Op::Remove(gone)] }).await?;
     all_hear(crowd.members(1..stay), "knows who is out", |event| matches!(event, Event::GroupChanged { .. })).await?;
-    lap.end(rows, &crowd, "somebody is put out: the last member knows");
-    crowd.rest().await;
+    lap.end(rows, &crowd, "somebody is put out: the last member knows").await;
 
-    let lap = Lap::begin(&crowd);
+    let lap = Lap::begin(&crowd, 0);
     let what = "the message after that, under a new key";
     crowd.say(group, what).await?;
     heard_by_all(crowd.members(1..stay), what).await?;
-    lap.end(rows, &crowd, what);
-    crowd.rest().await;
+    lap.end(rows, &crowd, what).await;
 
-    let lap = Lap::begin(&crowd);
+    let lap = Lap::begin(&crowd, 0);
     crowd.add(group, all).await?;
     all_hear(crowd.members(all..all + 1), "is in it", |event| matches!(event, Event::GroupJoined { .. })).await?;
-    lap.end(rows, &crowd, "somebody comes: is in it");
-    crowd.rest().await;
+    lap.end(rows, &crowd, "somebody comes: is in it").await;
 
-    let lap = Lap::begin(&crowd);
+    let left = stay - 1;
+    let lap = Lap::begin(&crowd, left);
+    crowd.leave(left).await?;
+    let leaves = |what: &(Op, Option<_>)| matches!(what, (Op::Leave, None));
+    let left_by = |event: &Event| matches!(event, Event::GroupChanged { entry, .. } if entry.what.iter().any(leaves));
+    all_hear(crowd.members(0..left), "knows who left", left_by).await?;
+    all_hear(crowd.members(all..all + 1), "knows who left", left_by).await?;
+    lap.end(rows, &crowd, "somebody leaves, who never said anything: the last member knows").await;
+
+    let lap = Lap::begin(&crowd, 0);
+    let what = "the message after that, under a new key, which all get";
+    crowd.say(group, what).await?;
+    heard_by_all(crowd.members(1..left), what).await?;
+    heard_by_all(crowd.members(all..all + 1), what).await?;
+    lap.end(rows, &crowd, what).await;
+
+    let lap = Lap::begin(&crowd, 0);
+    let what = "a week later a message under a new key, which all get";
+    crowd.say_a_week_later(group, what).await?;
+    heard_by_all(crowd.members(1..left), what).await?;
+    heard_by_all(crowd.members(all..all + 1), what).await?;
+    lap.end(rows, &crowd, what).await;
+
+    let lap = Lap::begin(&crowd, 0);
     let what = "the same to each by itself";
     crowd.say_to_each(stay, what).await?;
     heard_by_all(crowd.members(1..stay), what).await?;
-    lap.end(rows, &crowd, what);
+    lap.end(rows, &crowd, what).await;
+    rows.memory("memory of all clients at the end, in KiB", alone, all + 1);
+    rows.number("the most that the process ever had, in KiB", Process::of(std::process::id()).peak_kib);
     crowd.disperse().await;
     keyserver.kill();
     relay.kill();

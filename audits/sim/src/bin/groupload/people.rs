@@ -2,11 +2,12 @@
 
 use std::ops::Range;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hushwire_client::group::Op;
-use hushwire_client::ids::AccountId;
-use hushwire_client::{Answer, Client, Command, ContactId, ConversationId, DataDir, Event, NewContact, Unlock};
+use hushwire_client::ids::{AccountId, UnixMillis};
+use hushwire_client::{Answer, Client, Command, ContactId, ConversationId, DataDir, Event, NewContact, Talk, Unlock};
+use hushwire_engine::{DatabaseKey, Engine, Input, Store};
 use hushwire_sim::Failure;
 use hushwire_sim::person::{PATIENCE, Person, said, setup};
 use hushwire_sim::server::Server;
@@ -21,8 +22,8 @@ const ACCOUNTS_MAX: usize = 50 * AT_ONCE;
 /// Members who lack something that are named.
 const NAMED_MAX: usize = 10;
 
-/// Receipts have come by then.
-const REST: Duration = Duration::from_secs(3);
+/// How old a key gets.
+const WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// One of them.
 pub(crate) struct Member {
@@ -32,6 +33,8 @@ pub(crate) struct Member {
     /// The founder's contact, for the others; for the founder nobody.
     contact: Option<ContactId>,
     talk: Option<ConversationId>,
+    /// Bytes of requests before the client was opened last.
+    sent_before: u64,
 }
 
 impl Member {
@@ -41,6 +44,18 @@ impl Member {
         let now = connectivity.borrow();
         let error = now.last_error.as_deref().unwrap_or("no error");
         format!("member {}: {why} ({:?}, {error})", self.place, now.relay)
+    }
+
+    /// Bytes of all requests so far.
+    fn uploaded(&self) -> u64 {
+        self.sent_before + self.person.client.connectivity().borrow().uploaded
+    }
+
+    /// The client, opened again after it was closed.
+    fn is_back(&mut self, client: Client) {
+        self.sent_before = self.uploaded();
+        self.person.client = client;
+        self.person.events = self.person.client.events();
     }
 }
 
@@ -70,7 +85,7 @@ impl Crowd {
             });
             for made in some.collect::<Vec<_>>() {
                 let person = made.await.map_err(said)??;
-                people.push(Member { place: people.len(), person, contact: None, talk: None });
+                people.push(Member { place: people.len(), person, contact: None, talk: None, sent_before: 0 });
                 eprint!("\r{} accounts", people.len());
             }
         }
@@ -131,9 +146,35 @@ impl Crowd {
         Ok(profile.account)
     }
 
-    /// Bytes of the founder's requests so far.
-    pub(crate) fn uploaded(&self) -> u64 {
-        self.people.first().map_or(0, |founder| founder.person.client.connectivity().borrow().uploaded)
+    /// The group, as one of them has it.
+    async fn group_of(&self, who: usize) -> Result<ConversationId, Failure> {
+        let person = self.people.get(who).ok_or("nobody")?;
+        let talks = person.person.client.query(|engine| engine.conversations()).await.map_err(said)?;
+        let group = talks.iter().find(|talk| matches!(talk.with, Talk::Group(_))).ok_or("is in no group")?;
+        Ok(group.id)
+    }
+
+    pub(crate) async fn leave(&self, who: usize) -> Result<(), Failure> {
+        let group = self.group_of(who).await?;
+        self.command(who, Command::ChangeGroup { group, ops: vec![Op::Leave] }).await.map(drop)
+    }
+
+    /// The founder says something a week after what was said last: the engine is told so, and everything after it is of
+    /// today, so that nobody else renews anything.
+    pub(crate) async fn say_a_week_later(&mut self, to: ConversationId, what: &str) -> Result<(), Failure> {
+        let founder = self.people.first_mut().ok_or("nobody")?;
+        founder.person.client.clone().close().await.map_err(said)?;
+        let dir = founder.person.dir.clone();
+        let say = Input::Command(Command::Send { to, text: what.into() });
+        tokio::task::spawn_blocking(move || a_week_later(&dir, say)).await.map_err(said)??;
+        founder.is_back(Client::open(&founder.person.dir, Unlock::Stored).await.map_err(said)?);
+        founder.person.client.connect().await.map_err(said)
+    }
+
+    /// Bytes of the requests of one of them so far, and of all others together.
+    pub(crate) fn uploaded(&self, who: usize) -> (u64, u64) {
+        let one = self.people.get(who).map_or(0, Member::uploaded);
+        (one, self.people.iter().map(Member::uploaded).sum::<u64>() - one)
     }
 
     pub(crate) fn members(&mut self, which: Range<usize>) -> &mut [Member] {
@@ -144,10 +185,6 @@ impl Crowd {
     pub(crate) async fn sent(&self) -> Result<(), Failure> {
         let founder = self.people.first().ok_or("nobody")?;
         founder.person.client.settle(PATIENCE).await.map(drop).map_err(said)
-    }
-
-    pub(crate) async fn rest(&self) {
-        tokio::time::sleep(REST).await;
     }
 
     pub(crate) async fn leave_for_a_while(&mut self, which: Range<usize>) -> Result<(), Failure> {
@@ -167,10 +204,9 @@ impl Crowd {
                 tokio::spawn(async move { Client::open(&dir, Unlock::Stored).await })
             };
             let coming: Vec<_> = some.iter().map(open).collect();
-            for (Member { person, .. }, back) in some.iter_mut().zip(coming) {
-                person.client = back.await.map_err(said)?.map_err(said)?;
-                person.events = person.client.events();
-                person.client.connect().await.map_err(said)?;
+            for (member, back) in some.iter_mut().zip(coming) {
+                member.is_back(back.await.map_err(said)?.map_err(said)?);
+                member.person.client.connect().await.map_err(said)?;
             }
             for Member { person, place, .. } in some {
                 if !person.client.drained(PATIENCE).await.map_err(said)?.done {
@@ -215,6 +251,18 @@ pub(crate) async fn all_hear(who: &mut [Member], what: &str, is: impl Fn(&Event)
     }
     let named = lack.iter().take(NAMED_MAX).map(String::as_str).collect::<Vec<_>>().join("\n  ");
     Err(format!("after {} s {} of {number} lack \"{what}\":\n  {named}", PATIENCE.as_secs(), lack.len()))
+}
+
+/// Has an engine handle this, alone with its database, by a clock that is a week ahead. What it asks of servers is asked again
+/// once the client is back.
+fn a_week_later(dir: &DataDir, input: Input) -> Result<(), Failure> {
+    let key = std::fs::read(dir.path().join("database.key")).map_err(said)?;
+    let key = DatabaseKey::new(key.try_into().map_err(|_| "not a key")?);
+    let store = Store::open(&dir.path().join("hushwire.db"), &key).map_err(said)?;
+    let mut engine = Engine::open(store).map_err(said)?.ok_or("there is no account")?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_err(said)? + WEEK;
+    let now = UnixMillis(u64::try_from(now.as_millis()).map_err(said)?);
+    engine.handle(input, now, &mut rand::rng()).map(drop).map_err(said)
 }
 
 /// They know the founder.

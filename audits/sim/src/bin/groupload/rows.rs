@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use hushwire_sim::usage::{Span, Used};
+use hushwire_sim::usage::{Process, Span, Used};
 use serde_json::json;
 
 use crate::people::Crowd;
+
+/// Receipts have come by then.
+const REST: Duration = Duration::from_secs(3);
 
 /// Where rows go.
 #[derive(Clone, Copy)]
@@ -17,32 +20,38 @@ pub(crate) struct Rows {
 /// Something that is being measured.
 pub(crate) struct Lap {
     span: Span,
-    uploaded: u64,
+    /// Who acts.
+    who: usize,
+    uploaded: (u64, u64),
 }
 
 impl Lap {
-    pub(crate) fn begin(crowd: &Crowd) -> Self {
-        Self { span: Span::begin(Some(crowd.relay)), uploaded: crowd.uploaded() }
+    pub(crate) fn begin(crowd: &Crowd, who: usize) -> Self {
+        Self { span: Span::begin(Some(crowd.relay)), who, uploaded: crowd.uploaded(who) }
     }
 
-    pub(crate) fn end(&self, rows: Rows, crowd: &Crowd, what: &str) {
-        rows.row(what, self.span.end(), crowd.uploaded().saturating_sub(self.uploaded));
+    /// Says it, with what whoever acts has sent by now, and what all others send for it before they rest.
+    pub(crate) async fn end(&self, rows: Rows, crowd: &Crowd, what: &str) {
+        let (used, (one, _)) = (self.span.end(), crowd.uploaded(self.who));
+        tokio::time::sleep(REST).await;
+        let (_, others) = crowd.uploaded(self.who);
+        rows.row(what, used, (one - self.uploaded.0, others - self.uploaded.1));
     }
 }
 
 impl Rows {
-    /// `bytes`: what the founder has uploaded.
-    pub(crate) fn row(self, what: &str, used: Used, bytes: u64) {
+    /// What whoever acts has uploaded, and all others together.
+    fn row(self, what: &str, used: Used, (bytes, others): (u64, u64)) {
         let (clients, relay) = (used.own_cpu, used.server_cpu.unwrap_or_default());
         let took = Duration::from_secs_f64(used.seconds);
         if self.json {
             let row = json!({
                 "members": self.members, "what": what, "seconds": used.seconds, "clients_cpu_s": clients,
-                "relay_cpu_s": relay, "founder_bytes": bytes,
+                "relay_cpu_s": relay, "sent_bytes": bytes, "others_bytes": others, "machine_others_percent": used.others,
             });
             println!("{row}");
         } else {
-            println!("  {what:<62} {took:>9.1?} {clients:>8.1} s {relay:>8.1} s {bytes:>12}");
+            println!("  {what:<62} {took:>9.1?} {clients:>8.1} s {relay:>8.1} s {bytes:>12} {others:>12}");
         }
     }
 
@@ -54,10 +63,20 @@ impl Rows {
         }
     }
 
+    /// What this process has resident now beyond `alone`, for all of so many clients and for one of them.
+    pub(crate) fn memory(self, what: &str, alone: f64, clients: usize) {
+        let all = Process::of(std::process::id()).memory_kib - alone;
+        self.number(what, all);
+        self.number("  for each of them", all / clients as f64);
+    }
+
     pub(crate) fn head(self) {
         if !self.json {
             let head = format!("a group of {}", self.members);
-            println!("  {head:<62} {:>9} {:>10} {:>10} {:>12}", "took", "clients", "relay", "founder sent");
+            println!(
+                "  {head:<62} {:>9} {:>10} {:>10} {:>12} {:>12}",
+                "took", "clients", "relay", "bytes sent", "by others"
+            );
         }
     }
 }
