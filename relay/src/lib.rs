@@ -41,7 +41,6 @@ pub mod quota;
 pub mod rates;
 mod running;
 mod service;
-mod turns;
 
 pub use hushwire_server::disk;
 pub use running::{Failure, Operation, Parts, Running, StartError, start};

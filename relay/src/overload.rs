@@ -1,7 +1,6 @@
 //! More comes than this relay's processors can take: who is turned away, and when they may come back.
 //!
-//! What waits then waits in the socket, before it is read, or in line for its turns, and each packet that is read and answered
-//! makes those behind it wait.
+//! What waits then waits in the socket, before it is read, and each packet that is read and answered makes those behind it wait.
 //! So senders are turned away who have a place in time to come back, one after another, and stay away until then. That
 //! keeps the number of refusals in a second the same, however many senders there are.
 //!
@@ -19,11 +18,9 @@ use std::{
 
 use hushwire_proto::net::serve::Backlog;
 
-use crate::turns::Turns;
-
-/// An answer that waits longer is late: a few times what a busy relay that keeps up lets it wait, and less than half of what a
-/// person notices.
-const LATE: Duration = Duration::from_millis(40);
+/// Packets that wait longer are late: a few times what a busy relay that keeps up lets them wait, and a fifth of what a person
+/// notices.
+const LATE: Duration = Duration::from_millis(20);
 
 /// How often it is looked.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
@@ -34,10 +31,10 @@ const LATE_FOR: Duration = Duration::from_millis(100);
 /// Late for so long although they are: what comes are handshakes, and no further connection is taken.
 const VERY_LATE_FOR: Duration = Duration::from_millis(500);
 
-/// For so long after the last of it senders are turned away as soon as answers wait a little: what came back was too much
+/// For so long after the last of it senders are turned away as soon as packets wait a little: what came back was too much
 /// again, and whoever is turned away waits as long as packets do.
 const REMEMBERED: Duration = Duration::from_secs(5);
-const LATE_AGAIN: Duration = Duration::from_millis(20);
+const LATE_AGAIN: Duration = Duration::from_millis(10);
 
 /// The first may come back after this, and the next each after this: a refusal costs next to nothing at this rate.
 const FIRST_BACK: Duration = Duration::from_millis(250);
@@ -85,15 +82,11 @@ impl Overload {
         backlog: Arc<Backlog>,
         told: impl Fn(Duration) + Send + 'static,
     ) -> io::Result<()> {
-        let turns = Turns::watched();
         let watched = Arc::downgrade(self);
-        let mut dbg = (Duration::ZERO, Duration::ZERO, 0u32);
         let look = move || {
             while let Some(overload) = watched.upgrade() {
-                let in_socket = backlog.sound();
-                told(in_socket);
-                let waits = in_socket + turns.wait();
-                dbg.0 = dbg.0.max(in_socket); dbg.1 = dbg.1.max(turns.wait()); dbg.2 += 1; if dbg.2 % 100 == 0 { if std::env::var("OVT").is_ok() { eprintln!("OVT {:?} socket {:?} turns {:?} on {}", overload.began.elapsed(), dbg.0, dbg.1, overload.is_on()); } dbg.0 = Duration::ZERO; dbg.1 = Duration::ZERO; }
+                let waits = backlog.sound();
+                told(waits);
                 let (deposits, connections) = overload.state().look(waits, overload.began.elapsed());
                 overload.deposits.store(deposits, Relaxed);
                 overload.connections.store(connections, Relaxed);
