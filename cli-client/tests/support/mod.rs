@@ -37,7 +37,13 @@ impl Person {
         let home = tempfile::tempdir().unwrap();
         let person = Self { home };
         person.passphrase_file("right", "correct horse");
+        std::fs::create_dir(person.temporary()).unwrap();
         person
+    }
+
+    /// Where the program has temporary files, if any.
+    pub(crate) fn temporary(&self) -> PathBuf {
+        self.home.path().join("tmp")
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -64,7 +70,7 @@ impl Person {
     pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_hush"));
         command.env_clear().env("HOME", self.home.path()).env("HUSHWIRE_DATA_DIR", self.home.path().join("data"));
-        command.env("TZ", "UTC").stdin(Stdio::null());
+        command.env("TZ", "UTC").env("TMPDIR", self.temporary()).stdin(Stdio::null());
         command
     }
 

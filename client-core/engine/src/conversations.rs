@@ -67,7 +67,7 @@ pub(crate) fn set_timer<R: CryptoRng>(
     Ok(Answer::Done)
 }
 
-/// What was begun and not sent.
+/// What was begun and not sent. What was dropped leaves no trace.
 pub(crate) fn set_draft<R: CryptoRng>(
     cx: &mut Cx<'_, R>,
     id: ConversationId,
@@ -77,7 +77,12 @@ pub(crate) fn set_draft<R: CryptoRng>(
     if let Some(found) = draft.map(str::len).filter(|found| *found > TEXT_BYTES_MAX) {
         return Ok(Answer::Refused(CommandError::TextLength { found, limit: TEXT_BYTES_MAX }));
     }
-    with(cx, id, |cx, conversation| conversations::set_draft(cx.db, conversation.id, draft))
+    with(cx, id, |cx, conversation| {
+        if draft.is_none() && conversation.draft.is_some() {
+            cx.flight.clean = false;
+        }
+        conversations::set_draft(cx.db, conversation.id, draft)
+    })
 }
 
 /// Whether the others are told what was read. What was not told yet, is not.

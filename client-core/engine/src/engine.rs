@@ -2,6 +2,7 @@
 //! the database, never kept in a queue of its own, so a crash at any moment forgets nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::Arc;
 
 use hushwire_proto::address::{Fingerprint, Handle, ServerAddress};
@@ -241,6 +242,9 @@ pub(crate) struct Flight {
     pub(crate) deposits: BTreeMap<DepositId, u64>,
     /// The turn of each mailbox: one more than the last in which a deposit failed.
     pub(crate) turns: BTreeMap<MailboxId, u64>,
+    /// Relays that told us to come back later, each as the outbox names it: from when until when nothing is deposited there. A
+    /// clock that was set back is not waited for.
+    pub(crate) sent_away: BTreeMap<String, Range<UnixMillis>>,
     /// Chores that failed: how often, and when the next try is due.
     pub(crate) chores: BTreeMap<Chore, Backoff>,
     /// Whether the log was asked what it says of us since the program began.

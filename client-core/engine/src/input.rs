@@ -31,7 +31,8 @@ pub enum Input {
         /// What came back.
         reply: Result<Reply, CallFailed>,
     },
-    /// The network is there again: what waits for a next try is due now.
+    /// The network is there again: what waits for a next try is due now, except where a relay has said until when it takes
+    /// nothing.
     Online,
     /// The clock has come to a [`Output::WakeAt`], or the program has just begun: whatever is outstanding is called.
     Tick,

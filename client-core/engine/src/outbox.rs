@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use hushwire_proto::address::ServerAddress;
-use hushwire_proto::ids::{DepositId, Token, UnixMillis};
+use hushwire_proto::ids::{DepositId, MailboxId, Token, UnixMillis};
 use hushwire_proto::limits::FANOUT_MAX;
 use hushwire_proto::relay::{DepositMany, Door, Outcome, Refused, RefusedReason};
 use rand_core::CryptoRng;
@@ -30,6 +30,9 @@ const LONGEST_WAIT_MS: u64 = 30_000;
 /// The wait after a refusal that will not pass by itself soon, in milliseconds.
 const REFUSED_WAIT_MS: u64 = 60_000;
 
+/// A relay may ask for a longer wait, but not for ever, in milliseconds.
+const LONGEST_TOLD_MS: u64 = 60 * REFUSED_WAIT_MS;
+
 /// When something that failed is tried again.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Backoff {
@@ -52,11 +55,16 @@ pub(crate) fn outstanding<R: CryptoRng>(cx: &mut Cx<'_, R>) -> Result<Option<Uni
     if under_way >= UNDER_WAY_MAX / 2 {
         return Ok(None);
     }
+    cx.flight.sent_away.retain(|_, away| away.contains(&cx.now));
     let mut wake: Option<UnixMillis> = None;
     let mut many: BTreeMap<(i64, ServerAddress), Vec<Door>> = BTreeMap::new();
     for mailbox in outbox::mailboxes(cx.db)? {
         if under_way >= UNDER_WAY_MAX {
             break;
+        }
+        if let Some(until) = away_until(cx, mailbox)? {
+            wake = wake.into_iter().chain([until]).min();
+            continue;
         }
         let turn = cx.flight.turns.get(&mailbox).copied().unwrap_or(1);
         let mut alone = true;
@@ -100,6 +108,15 @@ pub(crate) fn outstanding<R: CryptoRng>(cx: &mut Cx<'_, R>) -> Result<Option<Uni
         }
     }
     Ok(wake)
+}
+
+/// Until when the relay of this mailbox is to be left alone.
+fn away_until<R: CryptoRng>(cx: &Cx<'_, R>, mailbox: MailboxId) -> Result<Option<UnixMillis>, StoreError> {
+    if cx.flight.sent_away.is_empty() {
+        return Ok(None);
+    }
+    let relay = outbox::relay_of(cx.db, mailbox)?;
+    Ok(relay.and_then(|relay| Some(cx.flight.sent_away.get(&relay)?.end)))
 }
 
 /// One envelope to many mailboxes has its reply: as if each had its own.
@@ -166,6 +183,12 @@ pub(crate) fn deposited<R: CryptoRng>(
     {
         return Ok(());
     }
+    if let CallFailed::Relay(Refused { reason: RefusedReason::Overloaded, retry_after_ms: told @ 1.., .. }) = &failure {
+        // It means whoever sends, and not this mailbox: whatever else came before its time would be refused too.
+        let until = cx.now.plus((*told).min(LONGEST_TOLD_MS));
+        let away = cx.flight.sent_away.entry(about.relay).or_insert(cx.now..until);
+        away.end = until.max(away.end);
+    }
     let due = match &failure {
         CallFailed::Relay(refused) => cx.now.plus(wait_after(refused)),
         _ => backoff(about.attempts, cx.now, cx.rng).due,
@@ -214,6 +237,5 @@ fn wait_after(refused: &Refused) -> u64 {
         | RefusedReason::NotOpen
         | RefusedReason::OwnerMayNotDeposit => REFUSED_WAIT_MS,
     };
-    // A relay may ask for a longer wait, but not for ever.
-    wait.max(refused.retry_after_ms.min(60 * REFUSED_WAIT_MS))
+    wait.max(refused.retry_after_ms.min(LONGEST_TOLD_MS))
 }

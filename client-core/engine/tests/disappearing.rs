@@ -3,13 +3,20 @@
 
 mod world;
 
-use hushwire_engine::{Answer, Command, ConversationId, Event, Input, LocalId};
+use hushwire_engine::{Answer, Command, ConversationId, Event, Input, LocalId, NewText};
 use world::{Person, World};
 
 const MINUTE: u64 = 60 * 1000;
 
 fn done(world: &mut World, person: &mut Person, command: Command) {
     assert_eq!(world.command(person, command), Answer::Done);
+}
+
+fn say(world: &mut World, person: &mut Person, to: ConversationId, text: NewText) -> LocalId {
+    match world.command(person, Command::Send { to, text }) {
+        Answer::Queued(message) => message.id,
+        other => panic!("{other:?}"),
+    }
 }
 
 /// Two people whose messages disappear after a minute.
@@ -206,13 +213,34 @@ fn after_its_time_no_file_has_a_trace_of_a_message_and_before_it_has() {
         if number % 5 == 0 {
             done(&mut world, &mut alice, Command::React { message: mine, emoji: Some(format!("zebra{number}felt")) });
         }
+        if number % 30 == 0 {
+            done(&mut world, &mut alice, Command::Pin { message: mine, pinned: true });
+        }
+        if number >= 80 && number % 4 == 0 {
+            let text = format!("answering {marker}");
+            say(&mut world, &mut alice, conversation, NewText { reply_to: Some(mine), ..text.into() });
+            world.command(&mut alice, Command::Forward { message: mine, to: conversation });
+        }
+        if number == 99 {
+            // What stays answers something that goes.
+            done(&mut world, &mut alice, Command::SetTimer { conversation, seconds: None });
+            let answer = NewText { reply_to: Some(mine), ..NewText::from("stays and answers") };
+            stays.push(say(&mut world, &mut alice, conversation, answer));
+            done(&mut world, &mut alice, Command::SetTimer { conversation, seconds: Some(60) });
+        }
     }
+    let conversation = alice.contact("bob").conversation;
+    done(&mut world, &mut alice, Command::SetDraft { conversation, draft: Some("zebra jotted".into()) });
+    world.settle(&mut [&mut alice, &mut bob]);
+    assert!(traces(&alice, b"zebra jotted"));
+    say(&mut world, &mut alice, conversation, "zebra said instead".into());
     world.settle(&mut [&mut alice, &mut bob]);
     for person in [&alice, &bob] {
         let pages = person.pages().to_ascii_lowercase();
         let found = |marker: &String| holds(&pages, marker.as_bytes());
         assert!(markers.iter().step_by(10).all(found), "the scan finds what is there");
-        assert!(holds(&pages, b"zebra5felt") && holds(&pages, b"edited zebra3"));
+        assert!(holds(&pages, b"zebra5felt") && holds(&pages, b"edited zebra3") && holds(&pages, b"answering zebra84"));
+        assert_eq!(person.engine().pinned(person.only_contact().conversation).unwrap().len(), 4);
         assert_eq!(person.engine().search("zebra7", None, None, 100).unwrap().len(), 11);
     }
     read(&mut world, &mut bob, "alice");
@@ -222,11 +250,25 @@ fn after_its_time_no_file_has_a_trace_of_a_message_and_before_it_has() {
         assert_eq!(person.history().len(), stays.len());
         let pages = person.pages().to_ascii_lowercase();
         // The index has of a word only what it does not have in common with the one before.
-        for trace in ["zebra", "marker", "felt", "edited", "enlarged", "filling"] {
+        for trace in ["zebra", "marker", "felt", "edited", "enlarged", "filling", "answering", "jotted"] {
             assert!(!holds(&pages, trace.as_bytes()), "{trace} of {}", person.name);
         }
         assert!(holds(&pages, b"stays 100"));
+        assert!(person.engine().pinned(person.only_contact().conversation).unwrap().is_empty());
         assert!(person.engine().search("zebra7", None, None, 100).unwrap().is_empty());
+    }
+}
+
+#[test]
+fn of_a_draft_that_was_dropped_no_file_has_a_trace() {
+    let mut world = World::seeded(14);
+    let (mut alice, _bob) = world.friends();
+    let conversation = alice.contact("bob").conversation;
+    for _ in 0..2 {
+        done(&mut world, &mut alice, Command::SetDraft { conversation, draft: Some("dear zebra".into()) });
+        assert!(traces(&alice, b"dear zebra"));
+        done(&mut world, &mut alice, Command::SetDraft { conversation, draft: None });
+        assert!(!traces(&alice, b"zebra"));
     }
 }
 
@@ -313,11 +355,19 @@ fn after_its_time_no_file_of_a_group_has_a_trace_of_a_message_whoever_has_it_and
     settle(&mut world, &mut people);
     for number in 0..40 {
         let text = format!("zebra {number} {}", "z".repeat(number * 90));
-        let answer = world.command(&mut people[0], Command::Send { to: group, text: text.into() });
-        let Answer::Queued(message) = answer else { panic!("{answer:?}") };
+        let message = say(&mut world, &mut people[0], group, text.into());
         if number % 3 == 0 {
             let text = format!("zebra edited {number}");
-            done(&mut world, &mut people[0], Command::Edit { message: message.id, text });
+            done(&mut world, &mut people[0], Command::Edit { message, text });
+        }
+        if number % 4 == 0 {
+            done(&mut world, &mut people[0], Command::React { message, emoji: Some(format!("felt {number}")) });
+            done(&mut world, &mut people[0], Command::Pin { message, pinned: number % 12 == 0 });
+        }
+        if number % 7 == 0 {
+            let answer = NewText { reply_to: Some(message), ..NewText::from(format!("zebra answered {number}")) };
+            say(&mut world, &mut people[0], group, answer);
+            world.command(&mut people[0], Command::Forward { message, to: group });
         }
         if number % 10 == 0 {
             // One is withheld from carol, who asks for it.
@@ -329,8 +379,14 @@ fn after_its_time_no_file_of_a_group_has_a_trace_of_a_message_whoever_has_it_and
     let (alice, others) = people.split_first_mut().unwrap();
     world.settle(&mut [alice, &mut others[0]]);
     for person in [&people[0], &people[1]] {
-        assert!(traces(person, b"zebra edited 39") && traces(person, b"zebra 1 z"), "{}", person.name);
+        for trace in ["zebra edited 39", "zebra 1 z", "felt 36", "zebra answered 35"] {
+            assert!(traces(person, trace.as_bytes()), "{trace} of {}", person.name);
+        }
+        let of = the_group(person);
+        assert!(person.engine().search("zebra", Some(of), None, 100).unwrap().len() > 40);
+        assert_eq!(person.engine().pinned(of).unwrap().len(), 4);
     }
+    done(&mut world, &mut people[0], Command::SetDraft { conversation: group, draft: Some("dear zebra".into()) });
     // And one that cannot leave.
     world.relay_down = true;
     world.command(&mut people[0], Command::Send { to: group, text: "zebra that waits".into() });
@@ -349,7 +405,11 @@ fn after_its_time_no_file_of_a_group_has_a_trace_of_a_message_whoever_has_it_and
         world.wait(if round == 0 { MINUTE } else { 0 });
     }
     for person in &people {
-        assert!(!traces(person, b"zebra"), "{}", person.name);
+        for trace in ["zebra", "felt"] {
+            assert!(!traces(person, trace.as_bytes()), "{trace} of {}", person.name);
+        }
+        assert!(person.engine().search("zebra", None, None, 100).unwrap().is_empty());
+        assert!(person.engine().pinned(the_group(person)).unwrap().is_empty());
         let page = hushwire_engine::Page { limit: 100, ..Default::default() };
         assert!(person.engine().history(Some(the_group(person)), page).unwrap().is_empty(), "{}", person.name);
     }

@@ -18,6 +18,8 @@ pub(crate) struct About {
     pub(crate) mailbox: MailboxId,
     pub(crate) token: Token,
     pub(crate) attempts: u32,
+    /// As it is kept.
+    pub(crate) relay: String,
 }
 
 pub(crate) fn insert(
@@ -75,6 +77,14 @@ pub(crate) fn first_for(db: &Connection, mailbox: MailboxId, limit: usize) -> Re
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
+/// The relay that the next envelope for this mailbox goes to, as it is kept.
+pub(crate) fn relay_of(db: &Connection, mailbox: MailboxId) -> Result<Option<String>, StoreError> {
+    Ok(db
+        .prepare_cached("SELECT relay FROM outbox WHERE mailbox = ?1 ORDER BY id LIMIT 1")?
+        .query_row([mailbox.as_bytes()], |row| row.get(0))
+        .optional()?)
+}
+
 /// One envelope, and the relay it goes to.
 pub(crate) fn load(db: &Connection, id: DepositId) -> Result<(ServerAddress, Deposit), StoreError> {
     let (relay, mailbox, token, envelope) = db
@@ -98,7 +108,7 @@ pub(crate) fn load(db: &Connection, id: DepositId) -> Result<(ServerAddress, Dep
 
 pub(crate) fn about(db: &Connection, id: DepositId) -> Result<Option<About>, StoreError> {
     let row = db
-        .prepare_cached("SELECT contact, message, mailbox, token, attempts FROM outbox WHERE deposit_id = ?1")?
+        .prepare_cached("SELECT contact, message, mailbox, token, attempts, relay FROM outbox WHERE deposit_id = ?1")?
         .query_row([id.as_bytes()], |row| {
             Ok((
                 ContactId(row.get(0)?),
@@ -106,12 +116,13 @@ pub(crate) fn about(db: &Connection, id: DepositId) -> Result<Option<About>, Sto
                 MailboxId(row.get(2)?),
                 row.get::<_, Vec<u8>>(3)?,
                 row.get(4)?,
+                row.get(5)?,
             ))
         })
         .optional()?;
-    row.map(|(contact, message, mailbox, token, attempts)| {
+    row.map(|(contact, message, mailbox, token, attempts, relay)| {
         let token = Token::from_slice(&token).ok_or_else(|| damaged("token"))?;
-        Ok(About { contact, message, mailbox, token, attempts })
+        Ok(About { contact, message, mailbox, token, attempts, relay })
     })
     .transpose()
 }

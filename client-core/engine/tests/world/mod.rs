@@ -92,8 +92,13 @@ impl World {
 
     /// A registered person.
     pub fn person(&mut self, name: &'static str) -> Person {
+        self.person_at(name, 4431)
+    }
+
+    /// One whose relay is at this port.
+    pub fn person_at(&mut self, name: &'static str, relay: u16) -> Person {
         let path = self.dir.path().join(name);
-        let setup = Setup { relay: server(4431), keyserver: server(4432), handle_name: Some(name.into()) };
+        let setup = Setup { relay: server(relay), keyserver: server(4432), handle_name: Some(name.into()) };
         let (engine, recovery) = Engine::create(store(&path), &setup, self.now, &mut self.rng).unwrap();
         assert_eq!(recovery.words().split(' ').count(), 24);
         let mut person = Person { words: recovery.words().to_string(), ..Person::of(name, engine, path) };
