@@ -25,6 +25,9 @@ use crate::input::Input;
 /// More changes would show nothing new for their time.
 const CHANGES_MAX: usize = 24;
 
+/// Of one author. Of more than these some are dropped and asked for again, by which what is shown once is not the same.
+const OF_ONE_AUTHOR_MAX: usize = 16;
+
 /// The first four are in the group from the beginning.
 const PEOPLE: usize = 6;
 
@@ -88,6 +91,10 @@ impl Made {
     fn step(&mut self, input: &mut Input<'_>) -> Option<()> {
         let (who, seen) = (input.byte()?, input.byte()?);
         let (author, device) = (usize::from(who) % PEOPLE, usize::from(who >> 7));
+        let account = PEOPLE_KNOWN[author].account;
+        if self.all.iter().filter(|change| change.author() == account).count() >= OF_ONE_AUTHOR_MAX {
+            return Some(());
+        }
         let mut ops = Vec::new();
         for _ in 0..=usize::from(who >> 5 & 1) {
             ops.push(self.op(author, input)?);

@@ -13,8 +13,8 @@ use crate::store::me::{self, Flag};
 use crate::store::{StoreError, contacts, conversations, messages, receipts};
 use crate::types::{Contact, ContactId, Standing, Talk};
 use crate::{
-    act, auditors, conversations as talks, devices, groups, identity, log, log_check, receipts as due_receipts, say,
-    store, whisper,
+    act, auditors, conversations as talks, devices, groups, identity, log, log_check, receipts as due_receipts, repair,
+    say, store, whisper,
 };
 
 /// The longest name of a contact, in characters.
@@ -107,6 +107,13 @@ pub(crate) fn accept<R: CryptoRng>(cx: &mut Cx<'_, R>, contact: ContactId) -> Re
         let token = Token::generate(cx.rng);
         me::add_token(cx.db, &token, TokenClass::Contact, Some(contact))?;
         contacts::forget_introduction(cx.db, contact)?;
+    }
+    if contacts::set_kept_back(cx.db, contact, false)?
+        && let Some(known) = contacts::get(cx.db, contact)?
+    {
+        for device in identity::agreed(cx.db, contact, &contacts::links(cx.db, contact)?)? {
+            repair::ask_for_kept_back(cx, &known, device.id)?;
+        }
     }
     Ok(())
 }

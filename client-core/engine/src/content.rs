@@ -249,13 +249,13 @@ pub(crate) fn allowed(content: &Content, from: Origin) -> bool {
             // What is said to a group goes to all of it; what is said to us alone names no group.
             (What::Text(_), Member | Former) => false,
             (What::Edit { .. } | What::TakeBack { .. } | What::React { .. } | What::Pin { .. }, from) => match from {
-                Contact | Group => true,
-                // A stranger says who they are, and nothing about what was said.
-                Stranger | Member | Former => false,
+                // Of a stranger it is counted, and waits until they are accepted.
+                Contact | Stranger | Group => true,
+                Member | Former => false,
             },
-            (What::Timer { .. }, Contact) => true,
+            (What::Timer { .. }, Contact | Stranger) => true,
             // A group's timer is one of its changes, which its admins make.
-            (What::Timer { .. }, Stranger | Member | Group | Former) => false,
+            (What::Timer { .. }, Member | Group | Former) => false,
         },
         // We send nothing to strangers that they could confirm.
         (Content::Receipt(_), Contact | Member) => true,
@@ -395,11 +395,11 @@ pub(crate) mod tests {
         // As the table in the specification has them.
         const ACCEPTED: [&[Origin]; 12] = [
             &[Contact, Stranger, Group],
-            &[Contact, Group],
-            &[Contact, Group],
-            &[Contact, Group],
-            &[Contact, Group],
-            &[Contact],
+            &[Contact, Stranger, Group],
+            &[Contact, Stranger, Group],
+            &[Contact, Stranger, Group],
+            &[Contact, Stranger, Group],
+            &[Contact, Stranger],
             &[Contact, Member],
             &[Contact, Member],
             &[Contact, Member],

@@ -7,11 +7,13 @@
 //! | I want to know | look at |
 //! |---|---|
 //! | what a change is, and its bytes | `change`, `wire` |
-//! | which change has seen which | `graph` |
+//! | which change has seen which | `graph`, `past` |
+//! | how many are kept of whoever was never an admin | `loose` |
 //! | what of a change holds when others were made at the same time | `strips`, `fold` |
 //! | what each kind of change does, and to whom it may be done | `apply`, `coming` |
 //! | how changes come in, and what waits for others | `log`, `waiting` |
-//! | how a change is made | `build` |
+//! | how a change is made, and which it names as those before it | `build`, `parents` |
+//! | who may know which changes, and who may lack some | `share` |
 //! | how somebody comes in by a link | `link` |
 //!
 //! Spec: group.
@@ -28,6 +30,10 @@ mod fold;
 mod graph;
 mod link;
 mod log;
+mod loose;
+mod parents;
+mod past;
+mod share;
 mod state;
 mod strips;
 #[cfg(test)]

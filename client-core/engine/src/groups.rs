@@ -206,7 +206,7 @@ pub(crate) fn knows_of<R: CryptoRng>(
 ) -> Result<bool, StoreError> {
     match groups::by_id(cx.db, group)? {
         Some(group) if groups::changes_count(cx.db, group)? > 0 => {
-            Ok(!log_of(cx, group)?.changes_for(&account, &[]).is_empty())
+            Ok(!log_of(cx, group)?.changes_for(&account, &cx.keys.account, &[]).is_empty())
         }
         Some(_) | None => Ok(false),
     }

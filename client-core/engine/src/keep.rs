@@ -10,7 +10,7 @@ use crate::content::{Introduction, Receipt, Said, Text, What};
 use crate::engine::Cx;
 use crate::store::messages::{Author, Place};
 use crate::store::{StoreError, contacts, conversations, damaged, heard, messages, receipts, whispers};
-use crate::types::{Contact, ContactId, ConversationId, Event, Standing, State};
+use crate::types::{Contact, ContactId, ConversationId, Event, Standing, State, Talk};
 use crate::{gaps, receipts as due_receipts, say, store};
 
 /// How they want to be written to, and what they call themselves.
@@ -41,8 +41,9 @@ pub(crate) fn introduction<R: CryptoRng>(
 }
 
 /// Something that was said: its place in the conversation, what is missing before it, a receipt if its author may have
-/// one. `false` if its author said something else under this number or id: the first stays. Of a device that nobody has
-/// agreed to, texts are kept; what they would change is not.
+/// one. `false` if its author said something else under this number or id: the first stays. Of a stranger, and of a device
+/// that nobody has agreed to, texts are kept; what they would change is not. They are told nothing, and so say it anew once a
+/// person agrees.
 pub(crate) fn said<R: CryptoRng>(
     cx: &mut Cx<'_, R>,
     id: ConversationId,
@@ -55,12 +56,16 @@ pub(crate) fn said<R: CryptoRng>(
     let late = gaps::note(cx, id, from, &said, content)?;
     let counter = said.counter;
     let is_new = store::identity::is_new(cx.db, contact, device)?;
+    let is_text = matches!(said.what, What::Text(_));
+    let is_stranger = matches!(with, Talk::Contact(_)) && !is_accepted(cx, contact)?;
     if is_new {
-        // It is told nothing, and so says this anew once a person agrees.
         store::identity::note_kept_back(cx.db, contact, device)?;
-        if !matches!(said.what, What::Text(_)) {
-            return Ok(true);
-        }
+    }
+    if is_stranger && !is_text {
+        contacts::set_kept_back(cx.db, contact, true)?;
+    }
+    if (is_new || is_stranger) && !is_text {
+        return Ok(true);
     }
     let lamport = conversations::note_lamport(cx.db, id, said.lamport)?;
     let told = Told {
@@ -88,6 +93,10 @@ pub(crate) fn said<R: CryptoRng>(
         receipts::add(cx.db, contact, id, receipts::Kind::Delivered, (device, counter), due)?;
     }
     Ok(true)
+}
+
+fn is_accepted<R: CryptoRng>(cx: &Cx<'_, R>, contact: ContactId) -> Result<bool, StoreError> {
+    Ok(contacts::standing(cx.db, contact)? == Some(Standing::Accepted))
 }
 
 /// A message, with what was said about it before; `false` if its author used its number for another. What is here

@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 use crate::account::verify_links;
 use crate::contacts as people;
-use crate::content::{self, Content, Origin, Plain};
+use crate::content::{self, Content, Origin, Plain, What};
 use crate::engine::{Cx, Pending};
 use crate::groups::{self, members};
 use crate::input::Call;
@@ -25,7 +25,8 @@ use crate::store::{self, StoreError, contacts, damaged, me, prekeys, sessions};
 use crate::types::{Contact, Event, GroupStanding, LocalGroup, Policy, Standing};
 use crate::{identity, keep, lookup, prekeys as own_prekeys};
 
-/// Strangers whose requests are kept. Further ones are dropped until a person has looked at those.
+/// Strangers whose requests are kept. Further ones are dropped until a person has looked at those. As many are kept who
+/// said something about messages and no text.
 const REQUESTS_MAX: u32 = 256;
 
 /// Texts of one stranger that are kept unread. Enough to say who one is.
@@ -135,13 +136,16 @@ fn pairwise<R: CryptoRng>(
     {
         return Err(bad(Reason::NotAllowed, "changes of a group, brought by a stranger whom no link lets in"));
     }
-    let is_said = matches!(&said, Ok((_, Content::Said(_))));
-    if let (Ok((_, Content::GroupInvitation(_))), None) = (&said, &sender.contact)
-        && !groups::requests::has_room(cx, None)?
-    {
+    let is_text = matches!(&said, Ok((_, Content::Said(said))) if matches!(said.what, What::Text(_)));
+    let has_room = match (&said, &sender.contact) {
+        (Ok((_, Content::Said(_))), None) => is_text || contacts::count_kept_back(cx.db)? < REQUESTS_MAX,
+        (Ok((_, Content::GroupInvitation(_))), None) => groups::requests::has_room(cx, None)?,
+        _ => true,
+    };
+    if !has_room {
         return Err(Dropped::Unwanted);
     }
-    let contact = keep_sender(cx, sender, is_said, &opened)?;
+    let contact = keep_sender(cx, sender, is_text, &opened)?;
     lookup::keep_fresh(cx, &contact)?;
     // The ratchet has moved, whatever was said.
     repair::opened(cx, contact.id, inside.device)?;
@@ -420,7 +424,7 @@ fn our_prekeys<R: CryptoRng>(cx: &Cx<'_, R>, message: &PreKeySignalMessage) -> R
 fn keep_sender<R: CryptoRng>(
     cx: &mut Cx<'_, R>,
     sender: Sender,
-    is_said: bool,
+    is_text: bool,
     opened: &Opened,
 ) -> Result<Contact, Dropped> {
     if let Some(used) = &opened.used {
@@ -437,8 +441,8 @@ fn keep_sender<R: CryptoRng>(
             lookup::take_chain(cx, contact.id, chain)?;
             contact
         }
-        // What is about a group makes nobody more than an acquaintance.
-        (None, Some(chain)) if !is_said => members::meet(cx, chain)?,
+        // What is about a group, or about what was said, makes nobody more than an acquaintance.
+        (None, Some(chain)) if !is_text => members::meet(cx, chain)?,
         (None, Some(chain)) => {
             let name = people::free_name(cx, &people::unnamed(sender.account))?;
             let row = contacts::NewRow {
@@ -457,7 +461,7 @@ fn keep_sender<R: CryptoRng>(
         }
         (None, None) => return Err(bad(Reason::NotListed, "no device list came along")),
     };
-    let contact = if is_said && contact.standing == Standing::Known { request(cx, contact)? } else { contact };
+    let contact = if is_text && contact.standing == Standing::Known { request(cx, contact)? } else { contact };
     sessions::save(cx.db, contact.id, sender.device.id, &opened.sessions)?;
     if let Some(used) = &opened.used {
         // They have begun a session: that their prekeys could not be had says nothing any more.

@@ -87,7 +87,8 @@ pub(crate) fn ask<R: CryptoRng>(cx: &mut Cx<'_, R>, contact: &Contact, device: D
     Ok(true)
 }
 
-/// A person agreed to a device of which something was not taken in: what it was not told of the receipt of, it says anew.
+/// A person agreed to a device, or to somebody, of whom something was not taken in: what they were not told of the receipt
+/// of, they say anew.
 pub(crate) fn ask_for_kept_back<R: CryptoRng>(
     cx: &Cx<'_, R>,
     contact: &Contact,

@@ -10,14 +10,14 @@ use crate::engine::Cx;
 use crate::store::{StoreError, times};
 use crate::types::{ContactId, LocalGroup};
 
-/// How often a device is asked, or answered, about a group within [`WINDOW_MS`].
+/// How often a device is asked, or answered, about a group within [`WINDOW_MS`], and a member asked back.
 const IN_GROUP_MAX: u32 = 3;
 
 /// How often a device is answered about what was said to its owner alone. It asks half as often; its day begins at another
 /// time, and it may have been set back in between.
 const ALONE_MAX: u32 = 6;
 
-/// How often a member is given changes that it asks for.
+/// How often a member is given changes, or asked for them by somebody who is out.
 const CHANGES_MAX: u32 = 64;
 
 /// A day, in milliseconds.
@@ -35,6 +35,12 @@ pub(crate) enum Way {
     Answered(LocalGroup, DeviceId),
     /// A member was given changes of the group.
     Changes(LocalGroup),
+    /// A member was asked for changes that it had when it asked for ours.
+    Back(LocalGroup),
+    /// A member was told changes that it may have refused.
+    Told(LocalGroup),
+    /// A member was asked whether we are in.
+    WhetherIn(LocalGroup),
     /// What was said to its owner alone was said anew to a device.
     AnsweredAlone(DeviceId),
 }
@@ -50,8 +56,9 @@ pub(crate) struct Counted {
 /// Counts one more, if it is not too many.
 pub(crate) fn once_more<R: CryptoRng>(cx: &Cx<'_, R>, who: ContactId, way: Way) -> Result<bool, StoreError> {
     let (most, patience) = match way {
-        Way::Asked(..) | Way::Answered(..) => (IN_GROUP_MAX, PATIENCE_MS),
+        Way::Asked(..) | Way::Answered(..) | Way::Back(_) => (IN_GROUP_MAX, PATIENCE_MS),
         Way::Changes(_) => (CHANGES_MAX, 0),
+        Way::Told(_) | Way::WhetherIn(_) => (CHANGES_MAX, PATIENCE_MS),
         Way::AnsweredAlone(_) => (ALONE_MAX, 0),
     };
     let counted = times::get(cx.db, who, way)?.filter(|counted| is_within(cx.now, counted.since, WINDOW_MS));

@@ -4,73 +4,11 @@
 mod world;
 
 use hushwire_engine::group::{GroupLink, Op, Role};
-use hushwire_engine::{Answer, Command, ContactId, ConversationId, Event, GroupStanding, Message, Page, State};
+use hushwire_engine::{Answer, Command, Event, GroupStanding, State};
+use world::friends::{
+    add, change, group, heard, meet, members, messages, nothing_went_wrong, say, settle, states, the_group, troubles,
+};
 use world::{Person, World};
-
-/// So many people, of whom the first knows all others and has founded a group with them.
-fn group(world: &mut World, names: &[&'static str]) -> (Vec<Person>, ConversationId) {
-    let mut people: Vec<Person> = names.iter().map(|name| world.person(name)).collect();
-    let (first, others) = people.split_first_mut().unwrap();
-    let members = others.iter_mut().map(|other| meet(world, first, other)).collect();
-    let answer = world.command(first, Command::FoundGroup { name: "friends".into(), members });
-    let Answer::Group(group) = answer else { panic!("{answer:?}") };
-    settle(world, &mut people);
-    (people, group)
-}
-
-/// Nobody is brought into a group by strangers.
-fn meet(world: &mut World, one: &mut Person, other: &mut Person) -> ContactId {
-    world.add(other, one.name);
-    world.add(one, other.name).id
-}
-
-fn settle(world: &mut World, people: &mut [Person]) {
-    // Held back receipts, and answers to what was asked for.
-    for _ in 0..4 {
-        let mut all: Vec<&mut Person> = people.iter_mut().collect();
-        world.settle(&mut all);
-        world.wait(60_000);
-    }
-}
-
-fn the_group(person: &Person) -> ConversationId {
-    let all = person.engine().conversations().unwrap();
-    all.into_iter().find(|conversation| conversation.name == "friends").unwrap().id
-}
-
-fn say(world: &mut World, person: &mut Person, text: &str) {
-    let to = the_group(person);
-    let answer = world.command(person, Command::Send { to, text: text.into() });
-    assert!(matches!(answer, Answer::Queued(_)), "{answer:?}");
-}
-
-fn messages(person: &Person) -> Vec<Message> {
-    let page = Page { limit: 1000, ..Page::default() };
-    person.engine().history(Some(the_group(person)), page).unwrap()
-}
-
-fn heard(person: &Person) -> Vec<String> {
-    messages(person).into_iter().map(|message| message.text).collect()
-}
-
-fn states(person: &Person) -> Vec<State> {
-    messages(person).into_iter().filter(|message| message.outgoing).map(|message| message.state).collect()
-}
-
-fn members(person: &Person) -> usize {
-    person.engine().group(the_group(person)).unwrap().unwrap().state.members.len()
-}
-
-fn troubles(person: &Person) -> Vec<&Event> {
-    let bad = |event: &&Event| matches!(event, Event::Undecryptable { .. } | Event::Gap { .. });
-    person.events.iter().filter(bad).collect()
-}
-
-fn nothing_went_wrong(people: &[Person]) {
-    for person in people {
-        assert_eq!(troubles(person), Vec::<&Event>::new(), "{}", person.name);
-    }
-}
 
 #[test]
 fn what_one_says_to_a_group_everybody_hears_once_and_it_is_told_how_far_it_came() {
@@ -330,27 +268,6 @@ fn who_was_put_out_and_is_added_again_reads_what_is_said_from_then_on() {
 }
 
 #[test]
-fn who_was_brought_in_by_somebody_who_was_no_admin_any_more_is_told_so() {
-    let mut world = World::seeded(68);
-    let (mut people, group) = group(&mut world, &["alice", "bob"]);
-    let bob = people[1].engine().profile().unwrap().account;
-    let role = |role| Command::ChangeGroup { group, ops: vec![Op::SetRole(bob, role)] };
-    assert_eq!(world.command(&mut people[0], role(Role::Admin)), Answer::Done);
-    settle(&mut world, &mut people);
-    let mut carol = world.person("carol");
-    let contact = meet(&mut world, &mut people[1], &mut carol);
-    people.push(carol);
-    let add = Op::Add(people[1].engine().new_members(&[contact]).unwrap());
-    let add = Command::ChangeGroup { group: the_group(&people[1]), ops: vec![add] };
-    assert_eq!(world.command(&mut people[0], role(Role::Member)), Answer::Done);
-    assert_eq!(world.command(&mut people[1], add), Answer::Done);
-    settle(&mut world, &mut people);
-    assert_eq!((members(&people[0]), members(&people[1])), (2, 2));
-    let at_carol = people[2].engine().group(the_group(&people[2])).unwrap().unwrap();
-    assert_eq!(at_carol.standing, GroupStanding::Gone);
-}
-
-#[test]
 fn what_is_deleted_before_a_member_can_be_reached_is_not_said_to_them_any_more() {
     let mut world = World::seeded(70);
     let mut people: Vec<Person> = ["alice", "bob", "carol"].map(|name| world.person(name)).into();
@@ -376,21 +293,6 @@ fn what_is_deleted_before_a_member_can_be_reached_is_not_said_to_them_any_more()
     assert_eq!(heard(&people[2]), ["stays"]);
 }
 
-fn change(world: &mut World, person: &mut Person, op: Op) {
-    let group = the_group(person);
-    let answer = world.command(person, Command::ChangeGroup { group, ops: vec![op] });
-    assert_eq!(answer, Answer::Done, "{}", person.name);
-}
-
-fn is_in(person: &Person) -> bool {
-    person.engine().group(the_group(person)).unwrap().unwrap().standing == GroupStanding::Member
-}
-
-fn add(world: &mut World, people: &mut [Person], who: usize, whom: &str) {
-    let op = Op::Add(people[who].engine().new_members(&[people[who].contact(whom).id]).unwrap());
-    change(world, &mut people[who], op);
-}
-
 #[test]
 fn who_was_away_gives_a_newcomer_nothing_that_they_said_before_also_if_both_had_been_in_before() {
     let mut world = World::seeded(40);
@@ -411,38 +313,6 @@ fn who_was_away_gives_a_newcomer_nothing_that_they_said_before_also_if_both_had_
 }
 
 #[test]
-fn who_is_put_out_and_missed_what_came_before_that_hears_that_they_are_out() {
-    let mut world = World::seeded(41);
-    let (mut people, _) = group(&mut world, &["alice", "bob", "carol"]);
-    change(&mut world, &mut people[0], Op::Rename("friends".into()));
-    world.settle(&mut [&mut people[0]]);
-    world.mailboxes.get_mut(&people[1].mailbox()).unwrap().envelopes.clear();
-    let bob = people[1].account();
-    change(&mut world, &mut people[0], Op::Remove(bob));
-    settle(&mut world, &mut people);
-    assert!(!is_in(&people[1]) && members(&people[0]) == 2);
-}
-
-#[test]
-fn who_leaves_while_an_owner_makes_them_an_admin_hears_whether_they_are_in() {
-    let mut came_back = 0;
-    for seed in 42..50 {
-        let mut world = World::seeded(seed);
-        let (mut people, _) = group(&mut world, &["alice", "bob", "carol"]);
-        let bob = people[1].account();
-        change(&mut world, &mut people[0], Op::SetRole(bob, Role::Admin));
-        change(&mut world, &mut people[1], Op::Leave);
-        say(&mut world, &mut people[0], "are you there?");
-        settle(&mut world, &mut people);
-        let is_in = is_in(&people[1]);
-        assert_eq!(is_in, members(&people[0]) == 3);
-        assert_eq!(heard(&people[1]).len(), usize::from(is_in), "what was said meanwhile comes too");
-        came_back += usize::from(is_in);
-    }
-    assert!((1..8).contains(&came_back), "both ways: {came_back}");
-}
-
-#[test]
 fn what_is_said_before_a_member_could_be_looked_up_comes_to_them_all_the_same() {
     let mut world = World::seeded(51);
     let (mut people, _) = group(&mut world, &["alice", "bob", "carol"]);
@@ -453,23 +323,4 @@ fn what_is_said_before_a_member_could_be_looked_up_comes_to_them_all_the_same() 
     world.keyserver_down = false;
     settle(&mut world, &mut people);
     assert_eq!(heard(&people[2]), ["to both"]);
-}
-
-#[test]
-fn what_a_stranger_says_to_a_group_before_it_is_known_who_is_in_it_is_asked_for() {
-    let mut world = World::seeded(52);
-    let (mut people, _) = group(&mut world, &["alice", "bob"]);
-    people.push(world.person("carol"));
-    let [alice, _, carol] = people.as_mut_slice() else { panic!() };
-    meet(&mut world, alice, carol);
-    add(&mut world, &mut people, 0, "carol");
-    let [alice, bob, carol] = people.as_mut_slice() else { panic!() };
-    world.settle(&mut [alice]);
-    let held = std::mem::take(&mut world.mailboxes.get_mut(&carol.mailbox()).unwrap().envelopes);
-    world.settle(&mut [alice, bob]);
-    say(&mut world, bob, "hello");
-    world.settle(&mut [bob, carol]);
-    held.into_iter().for_each(|delivery| world.inject(carol.mailbox(), delivery.envelope));
-    settle(&mut world, &mut people);
-    assert_eq!(heard(&people[2]), ["hello"]);
 }

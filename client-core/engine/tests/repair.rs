@@ -5,8 +5,9 @@ mod world;
 
 use hushwire_engine::{Command, Event, Input, Reason, State};
 use prost::Message as _;
+use world::member::{said, saying};
 use world::peer::{Peer, accepted, text};
-use world::wire::{Again, Content, GroupInvitation, PlainWire};
+use world::wire::{Again, Content, GroupInvitation, PlainWire, Rewords, Said};
 use world::{Person, World};
 
 const HOUR: u64 = 3600 * 1000;
@@ -157,12 +158,20 @@ fn strangers_and_who_is_blocked_are_asked_for_nothing() {
     stranger.publish(&mut world);
     nonsense(&mut world, &mut stranger, &mut bob, 2);
     assert_eq!(dropped(&bob), [(Reason::Forged, false)]);
+    let mut other = Peer::new(&mut world);
+    other.begin(&mut world, &bob);
+    let edit = Some(Rewords { of: vec![1; 16], text: "who am I".into() });
+    let content = saying(Said { edit, text: None, ..said(1) }).encode_to_vec();
+    other.say(&mut world, &mut bob, &PlainWire { content, introduction: None });
+    other.publish(&mut world);
+    nonsense(&mut world, &mut other, &mut bob, 2);
+    assert_eq!((dropped(&bob), world.seen.len()), (vec![(Reason::Forged, false); 2], 0));
     let (mut peer, contact) = accepted(&mut world, &mut bob);
     world.command(&mut bob, Command::Block(contact.id));
     world.settle(&mut [&mut bob]);
     let before = world.seen.len();
     nonsense(&mut world, &mut peer, &mut bob, 2);
-    assert_eq!((dropped(&bob).len(), world.seen.len()), (1, before));
+    assert_eq!((dropped(&bob).len(), world.seen.len()), (2, before));
 }
 
 fn asking() -> PlainWire {

@@ -3,7 +3,7 @@
 
 mod world;
 
-use hushwire_engine::{Answer, Command, CommandError, Input, NewContact, Standing, State};
+use hushwire_engine::{Answer, Command, CommandError, Event, Input, NewContact, Standing, State};
 use world::World;
 
 #[test]
@@ -48,6 +48,29 @@ fn a_stranger_is_introduced_by_name_even_before_their_relay_took_the_token() {
     world.deliver(&mut bob);
     assert_eq!(bob.shown(), ["first"]);
     assert!(bob.only_contact().claimed_handle.unwrap().starts_with("mallory@"));
+}
+
+#[test]
+fn what_a_stranger_changes_is_shown_once_they_are_accepted_and_nothing_is_missing() {
+    let mut world = World::seeded(34);
+    let (mut mallory, mut bob) = (world.person("mallory"), world.person("bob"));
+    world.add(&mut mallory, "bob");
+    let first = world.send(&mut mallory, "bob", "do you know em").id;
+    let second = world.send(&mut mallory, "bob", "no matter").id;
+    world.settle(&mut [&mut mallory, &mut bob]);
+    world.command(&mut mallory, Command::Edit { message: first, text: "do you know me".into() });
+    world.command(&mut mallory, Command::TakeBack(second));
+    world.send(&mut mallory, "bob", "mallory");
+    world.settle(&mut [&mut mallory, &mut bob]);
+    assert_eq!(bob.history(), ["do you know em", "no matter", "mallory"], "a stranger takes nothing back");
+    let stranger = bob.only_contact().id;
+    world.command(&mut bob, Command::Accept(stranger));
+    for _ in 0..3 {
+        world.settle(&mut [&mut mallory, &mut bob]);
+        world.wait(10_000);
+    }
+    assert_eq!(bob.history(), ["do you know me", "", "mallory"]);
+    assert!(!bob.events.iter().any(|event| matches!(event, Event::Gap { .. } | Event::Undecryptable { .. })));
 }
 
 fn adding(name: &str) -> Command {

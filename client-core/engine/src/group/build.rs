@@ -7,7 +7,6 @@ use hushwire_proto::ids::{AccountId, ChangeHash, DeviceId, GroupId, UnixMillis};
 
 use super::change::{BadChange, Body, SignedChange};
 use super::fold::Fold;
-use super::graph::{BYTES_MAX, CHANGES_MAX};
 use super::log::GroupLog;
 use super::state::Void;
 use super::{NewMember, Op};
@@ -69,7 +68,7 @@ impl SignedChange {
 }
 
 impl GroupLog {
-    /// A change after all that count, signed by this device. It is not in the log by that: keep it, then insert it.
+    /// A change after all that its author has to know of, signed by this device. It is not in the log by that: keep it, then insert it.
     ///
     /// # Errors
     /// [`CannotChange`].
@@ -81,12 +80,8 @@ impl GroupLog {
         key: &SigningKey,
         at: UnixMillis,
     ) -> Result<SignedChange, CannotChange> {
-        let (parents, height) = self.graph.tips();
+        let (parents, height) = self.parents_of(author, &ops);
         let change = Body { group: Some(self.id()), parents, height, author, device, at, ops }.sign(key)?;
-        let bytes = self.graph.bytes().saturating_add(change.encode().len());
-        if self.graph.len() >= CHANGES_MAX || bytes > BYTES_MAX {
-            return Err(CannotChange::Bad(BadChange::Full));
-        }
         let tried = self.after(&change);
         if let Some((op, why)) = tried.first_void() {
             return Err(CannotChange::Void { op, why });
@@ -95,6 +90,7 @@ impl GroupLog {
         if self.state().has_owner() && !tried.state.has_owner() && !is_empty {
             return Err(CannotChange::LastOwner);
         }
+        self.would_be_kept(&change)?;
         Ok(change)
     }
 

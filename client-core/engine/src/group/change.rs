@@ -84,6 +84,12 @@ pub enum BadChange {
     /// No room for it; what is known stays. Ask for it again once what is missing has come.
     #[error("too many changes wait for others; ask for it again later")]
     TooManyWaiting,
+    /// Only whoever is or was an admin or an owner may do that, or name changes of other members as those before it.
+    #[error("the author of the change was never an admin or an owner, and it is about more than its author")]
+    NotEntrusted,
+    /// An admin or owner has to see the others first, which they do by whatever they change.
+    #[error("too many changes that no admin or owner has seen yet; have one of them change something and try again")]
+    TooManyLoose,
     /// The group has as many changes as it may.
     #[error("the group has as many changes as it may have; found another")]
     Full,

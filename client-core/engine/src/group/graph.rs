@@ -1,31 +1,38 @@
-//! Changes of which everything before them is known, and which of them has seen which.
+//! Changes of which everything before them is known, which of them has seen which, and which were made by somebody whom the
+//! group was entrusted to.
 //!
-//! Spec: group §4.
+//! Spec: group §4, §7.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use hushwire_proto::ids::{AccountId, ChangeHash, InviteId};
 
-use super::change::{BadChange, PARENTS_MAX, SignedChange, invite_transcript, verify};
+use super::change::{BadChange, SignedChange, invite_transcript, verify};
+use super::loose::{Key, LOOSE_BYTES_MAX, Loose};
+use super::past::Past;
 use super::{Op, Role};
 
-/// Changes of one group. An active group of a thousand has so many in years.
+/// Changes of one group, without those that are loose. An active group of a thousand has so many in years.
 pub(super) const CHANGES_MAX: usize = 10_000;
 
 /// Bytes of all of them together.
 pub(super) const BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// The set of changes, each with everything before it. A place is where a change stands in the order in which they came
-/// here, and means nothing elsewhere.
+/// here, and means nothing elsewhere. That of a change which was removed, and which no other has seen, is used again.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Graph {
-    nodes: Vec<Node>,
+    nodes: Vec<Option<Node>>,
+    free: Vec<usize>,
     places: BTreeMap<ChangeHash, usize>,
-    order: BTreeMap<(u64, ChangeHash), usize>,
-    heads: BTreeSet<(u64, ChangeHash)>,
+    order: BTreeMap<Key, usize>,
+    heads: BTreeSet<Key>,
     bytes: usize,
+    loose: Loose,
     /// Where somebody is put in or comes in, whether that counts or not.
     named: BTreeMap<AccountId, Vec<usize>>,
+    /// Where somebody is made an admin or an owner by somebody entrusted with that, whether it counts or not.
+    entrusted: BTreeMap<AccountId, Vec<(usize, Role)>>,
     invites: BTreeMap<InviteId, Vec<(usize, [u8; 32])>>,
 }
 
@@ -33,14 +40,23 @@ pub(super) struct Graph {
 struct Node {
     change: SignedChange,
     past: Past,
+    /// With what its author was entrusted there.
+    entrusted: Option<Role>,
+    /// How many name it as a parent.
+    followed: usize,
 }
 
-/// Which places a change has seen: all below `whole` words of 64, and those with a bit. Most histories are nearly a line, for
-/// which this is next to nothing.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Past {
-    whole: usize,
-    rest: Vec<u64>,
+/// What is decided of a change by what is before it alone, so that everybody decides alike.
+pub(super) struct Judged {
+    past: Past,
+    entrusted: Option<Role>,
+}
+
+impl Judged {
+    /// Whether somebody made it whom the group was never entrusted to.
+    pub(super) fn is_loose(&self) -> bool {
+        self.entrusted.is_none()
+    }
 }
 
 /// A change at its place, or where it would stand.
@@ -50,35 +66,6 @@ pub(super) struct At<'a> {
     pub(super) place: usize,
     past: &'a Past,
     graph: &'a Graph,
-}
-
-impl Past {
-    fn contains(&self, place: usize) -> bool {
-        let Some(word) = (place / 64).checked_sub(self.whole) else { return true };
-        self.rest.get(word).is_some_and(|bits| bits >> (place % 64) & 1 == 1)
-    }
-
-    fn join(&mut self, other: &Self) {
-        let whole = self.whole.max(other.whole);
-        self.rest.drain(..whole.saturating_sub(self.whole).min(self.rest.len()));
-        let theirs = other.rest.get(whole.saturating_sub(other.whole)..).unwrap_or_default();
-        self.whole = whole;
-        self.rest.resize(self.rest.len().max(theirs.len()), 0);
-        for (mine, theirs) in self.rest.iter_mut().zip(theirs) {
-            *mine |= theirs;
-        }
-    }
-
-    fn insert(&mut self, place: usize) {
-        let Some(word) = (place / 64).checked_sub(self.whole) else { return };
-        self.rest.resize(self.rest.len().max(word.saturating_add(1)), 0);
-        if let Some(bits) = self.rest.get_mut(word) {
-            *bits |= 1 << (place % 64);
-        }
-        let full = self.rest.iter().take_while(|bits| **bits == u64::MAX).count();
-        self.rest.drain(..full);
-        self.whole = self.whole.saturating_add(full);
-    }
 }
 
 impl At<'_> {
@@ -98,12 +85,32 @@ impl At<'_> {
 }
 
 impl Graph {
-    pub(super) fn len(&self) -> usize {
-        self.nodes.len()
-    }
-
+    #[cfg(test)]
     pub(super) fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    pub(super) fn loose(&self) -> &Loose {
+        &self.loose
+    }
+
+    /// Whether the group was entrusted to this account by any change.
+    pub(super) fn was_entrusted(&self, account: &AccountId) -> bool {
+        self.entrusted.contains_key(account)
+    }
+
+    /// Whether its author was entrusted with the group at this change.
+    pub(super) fn is_entrusted(&self, place: usize) -> bool {
+        self.node(place).is_some_and(|node| node.entrusted.is_some())
+    }
+
+    /// Whether no change that is here names it.
+    pub(super) fn is_head(&self, key: &Key) -> bool {
+        self.heads.contains(key)
+    }
+
+    fn node(&self, place: usize) -> Option<&Node> {
+        self.nodes.get(place)?.as_ref()
     }
 
     pub(super) fn place(&self, hash: &ChangeHash) -> Option<usize> {
@@ -111,7 +118,7 @@ impl Graph {
     }
 
     pub(super) fn get(&self, hash: &ChangeHash) -> Option<&SignedChange> {
-        self.nodes.get(self.place(hash)?).map(|node| &node.change)
+        self.node(self.place(hash)?).map(|node| &node.change)
     }
 
     /// By height, then by hash: the order in which everybody goes through them.
@@ -120,23 +127,23 @@ impl Graph {
     }
 
     /// The highest first.
-    pub(super) fn heads(&self) -> impl Iterator<Item = &SignedChange> {
-        self.heads.iter().rev().filter_map(|(_, hash)| self.get(hash))
+    pub(super) fn heads(&self) -> impl Iterator<Item = At<'_>> {
+        self.heads.iter().rev().filter_map(|(_, hash)| self.at(self.place(hash)?))
     }
 
     pub(super) fn at(&self, place: usize) -> Option<At<'_>> {
-        let node = self.nodes.get(place)?;
+        let node = self.node(place)?;
         Some(At { change: &node.change, place, past: &node.past, graph: self })
     }
 
     /// Where a change would stand that is not in yet.
     pub(super) fn next<'a>(&'a self, change: &'a SignedChange, past: &'a Past) -> At<'a> {
-        At { change, place: self.len(), past, graph: self }
+        At { change, place: self.nodes.len(), past, graph: self }
     }
 
     /// Whether the change at `place` has seen `other`.
     pub(super) fn saw(&self, place: usize, other: usize) -> bool {
-        self.nodes.get(place).is_some_and(|node| node.past.contains(other))
+        self.node(place).is_some_and(|node| node.past.contains(other))
     }
 
     /// Everything that somebody with these heads has not: what no known one of them has seen.
@@ -155,7 +162,7 @@ impl Graph {
     fn past_of(&self, places: impl Iterator<Item = usize>) -> Past {
         let mut past = Past::default();
         for place in places {
-            if let Some(node) = self.nodes.get(place) {
+            if let Some(node) = self.node(place) {
                 past.join(&node.past);
                 past.insert(place);
             }
@@ -163,45 +170,123 @@ impl Graph {
         past
     }
 
-    /// The parents of a next change, sorted, and its height.
-    pub(super) fn tips(&self) -> (Vec<ChangeHash>, u64) {
-        let mut parents: Vec<ChangeHash> = self.heads().take(PARENTS_MAX).map(SignedChange::hash).collect();
-        parents.sort_unstable();
-        let highest = self.heads().next().map_or(0, SignedChange::height);
-        (parents, highest.saturating_add(1))
+    /// Whether a change may come in whose parents are all here.
+    ///
+    /// `kept`: it was here before, so that there is room, and its proof of an invite was checked.
+    pub(super) fn judge(&self, change: &SignedChange, kept: bool) -> Result<Judged, BadChange> {
+        let past = self.past(change);
+        if change.is_founding() {
+            return Ok(Judged { past, entrusted: Some(Role::Owner) });
+        }
+        let highest = change.parents().iter().filter_map(|parent| self.get(parent)).map(SignedChange::height).max();
+        if highest.and_then(|height| height.checked_add(1)) != Some(change.height()) {
+            return Err(BadChange::Height);
+        }
+        self.is_invited(change, &past, kept)?;
+        let entrusted = self.entrusted_with(change.author(), &past);
+        match entrusted {
+            None => self.is_own(change)?,
+            Some(_) if !kept && self.is_full(change) => return Err(BadChange::Full),
+            Some(_) => {}
+        }
+        Ok(Judged { past, entrusted })
     }
 
-    /// Takes a change in whose parents are all here. Whether it is taken is decided by what is before it alone, so that
-    /// everybody decides alike.
-    ///
-    /// `proven`: its proof of an invite was checked before.
-    pub(super) fn add(&mut self, change: SignedChange, proven: bool) -> Result<usize, BadChange> {
-        let length = change.encode().len();
-        if self.len() >= CHANGES_MAX || self.bytes.saturating_add(length) > BYTES_MAX {
-            return Err(BadChange::Full);
+    fn entrusted_with(&self, author: AccountId, past: &Past) -> Option<Role> {
+        let places = self.entrusted.get(&author).map(Vec::as_slice).unwrap_or_default();
+        places.iter().filter(|(place, _)| past.contains(*place)).map(|(_, role)| *role).max()
+    }
+
+    /// Whether the author of a change was entrusted there, by what those of its parents show that are here.
+    pub(super) fn shows_entrusted(&self, change: &SignedChange) -> bool {
+        self.was_entrusted(&change.author()) && self.entrusted_with(change.author(), &self.past(change)).is_some()
+    }
+
+    fn is_full(&self, change: &SignedChange) -> bool {
+        let bytes = self.bytes.saturating_add(change.encode().len());
+        self.order.len().saturating_sub(self.loose.len()) >= CHANGES_MAX || bytes > BYTES_MAX
+    }
+
+    /// Whether it is about nobody but its author, and names nothing that others may have lost: nobody makes what another does
+    /// depend on changes that count for little.
+    fn is_own(&self, change: &SignedChange) -> Result<(), BadChange> {
+        let author = change.author();
+        let own_op = |op: &Op| match op {
+            Op::Leave | Op::Join { .. } | Op::DropDevice { .. } => true,
+            Op::SetRole(account, _) => *account == author,
+            _ => false,
+        };
+        let parents = change.parents().iter().filter_map(|parent| self.node(self.place(parent)?));
+        let mut foreign = parents.filter(|node| node.entrusted.is_none() && node.change.author() != author);
+        let is_small = change.encode().len() <= LOOSE_BYTES_MAX;
+        match is_small && change.ops().iter().all(own_op) && foreign.next().is_none() {
+            true => Ok(()),
+            false => Err(BadChange::NotEntrusted),
         }
-        let past = self.past(&change);
-        if !change.is_founding() {
-            let highest = change.parents().iter().filter_map(|parent| self.get(parent)).map(SignedChange::height).max();
-            if highest.and_then(|height| height.checked_add(1)) != Some(change.height()) {
-                return Err(BadChange::Height);
-            }
-            self.is_invited(&change, &past, proven)?;
-        }
-        let place = self.len();
-        self.remember(&change, place);
+    }
+
+    /// Takes a change in.
+    pub(super) fn add(&mut self, change: SignedChange, judged: Judged) -> usize {
+        let place = self.free.pop().unwrap_or(self.nodes.len());
+        self.remember(&change, place, judged.entrusted);
         for parent in change.parents() {
-            if let Some(height) = self.get(parent).map(SignedChange::height) {
-                self.heads.remove(&(height, *parent));
-            }
+            let Some(parent) = self.place(parent) else { continue };
+            let Some(Some(node)) = self.nodes.get_mut(parent) else { continue };
+            node.followed = node.followed.saturating_add(1);
+            let key = key_of(&node.change);
+            self.heads.remove(&key);
         }
-        let key = (change.height(), change.hash());
+        let key = key_of(&change);
+        match judged.entrusted {
+            Some(_) => self.note_seen(&change),
+            None => self.loose.insert(change.author(), key),
+        }
         self.heads.insert(key);
         self.order.insert(key, place);
         self.places.insert(change.hash(), place);
-        self.bytes = self.bytes.saturating_add(length);
-        self.nodes.push(Node { change, past });
-        Ok(place)
+        self.bytes = self.bytes.saturating_add(change.encode().len());
+        let node = Node { change, past: judged.past, entrusted: judged.entrusted, followed: 0 };
+        match self.nodes.get_mut(place) {
+            Some(slot) => *slot = Some(node),
+            None => self.nodes.push(Some(node)),
+        }
+        place
+    }
+
+    /// What somebody entrusted with the group has seen stays.
+    fn note_seen(&mut self, change: &SignedChange) {
+        let mut seen: Vec<ChangeHash> = change.parents().to_vec();
+        while let Some(hash) = seen.pop() {
+            let Some(before) = self.get(&hash) else { continue };
+            let key = key_of(before);
+            if self.loose.contains(&key) {
+                seen.extend_from_slice(before.parents());
+                self.loose.remove(&key);
+            }
+        }
+    }
+
+    /// Takes a loose change out which no other names.
+    pub(super) fn remove(&mut self, hash: &ChangeHash) {
+        let Some(place) = self.places.remove(hash) else { return };
+        let Some(node) = self.nodes.get_mut(place).and_then(Option::take) else { return };
+        let key = key_of(&node.change);
+        self.loose.remove(&key);
+        self.order.remove(&key);
+        self.heads.remove(&key);
+        self.bytes = self.bytes.saturating_sub(node.change.encode().len());
+        if let Some(places) = self.named.get_mut(&node.change.author()) {
+            places.retain(|named| *named != place);
+        }
+        for parent in node.change.parents() {
+            let Some(parent) = self.place(parent) else { continue };
+            let Some(Some(node)) = self.nodes.get_mut(parent) else { continue };
+            node.followed = node.followed.saturating_sub(1);
+            if node.followed == 0 {
+                self.heads.insert(key_of(&node.change));
+            }
+        }
+        self.free.push(place);
     }
 
     /// Whether its author is somebody whom a change before it has named, or comes by an invite that one has opened.
@@ -224,16 +309,18 @@ impl Graph {
         }
     }
 
-    fn remember(&mut self, change: &SignedChange, place: usize) {
+    fn remember(&mut self, change: &SignedChange, place: usize, entrusted: Option<Role>) {
         for op in change.ops() {
             match op {
                 Op::Found { members, .. } | Op::Add(members) => {
                     for member in members {
                         self.named.entry(member.account).or_default().push(place);
+                        self.entrust(member.account, member.role, place, entrusted);
                     }
                 }
-                Op::SetRole(account, Role::Admin | Role::Owner) => {
+                Op::SetRole(account, role @ (Role::Admin | Role::Owner)) => {
                     self.named.entry(*account).or_default().push(place);
+                    self.entrust(*account, *role, place, entrusted);
                 }
                 Op::Join { .. } => self.named.entry(change.author()).or_default().push(place),
                 Op::Invite { id, key, .. } => self.invites.entry(*id).or_default().push((place, *key)),
@@ -252,4 +339,15 @@ impl Graph {
             }
         }
     }
+
+    /// `by`: with what the author was entrusted. Only owners make admins and owners.
+    fn entrust(&mut self, account: AccountId, role: Role, place: usize, by: Option<Role>) {
+        if by == Some(Role::Owner) && role >= Role::Admin {
+            self.entrusted.entry(account).or_default().push((place, role));
+        }
+    }
+}
+
+fn key_of(change: &SignedChange) -> Key {
+    (change.height(), change.hash())
 }

@@ -75,7 +75,7 @@ impl GroupLink {
     ) -> Result<SignedChange, BadChange> {
         let (parents, height) = match log {
             Some(log) if log.id() != self.group => return Err(BadChange::OtherGroup),
-            Some(log) if log.graph.place(&self.opened).is_some() => log.graph.tips(),
+            Some(log) if log.graph.place(&self.opened).is_some() => log.parents_of(author, &[]),
             Some(_) | None => (vec![self.opened], self.height.saturating_add(1)),
         };
         let proof = self.key.sign(invite_transcript(&self.group, &self.invite, &author).bytes()).to_bytes();

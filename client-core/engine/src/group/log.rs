@@ -6,12 +6,13 @@ use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
 use hushwire_proto::account::Chain;
-use hushwire_proto::ids::{AccountId, ChangeHash, GroupId};
+use hushwire_proto::ids::{ChangeHash, GroupId};
 
 use super::Op;
 use super::change::{BadChange, SignedChange};
 use super::fold::Fold;
-use super::graph::Graph;
+use super::graph::{Graph, Judged};
+use super::loose::Key;
 use super::state::{GroupState, Void};
 use super::waiting::Waiting;
 
@@ -32,13 +33,23 @@ pub enum Inserted {
     New {
         /// It and they. What waited is kept already.
         complete: Vec<ChangeHash>,
-        /// Those that waited for it and turn out to be none: forget their rows.
+        /// Those that waited for it and turn out to be none, or in whose place it is kept: forget their rows.
         dropped: Vec<ChangeHash>,
     },
     /// It was here before.
     Known,
-    /// Keep it. It counts once these are here: ask whoever sent it, see [`GroupLog::missing`].
-    Waiting(Vec<ChangeHash>),
+    /// Keep it. It counts once what it names is here: ask whoever sent it.
+    Waiting {
+        /// What it names and is not here, see [`GroupLog::missing`].
+        lacks: Vec<ChangeHash>,
+        /// Those that have waited in its place: forget their rows.
+        dropped: Vec<ChangeHash>,
+    },
+    /// It is not kept: others of its author come first, and nobody has seen it whom the group was entrusted to.
+    TooMany {
+        /// Those that waited for it: forget their rows.
+        dropped: Vec<ChangeHash>,
+    },
 }
 
 /// One change in the order in which all are gone through, and what of it holds.
@@ -71,9 +82,11 @@ impl GroupLog {
         changes.sort_by_key(|change| (change.height(), change.hash()));
         let mut changes = changes.into_iter();
         let mut log = Self::begin(changes.next().ok_or(BadChange::Form("found"))?)?;
+        // Whoever has seen the last of them is not here yet when the first of them come.
         for change in changes.filter(|change| !change.is_founding()) {
             log.place(change, true)?;
         }
+        log.drop_what_is_too_many();
         Ok(log)
     }
 
@@ -83,7 +96,8 @@ impl GroupLog {
         }
         let id = change.group();
         let mut graph = Graph::default();
-        graph.add(change, true)?;
+        let judged = graph.judge(&change, true)?;
+        graph.add(change, judged);
         Ok(Self { id, graph, waiting: Waiting::default(), fold: OnceLock::new() })
     }
 
@@ -99,47 +113,120 @@ impl GroupLog {
             return Ok(Inserted::Known);
         }
         if self.waiting.get(&change.hash()).is_some() {
-            return Ok(Inserted::Waiting(self.lacks(&change)));
+            return Ok(Inserted::Waiting { lacks: self.lacks(&change), dropped: Vec::new() });
         }
         change.verify(author)?;
-        self.place(change, false)
+        let inserted = self.place(change, false)?;
+        let Inserted::New { mut complete, mut dropped } = inserted else { return Ok(inserted) };
+        dropped.extend(self.drop_what_is_too_many());
+        complete.retain(|hash| !dropped.contains(hash));
+        Ok(Inserted::New { complete, dropped })
     }
 
-    fn place(&mut self, change: SignedChange, proven: bool) -> Result<Inserted, BadChange> {
+    /// `kept`: it was kept before, so that nothing is checked that was.
+    fn place(&mut self, change: SignedChange, kept: bool) -> Result<Inserted, BadChange> {
         if change.group() != self.id {
             return Err(BadChange::OtherGroup);
         }
         let lacks = self.lacks(&change);
+        let may_be_loose = || !kept && !self.graph.was_entrusted(&change.author());
+        if !lacks.is_empty() && may_be_loose() && !self.has_room_for(&change) {
+            return Ok(self.refuse(change.hash()));
+        }
         if !lacks.is_empty() {
-            self.waiting.push(change)?;
-            return Ok(Inserted::Waiting(lacks));
+            let wanted = self.wanted();
+            let graph = &self.graph;
+            let matters =
+                |change: &SignedChange| graph.was_entrusted(&change.author()) || wanted.contains(&change.hash());
+            let dropped = self.waiting.push(change, matters)?;
+            return Ok(Inserted::Waiting { lacks, dropped });
+        }
+        let judged = self.graph.judge(&change, kept)?;
+        if judged.is_loose() && !kept && !self.has_room_for(&change) {
+            return Ok(self.refuse(change.hash()));
         }
         let mut complete = vec![change.hash()];
-        self.add(change, proven)?;
+        self.add(change, judged);
         let mut refused = BTreeSet::new();
         loop {
             if let Some(change) = self.waiting.next(&self.graph) {
                 let hash = change.hash();
-                match self.add(change, false) {
-                    Ok(()) => complete.push(hash),
+                match self.graph.judge(&change, false) {
+                    Ok(judged) => {
+                        self.add(change, judged);
+                        complete.push(hash);
+                    }
                     Err(_) => drop(refused.insert(hash)),
                 }
-            } else if let Some(change) = self.waiting.next_after(&refused) {
-                refused.insert(change.hash());
             } else {
+                self.drop_what_waits_for(&mut refused);
                 return Ok(Inserted::New { complete, dropped: refused.into_iter().collect() });
             }
         }
     }
 
-    fn add(&mut self, change: SignedChange, proven: bool) -> Result<(), BadChange> {
-        let place = self.graph.add(change, proven)?;
+    fn add(&mut self, change: SignedChange, judged: Judged) {
+        let place = self.graph.add(change, judged);
         let has_seen_all = self.graph.heads().nth(1).is_none();
         match (self.fold.get_mut(), self.graph.at(place)) {
             (Some(fold), Some(at)) if has_seen_all => fold.extend(&at),
             _ => drop(self.fold.take()),
         }
-        Ok(())
+    }
+
+    /// Whether a new change of this device would be kept here.
+    pub(super) fn would_be_kept(&self, change: &SignedChange) -> Result<(), BadChange> {
+        let judged = self.graph.judge(change, false)?;
+        if !judged.is_loose() || self.has_room_for(change) { Ok(()) } else { Err(BadChange::TooManyLoose) }
+    }
+
+    /// Whether a loose change is one of those that are kept, or is waited for.
+    fn has_room_for(&self, change: &SignedChange) -> bool {
+        let key = (change.height(), change.hash());
+        self.graph.loose().fits(&change.author(), &key) || self.wanted().contains(&change.hash())
+    }
+
+    /// What names it is its author's too, and comes later.
+    fn refuse(&mut self, hash: ChangeHash) -> Inserted {
+        let mut refused = BTreeSet::from([hash]);
+        self.drop_what_waits_for(&mut refused);
+        refused.remove(&hash);
+        Inserted::TooMany { dropped: refused.into_iter().collect() }
+    }
+
+    fn drop_what_waits_for(&mut self, refused: &mut BTreeSet<ChangeHash>) {
+        while let Some(change) = self.waiting.next_after(refused) {
+            refused.insert(change.hash());
+        }
+    }
+
+    /// What somebody has seen whom the group was entrusted to, by changes that wait.
+    fn wanted(&self) -> BTreeSet<ChangeHash> {
+        let mut wanted = BTreeSet::new();
+        let mut next: Vec<&SignedChange> =
+            self.waiting.iter().filter(|change| self.graph.shows_entrusted(change)).collect();
+        while let Some(change) = next.pop() {
+            for parent in change.parents() {
+                if wanted.insert(*parent) {
+                    next.extend(self.waiting.get(parent));
+                }
+            }
+        }
+        wanted
+    }
+
+    /// Loose changes that come after those which are kept, the last first, so that none loses what it names.
+    fn drop_what_is_too_many(&mut self) -> BTreeSet<ChangeHash> {
+        let mut dropped = BTreeSet::new();
+        let wanted = self.wanted();
+        let may_go = |graph: &Graph, key: &Key| graph.is_head(key) && !wanted.contains(&key.1);
+        while let Some((_, hash)) = self.graph.loose().too_many(|key| may_go(&self.graph, key)) {
+            self.graph.remove(&hash);
+            self.fold.take();
+            dropped.insert(hash);
+        }
+        self.drop_what_waits_for(&mut dropped);
+        dropped
     }
 
     fn lacks(&self, change: &SignedChange) -> Vec<ChangeHash> {
@@ -168,14 +255,6 @@ impl GroupLog {
         self.graph.get(hash).or_else(|| self.waiting.get(hash))
     }
 
-    /// The changes that none has seen, sorted: whoever has the same has the same group.
-    #[must_use]
-    pub fn heads(&self) -> Vec<ChangeHash> {
-        let mut heads: Vec<ChangeHash> = self.graph.heads().map(SignedChange::hash).collect();
-        heads.sort_unstable();
-        heads
-    }
-
     /// Changes that others name and that are not here. Somebody has them: ask for what comes after [`GroupLog::heads`].
     #[must_use]
     pub fn missing(&self) -> Vec<ChangeHash> {
@@ -188,20 +267,6 @@ impl GroupLog {
     #[must_use]
     pub fn changes_after(&self, heads: &[ChangeHash]) -> Vec<&SignedChange> {
         self.graph.after(heads)
-    }
-
-    /// The same for one account, as far as it may know: a member all of it, whoever was in what had been seen where they were
-    /// put out.
-    #[must_use]
-    pub fn changes_for(&self, who: &AccountId, heads: &[ChangeHash]) -> Vec<&SignedChange> {
-        if self.state().members.contains_key(who) {
-            return self.changes_after(heads);
-        }
-        let out = self.fold().put_out.get(who).and_then(|place| self.graph.at(*place));
-        let Some(out) = out else { return Vec::new() };
-        let mut after = self.changes_after(heads);
-        after.retain(|change| out.saw_hash(&change.hash()));
-        after
     }
 
     /// All changes that are known, as rows to keep: first those that count, in their order, then those that wait.

@@ -21,6 +21,7 @@ mod converge;
 mod forged;
 mod late;
 mod links;
+mod loose;
 mod roles;
 mod scale;
 
@@ -87,10 +88,10 @@ impl Person {
         self.sign_with(0, log, parents, ops)
     }
 
-    /// A change after the highest heads, taken in.
+    /// A change after what its author has to know of, taken in.
     fn does(&self, log: &mut GroupLog, ops: Vec<Op>) -> ChangeHash {
-        let (heads, _) = log.graph.tips();
-        let change = self.sign(log, &heads, ops);
+        let (parents, _) = log.parents_of(self.account, &ops);
+        let change = self.sign(log, &parents, ops);
         let hash = change.hash();
         assert!(matches!(log.insert(change, &self.chain), Ok(Inserted::New { .. })));
         hash

@@ -2,6 +2,7 @@
 //!
 //! Spec: group §7.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use hushwire_proto::ids::ChangeHash;
@@ -33,16 +34,46 @@ impl Waiting {
         self.changes.values()
     }
 
-    pub(super) fn push(&mut self, change: SignedChange) -> Result<(), BadChange> {
-        let length = change.encode().len();
-        let of_author = self.iter().filter(|waiting| waiting.author() == change.author()).count();
-        let bytes = self.bytes.saturating_add(length);
-        if self.changes.len() >= WAITING_MAX || of_author >= OF_ONE_AUTHOR_MAX || bytes > WAITING_BYTES_MAX {
-            return Err(BadChange::TooManyWaiting);
-        }
-        self.bytes = bytes;
+    /// Keeps one, and says which ones it is kept instead of.
+    pub(super) fn push(
+        &mut self,
+        change: SignedChange,
+        matters: impl Fn(&SignedChange) -> bool,
+    ) -> Result<Vec<ChangeHash>, BadChange> {
+        let instead = self.room_for(&change, matters).ok_or(BadChange::TooManyWaiting)?;
+        instead.iter().for_each(|hash| drop(self.take(hash)));
+        self.bytes = self.bytes.saturating_add(change.encode().len());
         self.changes.insert(change.hash(), change);
-        Ok(())
+        Ok(instead)
+    }
+
+    /// Which have to go for it to be kept; `None`: it is not kept. What matters is not kept from it by what does not, nor by
+    /// what comes later in the order.
+    fn room_for(&self, change: &SignedChange, matters: impl Fn(&SignedChange) -> bool) -> Option<Vec<ChangeHash>> {
+        let author = change.author();
+        let (mut count, mut bytes) = (self.changes.len(), self.bytes.saturating_add(change.encode().len()));
+        let mut of_author = self.iter().filter(|waiting| waiting.author() == author).count();
+        let key = |change: &SignedChange| (change.height(), change.hash());
+        let mut others: Vec<&SignedChange> = self.iter().filter(|_| matters(change)).collect();
+        others.sort_by_cached_key(|other| (matters(other), Reverse(key(other))));
+        let mut others = others.into_iter();
+        let mut instead = Vec::new();
+        loop {
+            let too_many_of_author = of_author >= OF_ONE_AUTHOR_MAX;
+            if !too_many_of_author && count < WAITING_MAX && bytes <= WAITING_BYTES_MAX {
+                return Some(instead);
+            }
+            let other = others.next()?;
+            let is_theirs = other.author() == author;
+            let comes_later = key(other) > key(change);
+            if (too_many_of_author && !is_theirs) || (matters(other) && !comes_later) {
+                continue;
+            }
+            count = count.saturating_sub(1);
+            of_author = of_author.saturating_sub(usize::from(is_theirs));
+            bytes = bytes.saturating_sub(other.encode().len());
+            instead.push(other.hash());
+        }
     }
 
     /// One whose parents are all here now.

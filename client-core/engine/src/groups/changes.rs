@@ -51,10 +51,12 @@ fn keep<R: CryptoRng>(
     cx.flight.groups.remove(&group);
     let inserted = Arc::make_mut(&mut log).insert(change.clone(), author);
     cx.flight.groups.insert(group, log);
-    if matches!(inserted, Ok(Inserted::New { .. } | Inserted::Waiting(_))) {
+    if matches!(inserted, Ok(Inserted::New { .. } | Inserted::Waiting { .. })) {
         groups::add_change(cx.db, group, &change)?;
     }
-    if let Ok(Inserted::New { dropped, .. }) = &inserted {
+    if let Ok(Inserted::New { dropped, .. } | Inserted::Waiting { dropped, .. } | Inserted::TooMany { dropped }) =
+        &inserted
+    {
         dropped.iter().try_for_each(|hash| groups::remove_change(cx.db, group, *hash))?;
     }
     Ok(inserted)
@@ -192,11 +194,12 @@ fn take<R: CryptoRng>(
                 new.extend(complete);
                 members::learn(cx, &chain)?;
             }
-            Ok(Inserted::Waiting(_)) => {
+            Ok(Inserted::Waiting { .. }) => {
                 is_refused |= refuses;
                 members::learn(cx, &chain)?;
             }
-            Ok(Inserted::Known) => {}
+            // Whoever brings one more than are kept may not have those that come before it.
+            Ok(Inserted::Known | Inserted::TooMany { .. }) => {}
             Err(BadChange::UnknownDevice | BadChange::UnknownLink) => {
                 if let Some(contact) = contacts::by_account(cx.db, author)? {
                     lookup::refresh(cx, contact.id)?;

@@ -7,13 +7,13 @@ use hushwire_proto::ids::{AccountId, ChangeHash, DeviceId, GroupId, MailboxId, T
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
-use crate::content::{self, Content, GroupKey, HEADS_MAX};
+use crate::content::{Content, GroupKey, HEADS_MAX};
 use crate::engine::Cx;
 use crate::identity;
 use crate::seal::GroupInside;
 use crate::store::groups::{Ours, SecretsKept};
-use crate::store::{StoreError, contacts, conversations, groups, me, repair, unsealed};
-use crate::types::{Contact, ContactId, ConversationId, GroupStanding, LocalGroup, Talk};
+use crate::store::{StoreError, contacts, conversations, groups, me, unsealed};
+use crate::types::{Contact, ContactId, GroupStanding, LocalGroup, Talk};
 
 /// A key writes so many messages.
 const MESSAGES_MAX: u64 = 1000;
@@ -187,11 +187,11 @@ pub(crate) fn give<R: CryptoRng>(
     let given = groups::given(cx.db, group)?;
     let conversation = conversations::of(cx.db, group)?;
     let lamport = conversations::lamport(cx.db, conversation)?;
-    let before = said_before(cx, group, conversation)?;
     let mut last = None;
     for (contact, device) in devices.iter().filter(|device| !given.contains(device)) {
         if last != Some(*contact) {
-            let said = from_where(cx, group, conversation, *contact, before)?;
+            // Behind what they hear us from: what had been said when they came.
+            let said = groups::place_when_joined(cx.db, group, *contact)?;
             let key = GroupKey {
                 group: groups::id_of(cx.db, group)?,
                 key: ours.key.distribution_message().to_bytes(),
@@ -206,37 +206,6 @@ pub(crate) fn give<R: CryptoRng>(
         groups::note_given(cx.db, group, *contact, *device)?;
     }
     Ok(())
-}
-
-/// What was said before what waits for this key.
-fn said_before<R: CryptoRng>(
-    cx: &Cx<'_, R>,
-    group: LocalGroup,
-    conversation: ConversationId,
-) -> Result<Option<(u64, [u8; 32])>, StoreError> {
-    let first = unsealed::first_for_all(cx.db, group)?;
-    if let Some(Ok(Content::Said(said))) = first.map(|content| Content::parse(&content)) {
-        return Ok(said.previous.map(|hash| (said.counter.saturating_sub(1), hash)));
-    }
-    let (next, hash) = conversations::out_position(cx.db, conversation)?;
-    Ok(hash.map(|hash| (next.saturating_sub(1), hash)))
-}
-
-/// Behind what a member hears us from: what was said when they came, also if they could not be given a key until now.
-fn from_where<R: CryptoRng>(
-    cx: &Cx<'_, R>,
-    group: LocalGroup,
-    conversation: ConversationId,
-    member: ContactId,
-    before: Option<(u64, [u8; 32])>,
-) -> Result<Option<(u64, [u8; 32])>, StoreError> {
-    let Some(contact) = contacts::get(cx.db, member)? else { return Ok(before) };
-    let Some(came) = groups::said_when_joined(cx.db, group, contact.account)? else { return Ok(before) };
-    if before.is_none_or(|(counter, _)| counter <= came) {
-        return Ok(before);
-    }
-    let said = repair::content(cx.db, conversation, came)?;
-    Ok(said.map(|content| (came, content::hash(&content))))
 }
 
 /// A member's device gives us its key. `false`: it is none.

@@ -6,7 +6,7 @@ use hushwire_proto::envelope::Envelope;
 use hushwire_proto::ids::{AccountId, ChangeHash, DeviceId, GroupId};
 use rand_core::CryptoRng;
 
-use super::{changes, is_member, keys, log_of, repair, requests};
+use super::{changes, is_member, keys, log_of, repair, requests, tell};
 use crate::content::{self, Content, GroupKey, Origin, Receipt};
 use crate::engine::Cx;
 use crate::group::GroupState;
@@ -42,6 +42,7 @@ pub(crate) fn envelope<R: CryptoRng>(cx: &mut Cx<'_, R>, envelope: &Envelope) ->
         // Somebody has not heard yet that we are out, or we not yet that we are in.
         Err(_) => {
             repair::later(cx, groups::id_of(cx.db, group)?, inside.account, inside.device)?;
+            repair::ask_whether_in(cx, group, inside.account)?;
             Err(Dropped::Unwanted)
         }
     }
@@ -105,6 +106,9 @@ fn opened<R: CryptoRng>(cx: &mut Cx<'_, R>, group: LocalGroup, inside: &GroupIns
         changes::ask(cx, plain.group, &contact, log.map(|log| log.heads()).unwrap_or_default())?;
     }
     if is_member(cx, group, contact.account)? {
+        if !lacks {
+            tell::what_was_refused(cx, group, &contact, &plain.heads)?;
+        }
         return said(cx, group, (&contact, inside.device), content, &plain.content);
     }
     match lacks && groups::add_early(cx.db, group, from, &plain.content, EARLY_MAX)? {
@@ -205,6 +209,7 @@ pub(crate) fn gone<R: CryptoRng, T>(
         && log_of(cx, group)?.state().members.contains_key(&account)
     {
         repair::later(cx, told.group, account, device)?;
+        repair::ask_whether_in(cx, group, account)?;
         let by = contacts::by_account(cx.db, account)?.map(|contact| contact.id);
         keys::keep_shut(cx, group, by, &told.secret)?;
     }

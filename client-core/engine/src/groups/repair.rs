@@ -8,7 +8,7 @@ use rand_core::CryptoRng;
 
 use crate::content::{Again, Content};
 use crate::engine::Cx;
-use crate::groups::members;
+use crate::groups::{changes, members};
 use crate::store::{StoreError, contacts, conversations, groups, repair, unheard, unsealed};
 use crate::times::{self, Way};
 use crate::types::{Contact, GroupStanding, LocalGroup, Talk};
@@ -44,6 +44,22 @@ pub(crate) fn later<R: CryptoRng>(
     device: DeviceId,
 ) -> Result<bool, StoreError> {
     Ok(account != cx.keys.account && unheard::add(cx.db, group, account, device)?)
+}
+
+/// Somebody writes to a group that we are in no longer. They have not heard of that, or we not of what they know, by which we
+/// are in all the same: they are asked, if they are a member as far as we know.
+pub(super) fn ask_whether_in<R: CryptoRng>(
+    cx: &mut Cx<'_, R>,
+    group: LocalGroup,
+    account: AccountId,
+) -> Result<(), StoreError> {
+    let Some(contact) = contacts::writer(cx.db, account)? else { return Ok(()) };
+    let log = super::log_of(cx, group)?;
+    let is_member = log.state().members.contains_key(&account);
+    if is_member && times::once_more(cx, contact.id, Way::WhetherIn(group))? {
+        changes::ask(cx, log.id(), &contact, log.heads())?;
+    }
+    Ok(())
 }
 
 /// Asks those who turned out to be members for what they said before. When to look again.

@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use super::members::{self, Members};
 use super::{keys, log_of};
+use crate::content::Content;
 use crate::engine::Cx;
 use crate::identity;
 use crate::outbox::relay_address;
@@ -81,7 +82,14 @@ fn one<R: CryptoRng>(cx: &mut Cx<'_, R>, group: LocalGroup, next: &unsealed::For
     if soon {
         return Ok(Step::Waits);
     }
-    let wanted = |account: &AccountId| next.only_for.as_ref().is_none_or(|only| only.contains(account));
+    // What was said before somebody came is not for them, however long it has waited.
+    let too_late = match Content::parse(&next.content) {
+        Ok(Content::Said(said)) => groups::joined_behind(cx.db, group, said.counter)?,
+        Ok(_) | Err(_) => Vec::new(),
+    };
+    let wanted = |account: &AccountId| {
+        next.only_for.as_ref().is_none_or(|only| only.contains(account)) && !too_late.contains(account)
+    };
     let recipients: Vec<Contact> = known.iter().filter(|contact| wanted(&contact.account)).cloned().collect();
     unknown.retain(wanted);
     if recipients.is_empty() {

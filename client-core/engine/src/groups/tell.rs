@@ -6,7 +6,7 @@ use hushwire_proto::account::encode_links;
 use hushwire_proto::ids::{AccountId, ChangeHash};
 use rand_core::CryptoRng;
 
-use super::{log_of, queue};
+use super::{changes, is_member, log_of, queue};
 use crate::content::{CHANGES_BYTES_MAX, CHANGES_MAX, Content, GroupAsk, GroupChanges};
 use crate::engine::Cx;
 use crate::group::{GroupLog, GroupState, Op, Role, SignedChange};
@@ -176,6 +176,28 @@ pub(super) fn tell_who_is_in_all_the_same<R: CryptoRng>(
     Ok(())
 }
 
+/// A member who wrote with these heads lacks changes, and may have refused them: they are told. Others who write are asked for
+/// what they know and that member does not; who only reads is asked for nothing.
+pub(super) fn what_was_refused<R: CryptoRng>(
+    cx: &mut Cx<'_, R>,
+    group: LocalGroup,
+    by: &Contact,
+    heads: &[ChangeHash],
+) -> Result<(), StoreError> {
+    let log = log_of(cx, group)?;
+    if log.heads().iter().all(|head| heads.contains(head)) {
+        return Ok(());
+    }
+    let lacks = log.changes_after(heads);
+    if !log.may_be_refused(&lacks) || !times::once_more(cx, by.id, Way::Told(group))? {
+        return Ok(());
+    }
+    for content in contents(cx, &log, &lacks)?.into_iter().take(ANSWERED_AT_ONCE_MAX) {
+        unsealed::add(cx.db, Talk::Contact(by.id), None, &Content::GroupChanges(content).encode())?;
+    }
+    Ok(())
+}
+
 /// Somebody asks for what follows, also where they or we are in no longer.
 pub(crate) fn asked<R: CryptoRng>(cx: &mut Cx<'_, R>, from: &Contact, asked: &GroupAsk) -> Result<(), StoreError> {
     let Some(group) = groups::by_id(cx.db, asked.group)? else { return Ok(()) };
@@ -184,7 +206,14 @@ pub(crate) fn asked<R: CryptoRng>(cx: &mut Cx<'_, R>, from: &Contact, asked: &Gr
         groups::forget_given_to(cx.db, group, from.id)?;
     }
     let log = log_of(cx, group)?;
-    let after = log.changes_for(&from.account, &asked.heads);
+    // They keep what never came here, so that they may not take what we have: both have to know all of it.
+    if asked.heads.iter().any(|head| log.get(head).is_none())
+        && is_member(cx, group, from.account)?
+        && times::once_more(cx, from.id, Way::Back(group))?
+    {
+        changes::ask(cx, log.id(), from, log.heads())?;
+    }
+    let after = log.changes_for(&from.account, &cx.keys.account, &asked.heads);
     if after.is_empty() || !times::once_more(cx, from.id, Way::Changes(group))? {
         return Ok(());
     }

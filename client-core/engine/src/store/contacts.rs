@@ -112,6 +112,21 @@ pub(crate) fn set_standing(db: &Connection, id: ContactId, standing: Standing) -
     Ok(())
 }
 
+/// How many strangers said something that was not taken in, and no text yet.
+pub(crate) fn count_kept_back(db: &Connection) -> Result<u32, StoreError> {
+    Ok(db
+        .prepare_cached("SELECT count(*) FROM contacts WHERE kept_back AND standing = ?1")?
+        .query_row([standing_code(Standing::Known)], |row| row.get(0))?)
+}
+
+/// Whether something that this stranger said was not taken in; that it was not, or that it is asked for.
+pub(crate) fn set_kept_back(db: &Connection, id: ContactId, kept_back: bool) -> Result<bool, StoreError> {
+    let changed = db
+        .prepare_cached("UPDATE contacts SET kept_back = ?2 WHERE id = ?1 AND kept_back <> ?2")?
+        .execute(params![id.0, kept_back])?;
+    Ok(changed == 1)
+}
+
 pub(crate) fn set_verified(db: &Connection, id: ContactId, verified: bool) -> Result<(), StoreError> {
     db.execute("UPDATE contacts SET verified = ?2 WHERE id = ?1", params![id.0, verified])?;
     Ok(())

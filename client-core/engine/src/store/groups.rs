@@ -96,8 +96,8 @@ pub(crate) fn remove_change(db: &Connection, group: LocalGroup, hash: ChangeHash
 /// Somebody is a member now.
 pub(crate) fn note_joined(db: &Connection, group: LocalGroup, account: AccountId) -> Result<(), StoreError> {
     db.prepare_cached(
-        "INSERT OR IGNORE INTO joined (grp, account, counter)
-         SELECT ?1, ?2, out_counter FROM conversations WHERE grp = ?1",
+        "INSERT OR IGNORE INTO joined (grp, account, counter, hash)
+         SELECT ?1, ?2, out_counter, out_hash FROM conversations WHERE grp = ?1",
     )?
     .execute(params![group.0, account.as_bytes()])?;
     Ok(())
@@ -114,6 +114,29 @@ pub(crate) fn said_when_joined(
         .query_row(params![group.0, account.as_bytes()], |row| row.get(0))
         .optional()?;
     Ok(counter.map(from_sql))
+}
+
+/// The same with its hash; `None`: nothing.
+pub(crate) fn place_when_joined(
+    db: &Connection,
+    group: LocalGroup,
+    member: ContactId,
+) -> Result<Option<(u64, [u8; 32])>, StoreError> {
+    let said: Option<(i64, [u8; 32])> = db
+        .prepare_cached(
+            "SELECT counter, hash FROM joined
+             WHERE grp = ?1 AND hash NOT NULL AND account = (SELECT account FROM contacts WHERE id = ?2)",
+        )?
+        .query_row([group.0, member.0], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    Ok(said.map(|(counter, hash)| (from_sql(counter), hash)))
+}
+
+/// Members who came when this had been said: it is not for them.
+pub(crate) fn joined_behind(db: &Connection, group: LocalGroup, counter: u64) -> Result<Vec<AccountId>, StoreError> {
+    let mut statement = db.prepare_cached("SELECT account FROM joined WHERE grp = ?1 AND counter >= ?2")?;
+    let rows = statement.query_map(params![group.0, to_sql(counter)], |row| row.get(0).map(AccountId))?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 /// Something about the group has come from this member: they know that they are in it.

@@ -78,15 +78,22 @@ pub(crate) fn by_device(db: &Connection, id: LocalId) -> Result<BTreeMap<(Contac
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// How far our message has come with the last of these; `None`: somebody does not have it.
+/// How far our message has come with the last of these, as far as it is for them; `None`: somebody does not have it.
 pub(crate) fn least(db: &Connection, id: LocalId, of: &[AccountId]) -> Result<Option<State>, StoreError> {
+    let mut statement = db.prepare_cached(
+        "SELECT j.account FROM messages m JOIN conversations v ON v.id = m.conversation
+         JOIN joined j ON j.grp = v.grp AND j.counter >= m.counter WHERE m.id = ?1",
+    )?;
+    let rows = statement.query_map([id.0], |row| row.get(0).map(AccountId))?;
+    let came_later = rows.collect::<Result<Vec<_>, _>>()?;
     let mut statement = db.prepare_cached(
         "SELECT c.account, max(h.state) FROM heard h JOIN contacts c ON c.id = h.contact
          WHERE h.message = ?1 GROUP BY h.contact",
     )?;
     let rows = statement.query_map([id.0], |row| Ok((AccountId(row.get(0)?), state_of(row.get(1)?))))?;
     let states = rows.collect::<Result<BTreeMap<_, _>, _>>()?;
-    let of_each: Option<Vec<State>> = of.iter().map(|account| states.get(account).copied()).collect();
+    let meant = of.iter().filter(|account| !came_later.contains(account));
+    let of_each: Option<Vec<State>> = meant.map(|account| states.get(account).copied()).collect();
     Ok(of_each.and_then(|states| states.into_iter().min()))
 }
 

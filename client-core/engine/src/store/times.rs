@@ -54,5 +54,8 @@ fn code(way: Way) -> (i64, i64, u8) {
         Way::Answered(group, device) => (2, group.0, device.get()),
         Way::Changes(group) => (3, group.0, 0),
         Way::AnsweredAlone(device) => (4, 0, device.get()),
+        Way::Back(group) => (5, group.0, 0),
+        Way::Told(group) => (6, group.0, 0),
+        Way::WhetherIn(group) => (7, group.0, 0),
     }
 }

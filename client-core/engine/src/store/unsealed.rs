@@ -92,14 +92,6 @@ pub(crate) fn next_for_group(db: &Connection, group: LocalGroup, behind: i64) ->
         .optional()?)
 }
 
-/// The first content that waits for all of this group.
-pub(crate) fn first_for_all(db: &Connection, group: LocalGroup) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
-    Ok(db
-        .prepare_cached("SELECT content FROM unsealed WHERE grp = ?1 AND only_for IS NULL ORDER BY id LIMIT 1")?
-        .query_row([group.0], |row| row.get(0).map(Zeroizing::new))
-        .optional()?)
-}
-
 /// Contacts for whom something waits for sessions.
 pub(crate) fn contacts(db: &Connection) -> Result<Vec<ContactId>, StoreError> {
     let mut statement = db.prepare_cached("SELECT DISTINCT contact FROM unsealed WHERE contact NOT NULL")?;

@@ -1,12 +1,12 @@
 //! Evil peers: what they say about messages, their own and others'.
 
-use hushwire_engine::{Command, Event, Message, Reason};
+use hushwire_engine::{Command, ContactId, Event, Message, Reason, Standing};
 use hushwire_proto::ids::AccountId;
 use prost::Message as _;
 
 use crate::world::member::{said, saying};
 use crate::world::peer::{Peer, text};
-use crate::world::wire::{About, Content, PlainWire, Reference, Rewords, Said};
+use crate::world::wire::{About, Again, Content, PlainWire, Reference, Rewords, Said};
 use crate::world::{Person, World};
 use crate::{accepted, dropped};
 
@@ -71,7 +71,7 @@ fn what_names_a_message_of_another_conversation_changes_nothing_there() {
 }
 
 #[test]
-fn reactions_that_are_none_and_what_strangers_say_about_messages_are_dropped() {
+fn reactions_that_are_none_and_what_strangers_say_about_messages_change_nothing() {
     let mut world = World::seeded(62);
     let mut bob = world.person("bob");
     let (mut peer, _) = accepted(&mut world, &mut bob);
@@ -86,6 +86,14 @@ fn reactions_that_are_none_and_what_strangers_say_about_messages_are_dropped() {
     let words = only(&bob, "anyone there").message_id;
     stranger.say(&mut world, &mut bob, &about(2, edit(&words.0, "edited")));
     only(&bob, "anyone there");
+    let requests = |bob: &Person| {
+        let all = bob.engine().contacts().unwrap();
+        all.into_iter().filter(|contact| contact.standing == Standing::Request).count()
+    };
+    let mut unknown = Peer::new(&mut world);
+    unknown.begin(&mut world, &bob);
+    unknown.say(&mut world, &mut bob, &about(1, edit(&words.0, "edited")));
+    assert_eq!(requests(&bob), 1, "nobody becomes one by what cannot be shown");
     let codes: Vec<Reason> = bob
         .events
         .iter()
@@ -94,7 +102,34 @@ fn reactions_that_are_none_and_what_strangers_say_about_messages_are_dropped() {
             _ => None,
         })
         .collect();
-    assert_eq!(codes, [Reason::Unknown, Reason::Unknown, Reason::Unknown, Reason::NotAllowed]);
+    assert_eq!(codes, [Reason::Unknown, Reason::Unknown, Reason::Unknown]);
+}
+
+#[test]
+fn who_says_only_something_about_messages_hears_nothing_of_us_and_only_so_many_are_kept() {
+    let mut world = World::seeded(64);
+    let mut bob = world.person("bob");
+    let mut stranger = Peer::new(&mut world);
+    stranger.publish(&mut world);
+    stranger.begin(&mut world, &bob);
+    stranger.say(&mut world, &mut bob, &about(1, edit(&[1; 16], "edited")));
+    let again = Content { again: Some(Again { device: 1, asks: true, ..Again::default() }), ..Content::default() };
+    stranger.say(&mut world, &mut bob, &PlainWire { content: again.encode_to_vec(), introduction: None });
+    assert_eq!((dropped(&bob), world.seen.len()), (1, 0));
+    for keys in world.accounts.values_mut() {
+        keys.publish.one_time.clear();
+        keys.publish.one_time_kyber.clear();
+    }
+    for _ in 0..260 {
+        let mut peer = Peer::new(&mut world);
+        peer.begin(&mut world, &bob);
+        let inside = peer.inside(&mut world, &bob, &about(1, edit(&[1; 16], "edited")));
+        let envelope = peer.seal(&mut world, &bob, &inside);
+        world.inject(bob.mailbox(), envelope);
+    }
+    world.settle(&mut [&mut bob]);
+    let kept = (1..400).filter(|id| bob.engine().contact(ContactId(*id)).unwrap().is_some()).count();
+    assert_eq!(kept, 256);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::accepted;
 use crate::group::{change, codes, heard, rows, say, settle, state, the_group, three, tip};
 use crate::world::member::{Member, hash, remove, rename, sign};
 use crate::world::peer::Peer;
-use crate::world::wire::{ChangeWire, Content, Found, GroupAsk, GroupPlain, OpWire, Receipt};
+use crate::world::wire::{ChangeWire, Content, Found, GroupAsk, GroupPlain, OpWire, Receipt, SetRole};
 use crate::world::{World, server};
 
 /// A group of this peer's own, with nobody but itself.
@@ -86,7 +86,9 @@ fn changes_that_are_forged_or_another_groups_or_another_accounts_change_nothing(
     let before = state(&three.bob);
     let (parent, height) = tip(&three.bob);
     let mallory = &mut three.mallory;
-    let honest = mallory.change(&[parent], height + 1, vec![rename("mine")]);
+    let reads_only = SetRole { account: mallory.peer.account().0.to_vec(), role: 1 };
+    let reads_only = OpWire { set_role: Some(reads_only), ..OpWire::default() };
+    let honest = mallory.change(&[parent], height + 1, vec![reads_only]);
     let as_alice = ChangeWire { author: three.alice.account().0.to_vec(), ..honest.clone() };
     let elsewhere = ChangeWire { group: vec![9; 32], ..honest.clone() };
     let higher = ChangeWire { height: u64::MAX, ..honest.clone() };
@@ -109,13 +111,18 @@ fn changes_that_are_forged_or_another_groups_or_another_accounts_change_nothing(
     assert_eq!(state(&three.bob), before);
     assert_eq!(tip(&three.bob), (parent, height));
     assert_eq!(codes(&three.bob), vec![Reason::NotAllowed; 6]);
-    // Of her own right she has none: it is taken, shown, and does nothing.
+    // Of right she has none but over herself.
+    let rename = sign(&mallory.peer, &mallory.change(&[parent], height + 1, vec![rename("mine")]));
+    let content = mallory.changes(&[rename]);
+    mallory.tell(&mut world, &mut three.bob, &content);
+    assert_eq!(tip(&three.bob), (parent, height));
     let signed = sign(&mallory.peer, &honest);
     let content = mallory.changes(&[signed]);
     for _ in 0..3 {
         mallory.tell(&mut world, &mut three.bob, &content);
     }
-    assert_eq!(state(&three.bob).state, before.state);
+    let now = state(&three.bob).state;
+    assert_eq!((&now.name, now.role(&mallory.peer.account())), (&before.state.name, Some(Role::ReadOnly)));
     assert_eq!(tip(&three.bob).1, height + 1);
 }
 

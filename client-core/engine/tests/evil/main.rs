@@ -4,6 +4,7 @@
 mod about;
 mod auditor;
 mod changes;
+mod flood;
 mod group;
 mod keys;
 mod keyserver;

@@ -145,13 +145,21 @@ impl Crowd {
         Ok(())
     }
 
-    pub(crate) fn came_to(&mut self, who: Who, id: LocalId, state: State) -> Result<(), Broken> {
+    /// `changed`: whether a group became another one by the same input. Who was in it when the state was told, somebody
+    /// perhaps out and in again by then, is not to be seen from here.
+    pub(crate) fn came_to(
+        &mut self,
+        who: Who,
+        id: LocalId,
+        state: State,
+        changed: impl Fn(GroupId) -> bool,
+    ) -> Result<(), Broken> {
         let (group, which) = self.own[&(who, id)];
         let before = self.states.insert((who, id), state).unwrap_or(State::Queued);
         if state <= before {
             return Err(format!("{who} was told that {which} in a group went from {before:?} to {state:?}"));
         }
-        if state < State::Delivered {
+        if state < State::Delivered || changed(group) {
             return Ok(());
         }
         let now = &self.seen[&(group, who)].members;

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::app::{App, GroupId, Kept, Line, LocalId, MessageId, Remark, Spot, State, Told, Who};
+use crate::app::{App, GroupId, Kept, Line, LocalId, MessageId, Remark, Spot, Standing, State, Told, Who};
 use crate::crowd::Crowd;
 use crate::fates::{Fates, Heard};
 
@@ -123,6 +123,7 @@ impl Oracle {
 
     /// What an app was told, as it is told.
     pub(crate) fn heard(&mut self, who: Who, told: &[Told]) -> Result<(), Broken> {
+        let changed = |group: GroupId| told.iter().any(|one| matches!(one, Told::Group(changed) if *changed == group));
         for one in told {
             match one {
                 Told::Received { from, id, name, text } => {
@@ -135,7 +136,9 @@ impl Oracle {
                 }
                 Told::Group(_) | Told::Gone(_) => {}
                 Told::GapIn { group, from, missing } => self.crowd.missing((*group, who, *from), *missing),
-                Told::State { id, state } if self.crowd.is_own(who, *id) => self.crowd.came_to(who, *id, *state)?,
+                Told::State { id, state } if self.crowd.is_own(who, *id) => {
+                    self.crowd.came_to(who, *id, *state, changed)?;
+                }
                 Told::State { id, state } => self.came_to(who, *id, *state)?,
                 Told::Gap { from, missing } => self.gaps.entry((who, *from)).or_default().push(*missing),
                 Told::Undecryptable { reason, is_harmless } => {
@@ -197,14 +200,25 @@ impl Oracle {
                 one_order(&theirs, &ours).map_err(about)?;
                 let spot = Spot::of(reader, author);
                 let timers = [apps[reader].timer(spot), apps[author].timer(spot)];
-                if self.is_sure(reader, author) && self.is_sure(author, reader) && timers[0] != timers[1] {
+                let are_sure = self.is_asked(reader, author, apps) && self.is_asked(author, reader, apps);
+                if are_sure && timers[0] != timers[1] {
                     return Err(about(format!("two timers: {timers:?}")));
                 }
             }
         }
         let pairs = (0..apps.len()).flat_map(|one| (0..one).map(move |other| Spot::of(one, other)));
         let spots: Vec<Spot> = pairs.chain(groups.iter().map(|group| Spot::In(*group))).collect();
-        self.fates.judge(&self.crowd, &spots, apps, |reader, by| self.is_sure(reader, by))
+        let people = apps.len();
+        let all = (0..people).flat_map(|reader| (0..people).map(move |by| (reader, by)));
+        let sure: BTreeSet<(Who, Who)> = all.filter(|(reader, by)| self.is_asked(*reader, *by, apps)).collect();
+        self.fates.judge(&self.crowd, &spots, apps, |reader, by| sure.contains(&(reader, by)))
+    }
+
+    /// Whether this reader has heard whatever that one says about messages: of a stranger it is asked for once they are
+    /// accepted, and who would not hear the reader did not hear that either.
+    fn is_asked(&self, reader: Who, author: Who, apps: &mut [App]) -> bool {
+        let is_accepted = apps[reader].standing(author) == Some(Standing::Accepted);
+        is_accepted && self.is_sure(reader, author) && self.is_sure(author, reader)
     }
 
     /// Whether this reader hears whatever that one says.

@@ -2,7 +2,7 @@
 //! about them and pin them, and let what they say from now on disappear.
 
 use crate::act::Said;
-use crate::app::{Input, LocalId, Remark, Spot, Standing, Who, Wish};
+use crate::app::{Input, LocalId, Remark, Spot, Who, Wish};
 use crate::dice::Dice;
 use crate::gather::GROUPS_MAX;
 use crate::oracle::Broken;
@@ -87,12 +87,11 @@ impl Sim<'_> {
         Ok(())
     }
 
-    /// A group, or a talk of two who know each other: of strangers nothing is taken but what they say of themselves.
+    /// A group, or a talk of two. What strangers say about messages is asked for in the end.
     fn spot(&mut self, who: Who, other: Who, group: Group) -> Option<Spot> {
         match group {
             Some(group) => self.groups.get(group).map(|group| Spot::In(*group)),
-            None if self.standing(other, who) == Some(Standing::Accepted) => Some(Spot::of(who, other)),
-            None => None,
+            None => Some(Spot::of(who, other)),
         }
     }
 

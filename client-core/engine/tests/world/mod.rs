@@ -11,6 +11,7 @@
     clippy::panic
 )]
 
+pub mod friends;
 pub mod log;
 pub mod member;
 pub mod pages;

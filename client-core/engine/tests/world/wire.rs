@@ -245,8 +245,33 @@ pub struct OpWire {
     pub found: Option<Found>,
     #[prost(bytes = "vec", optional, tag = "3")]
     pub remove: Option<Vec<u8>>,
+    #[prost(message, optional, tag = "6")]
+    pub leave: Option<Leave>,
+    #[prost(message, optional, tag = "7")]
+    pub set_role: Option<SetRole>,
     #[prost(string, optional, tag = "8")]
     pub rename: Option<String>,
+    #[prost(message, optional, tag = "16")]
+    pub drop_device: Option<DropDevice>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Leave {}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct SetRole {
+    #[prost(bytes = "vec", tag = "1")]
+    pub account: Vec<u8>,
+    #[prost(uint32, tag = "2")]
+    pub role: u32,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct DropDevice {
+    #[prost(uint32, tag = "1")]
+    pub device: u32,
+    #[prost(bytes = "vec", tag = "2")]
+    pub link: Vec<u8>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

@@ -131,11 +131,11 @@ proptest! {
         let whole = history(&steps);
         let mut log = owner_two_admins_and_a_member();
         for change in whole.changes_after(&log.heads()).into_iter().take(known) {
-            let waits = matches!(insert(&mut log, change), Ok(Inserted::Waiting(_)) | Err(_));
+            let waits = matches!(insert(&mut log, change), Ok(Inserted::Waiting { .. }) | Err(_));
             prop_assert!(!waits);
         }
         for change in whole.changes_after(&log.heads()) {
-            let waits = matches!(insert(&mut log, change), Ok(Inserted::Waiting(_)) | Err(_));
+            let waits = matches!(insert(&mut log, change), Ok(Inserted::Waiting { .. }) | Err(_));
             prop_assert!(!waits);
         }
         assert_same(&log, &whole);
@@ -165,7 +165,7 @@ fn a_change_waits_for_what_it_names_and_then_counts() {
     let second = person(1).does(&mut whole, vec![Op::Rename("b".to_owned())]);
     let mut log = owner_two_admins_and_a_member();
     let [first, second] = [first, second].map(|hash| whole.get(&hash).unwrap());
-    assert_eq!(insert(&mut log, second), Ok(Inserted::Waiting(vec![first.hash()])));
+    assert_eq!(insert(&mut log, second), Ok(Inserted::Waiting { lacks: vec![first.hash()], dropped: vec![] }));
     assert_eq!(log.missing(), [first.hash()]);
     assert_eq!(log.state().name, "walks");
     let complete = vec![first.hash(), second.hash()];

@@ -83,23 +83,59 @@ fn what_is_not_of_this_group_and_this_author_is_refused() {
 fn a_change_after_one_that_does_not_exist_waits_and_changes_nothing() {
     let mut log = owner_two_admins_and_a_member();
     let was = log.clone();
-    let rename = |name: String| Body {
+    let lacks = vec![ChangeHash([7; 32])];
+    let changes = waiting(&log, person(1), 65);
+    let waits = |dropped| Ok(Inserted::Waiting { lacks: lacks.clone(), dropped });
+    for change in &changes[..64] {
+        assert_eq!(insert(&mut log, change), waits(vec![]));
+    }
+    assert_eq!(insert(&mut log, &changes[64]), Err(BadChange::TooManyWaiting));
+    assert_eq!(log.missing(), lacks);
+    assert_eq!((log.state(), log.heads()), (was.state(), was.heads()));
+}
+
+#[test]
+fn others_do_not_keep_an_admins_changes_from_waiting_nor_does_what_it_made_later() {
+    let mut log = owner_two_admins_and_a_member();
+    let lacks = vec![ChangeHash([7; 32])];
+    let waits = |dropped| Ok(Inserted::Waiting { lacks: lacks.clone(), dropped });
+    let mut others = Vec::new();
+    for number in [3, 4, 5, 6] {
+        for change in waiting(&log, person(number), 64) {
+            assert_eq!(insert(&mut log, &change), waits(vec![]));
+            others.push(change);
+        }
+    }
+    let late = waiting(&log, person(7), 1);
+    assert_eq!(insert(&mut log, &late[0]), Err(BadChange::TooManyWaiting));
+    others.sort_by_key(|change| (change.height(), change.hash()));
+    let mut admins = waiting(&log, person(1), 65);
+    let first = admins.remove(0);
+    for (admins, others) in admins.iter().zip(others.iter().rev()) {
+        assert_eq!(insert(&mut log, admins), waits(vec![others.hash()]));
+    }
+    assert_eq!(insert(&mut log, &first), waits(vec![admins.last().unwrap().hash()]));
+    assert_eq!(insert(&mut log, admins.last().unwrap()), Err(BadChange::TooManyWaiting));
+    assert_eq!(log.iter().count(), 1 + 256);
+    let rows: Vec<Vec<u8>> = log.iter().map(SignedChange::encode).collect();
+    assert_eq!(GroupLog::load(&rows).unwrap().iter().count(), 1 + 256);
+}
+
+/// Changes after one that nobody has, as they come in the order.
+fn waiting(log: &GroupLog, author: &Person, count: u64) -> Vec<SignedChange> {
+    let (device, key) = &author.devices[0];
+    let body = |number| Body {
         group: Some(log.id()),
         parents: vec![ChangeHash([7; 32])],
         height: 5,
-        author: person(1).account,
-        device: DeviceId::FIRST,
-        at: UnixMillis(1),
-        ops: vec![Op::Rename(name)],
+        author: author.account,
+        device: *device,
+        at: UnixMillis(number),
+        ops: vec![Op::Leave],
     };
-    let changes: Vec<SignedChange> =
-        (0..65).map(|n| rename(format!("{n}")).sign(&person(1).devices[0].1).unwrap()).collect();
-    for change in &changes[..64] {
-        assert_eq!(insert(&mut log, change), Ok(Inserted::Waiting(vec![ChangeHash([7; 32])])));
-    }
-    assert_eq!(insert(&mut log, &changes[64]), Err(BadChange::TooManyWaiting));
-    assert_eq!(log.missing(), [ChangeHash([7; 32])]);
-    assert_eq!((log.state(), log.heads()), (was.state(), was.heads()));
+    let mut changes: Vec<SignedChange> = (0..count).map(|number| body(number).sign(key).unwrap()).collect();
+    changes.sort_by_key(SignedChange::hash);
+    changes
 }
 
 #[test]
@@ -119,7 +155,7 @@ fn what_waited_for_a_change_that_lies_is_forgotten_with_it() {
     let lies = of(vec![first.hash()], 9).sign(key).unwrap();
     let after = of(vec![lies.hash()], 10).sign(key).unwrap();
     for change in [&after, &lies] {
-        assert!(matches!(insert(&mut log, change), Ok(Inserted::Waiting(_))));
+        assert!(matches!(insert(&mut log, change), Ok(Inserted::Waiting { .. })));
     }
     let mut dropped = vec![lies.hash(), after.hash()];
     dropped.sort_unstable();

@@ -20,7 +20,8 @@ UPDATE joined SET here = 1;
 -- How often somebody was asked for what was missed, and answered. One row for each device and group, for a day.
 CREATE TABLE times (
     contact INTEGER NOT NULL REFERENCES contacts (id),
-    kind INTEGER NOT NULL,                     -- 1 asked, 2 answered, 3 given changes, 4 answered about what was said to them alone
+    kind INTEGER NOT NULL,                     -- 1 asked, 2 answered, 3 given changes, 4 answered about what was said to them alone,
+                                               -- 5 asked back for changes, 6 told changes, 7 asked whether we are in
     grp INTEGER NOT NULL,                      -- 0: none
     device INTEGER NOT NULL,                   -- 0: whichever
     since INTEGER NOT NULL,
