@@ -13,7 +13,6 @@ pub(crate) fn run(args: &[&str]) -> Result<(), Failure> {
     cargo::announce();
     let test = match (asked.evil, asked.groups) {
         (true, true) => "whatever_a_relay_does_to_groups",
-        // Not all whose names begin so.
         (true, false) => "whatever_a_relay_does_is",
         (false, true) => "whatever_happens_to_groups",
         (false, false) => "whatever_goes_wrong",

@@ -75,7 +75,7 @@ fn whatever_goes_wrong_each_text_arrives_once_in_order_and_its_state_is_true() {
 
 #[test]
 fn whatever_a_relay_does_is_harmless_or_told_and_conversations_go_on() {
-    all("whatever_a_relay_does", Kind::Evil, SEEDS, kept::EVIL);
+    all("whatever_a_relay_does_is", Kind::Evil, SEEDS, kept::EVIL);
 }
 
 #[test]

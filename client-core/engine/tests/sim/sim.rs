@@ -187,7 +187,7 @@ impl Sim<'_> {
         self.use_it()?;
         self.settle()?;
         self.judge()?;
-        self.sleep_on_it()?;
+        self.wait_a_week()?;
         self.last_words()?;
         self.report.undecryptable = self.oracle.undecryptable;
         self.report.groups = self.groups.len() as u64;
@@ -407,7 +407,7 @@ impl Sim<'_> {
         self.note(|| format!("    {who} at {}: {} calls, told {:.200?}", clock.0, handled.calls.len(), handled.told));
         handled.refused.iter().for_each(|why| self.note(|| format!("    {who} is refused: {why}")));
         (who, clock.0, handled.calls.len(), handled.told.len()).hash(&mut self.digest);
-        self.oracle.crowd.nobody_out_reads(who, &handled.told)?;
+        self.oracle.crowd.nobody_out_is_heard_or_hears(who, &handled.told)?;
         self.oracle.heard(who, &handled.told)?;
         let dies = self.dice.hits(self.weather.crash);
         let reached = if dies { self.dice.place(handled.calls.len() + 1) } else { handled.calls.len() };

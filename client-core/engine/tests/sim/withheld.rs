@@ -9,8 +9,9 @@ use crate::fates::Fates;
 use crate::oracle::Broken;
 use crate::sim::Sim;
 
-/// Longer than people ask no more for what is missing, because they have asked often: a day.
-const NIGHT_MS: u64 = 25 * 3600 * 1000;
+/// Longer than anybody writes to a group with one key: whoever never got that is given the next. And longer than people ask no
+/// more for what is missing, because they have asked often.
+const WEEK_MS: u64 = 7 * 24 * 3600 * 1000 + 1;
 
 /// How far each reader had come with each author in each group, by the places of their texts, when the relay had begun to
 /// behave and nothing was under way.
@@ -18,11 +19,11 @@ pub(crate) type Reached = BTreeMap<(GroupId, Who, Who), usize>;
 
 impl Sim<'_> {
     /// Time passes between what a relay did and what people say after it.
-    pub(crate) fn sleep_on_it(&mut self) -> Result<(), Broken> {
+    pub(crate) fn wait_a_week(&mut self) -> Result<(), Broken> {
         if !self.oracle.is_withheld() {
             return Ok(());
         }
-        self.now += NIGHT_MS;
+        self.now += WEEK_MS;
         for who in 0..self.people.len() {
             self.tell(who, Input::Tick)?;
         }
@@ -38,14 +39,22 @@ impl Crowd {
         self.reached = Some(self.shown.iter().map(|(at, shown)| (*at, last(shown))).collect());
     }
 
-    /// Who is out, and was before this, is shown nothing that is said in a group.
-    pub(crate) fn nobody_out_reads(&self, who: Who, told: &[Told]) -> Result<(), Broken> {
+    /// Who is out, and was before this, is shown nothing that is said in a group; nor anybody what somebody says who is out, or
+    /// only reads, as far as the reader knows.
+    pub(crate) fn nobody_out_is_heard_or_hears(&self, who: Who, told: &[Told]) -> Result<(), Broken> {
         for one in told {
             let Told::ReceivedIn { group, from, text, .. } = one else { continue };
-            let is_in = self.seen.get(&(*group, who)).is_some_and(|seen| seen.members.contains_key(&who));
             let changed = |other: &Told| matches!(other, Told::Group(changed) if changed == group);
-            if !is_in && !told.iter().any(changed) {
+            if told.iter().any(changed) {
+                continue;
+            }
+            let seen = self.seen.get(&(*group, who));
+            let has = |whom: &Who| seen.and_then(|seen| seen.members.get(whom));
+            if has(&who).is_none() {
                 return Err(format!("{who} is out and was shown what {from} said: {text:.60}"));
+            }
+            if !has(from).is_some_and(|member| member.writes) {
+                return Err(format!("{who} was shown what {from} said, who may say nothing there: {text:.60}"));
             }
         }
         Ok(())
@@ -123,4 +132,79 @@ fn one_set_one_group(group: GroupId, apps: &mut [App]) -> Result<(), Broken> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use hushwire_proto::ids::ChangeHash;
+
+    use super::*;
+    use crate::app::{LocalId, Member, MessageId, Seen, Spot};
+
+    const GROUP: GroupId = GroupId([7; 32]);
+
+    const FROM_0_TO_1: (GroupId, Who, Who) = (GROUP, 1, 0);
+
+    fn name(number: u8) -> (LocalId, MessageId) {
+        (LocalId(number.into()), MessageId([number; 16]))
+    }
+
+    fn seen(members: &[(Who, bool)]) -> Seen {
+        let member = |(who, writes): &(Who, bool)| (*who, Member { since: ChangeHash([1; 32]), writes: *writes });
+        Seen { members: members.iter().map(member).collect() }
+    }
+
+    fn received(number: u8) -> [Told; 1] {
+        let (id, name) = name(number);
+        [Told::ReceivedIn { group: GROUP, from: 0, id, name, text: String::new() }]
+    }
+
+    /// 0 has said two things to 1, who was shown the second.
+    fn crowd() -> (Crowd, Fates) {
+        let (mut crowd, mut fates) = (Crowd::new(true), Fates::default());
+        for who in 0..2 {
+            crowd.sees(GROUP, who, seen(&[(0, true), (1, true)]));
+        }
+        for number in 0..2 {
+            fates.said(0, Spot::In(GROUP), number.to_string(), name(number));
+            crowd.said(GROUP, 0, name(number));
+        }
+        crowd.received(GROUP, 1, 0, name(1), "1").unwrap();
+        (crowd, fates)
+    }
+
+    #[test]
+    fn a_gap_in_a_group_that_is_not_told_or_not_kept_and_one_that_is_none_are_found() {
+        let (mut crowd, fates) = crowd();
+        let judged = |crowd: &Crowd, kept: u64| crowd.is_known_to_miss(FROM_0_TO_1, kept, &fates);
+        assert!(judged(&crowd, 1).is_err(), "it was not told");
+        crowd.missing(FROM_0_TO_1, 1);
+        assert_eq!(judged(&crowd, 1), Ok(()));
+        assert!(judged(&crowd, 0).is_err() && judged(&crowd, 2).is_err());
+        crowd.received(GROUP, 1, 0, name(0), "0").unwrap();
+        assert_eq!(judged(&crowd, 0), Ok(()));
+        assert!(judged(&crowd, 1).is_err(), "it came");
+    }
+
+    #[test]
+    fn what_could_be_said_anew_and_was_not_is_found() {
+        let (mut crowd, fates) = crowd();
+        crowd.note_reached();
+        assert_eq!(crowd.is_said_anew(FROM_0_TO_1, &fates), Ok(()), "a relay has that");
+        crowd.reached = Some(Reached::new());
+        assert!(crowd.is_said_anew(FROM_0_TO_1, &fates).is_err());
+        crowd.sees(GROUP, 1, seen(&[(1, true)]));
+        assert_eq!(crowd.is_said_anew(FROM_0_TO_1, &fates), Ok(()), "they are out");
+    }
+
+    #[test]
+    fn who_is_out_and_is_heard_or_hears_is_found() {
+        let (mut crowd, _) = crowd();
+        let judged = |crowd: &Crowd| crowd.nobody_out_is_heard_or_hears(1, &received(1));
+        assert_eq!(judged(&crowd), Ok(()));
+        for members in [&[][..], &[(1, true)], &[(0, false), (1, true)]] {
+            crowd.sees(GROUP, 1, seen(members));
+            assert!(judged(&crowd).is_err(), "{members:?}");
+        }
+    }
 }
