@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::app::{App, GroupId, LocalId, Member, MessageId, Seen, State, Who};
 use crate::fates::Fates;
 use crate::oracle::Broken;
-use crate::withheld::Reached;
+use crate::withheld::Missing;
 
 /// Whom somebody saw as members, and how often each had been seen to lose something by then.
 pub(crate) type Audience = BTreeMap<Who, (Member, u64)>;
@@ -35,7 +35,7 @@ pub(crate) struct Crowd {
     /// How much was told as missing, by reader and author.
     pub(crate) gaps_of: BTreeMap<(GroupId, Who, Who), u64>,
     /// Once a relay that lied has begun to behave.
-    pub(crate) reached: Option<Reached>,
+    pub(crate) missing_then: Option<Missing>,
     /// What did not open, by reason.
     pub(crate) unopened: BTreeMap<String, u64>,
     /// Whether a relay lies: then what was said need not come.
@@ -117,7 +117,7 @@ impl Crowd {
         }
     }
 
-    fn losses(&self, group: GroupId, who: Who) -> u64 {
+    pub(crate) fn losses(&self, group: GroupId, who: Who) -> u64 {
         self.lost.get(&(group, who)).copied().unwrap_or(0)
     }
 

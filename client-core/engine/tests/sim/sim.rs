@@ -187,7 +187,7 @@ impl Sim<'_> {
         self.use_it()?;
         self.settle()?;
         self.judge()?;
-        self.wait_a_week()?;
+        self.wait_long()?;
         self.last_words()?;
         self.report.undecryptable = self.oracle.undecryptable;
         self.report.groups = self.groups.len() as u64;

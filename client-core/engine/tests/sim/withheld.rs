@@ -9,36 +9,37 @@ use crate::fates::Fates;
 use crate::oracle::Broken;
 use crate::sim::Sim;
 
-/// Longer than anybody writes to a group with one key: whoever never got that is given the next. And longer than people ask no
-/// more for what is missing, because they have asked often.
-const WEEK_MS: u64 = 7 * 24 * 3600 * 1000 + 1;
+/// Longer than anybody writes to a group with one key, by a clock that was set back since: whoever never got that is given the
+/// next. And longer than people ask no more for what is missing, because they have asked often.
+const LONG_MS: u64 = 8 * 24 * 3600 * 1000;
 
-/// How far each reader had come with each author in each group, by the places of their texts, when the relay had begun to
-/// behave and nothing was under way.
-pub(crate) type Reached = BTreeMap<(GroupId, Who, Who), usize>;
+/// How much was shown as missing, by reader and author, when the relay had begun to behave and nothing was under way.
+pub(crate) type Missing = BTreeMap<(GroupId, Who, Who), u64>;
 
 impl Sim<'_> {
     /// Time passes between what a relay did and what people say after it.
-    pub(crate) fn wait_a_week(&mut self) -> Result<(), Broken> {
+    pub(crate) fn wait_long(&mut self) -> Result<(), Broken> {
         if !self.oracle.is_withheld() {
             return Ok(());
         }
-        self.now += WEEK_MS;
+        self.now += LONG_MS;
         for who in 0..self.people.len() {
             self.tell(who, Input::Tick)?;
         }
         self.rest()?;
-        self.oracle.crowd.note_reached();
+        let (mut missing, people) = (Missing::new(), self.people.len());
+        for (reader, device) in self.people.iter_mut().enumerate() {
+            let Ok(app) = &mut device.app else { continue };
+            for group in &self.groups {
+                missing.extend((0..people).map(|author| ((*group, reader, author), app.missing_in(*group, author))));
+            }
+        }
+        self.oracle.crowd.missing_then = Some(missing);
         Ok(())
     }
 }
 
 impl Crowd {
-    fn note_reached(&mut self) {
-        let last = |shown: &Vec<usize>| shown.iter().max().map_or(0, |last| last + 1);
-        self.reached = Some(self.shown.iter().map(|(at, shown)| (*at, last(shown))).collect());
-    }
-
     /// Who is out, and was before this, is shown nothing that is said in a group; nor anybody what somebody says who is out, or
     /// only reads, as far as the reader knows.
     pub(crate) fn nobody_out_is_heard_or_hears(&self, who: Who, told: &[Told]) -> Result<(), Broken> {
@@ -86,21 +87,22 @@ impl Crowd {
         if kept < due || told < due {
             return Err(format!("{due} are missing, {told} were told and {kept} are shown as missing"));
         }
-        // Besides texts only what is said about messages is counted.
+        // Besides texts only what is said about messages is counted; and who was out begins anew with each author.
         let unseen = (0..last).filter(|which| !shown.contains(which)).count() as u64;
-        match fates.is_used || kept <= unseen {
+        let may_be_more = fates.is_used || self.losses(at.0, at.1) > 0;
+        match may_be_more || kept <= unseen {
             true => Ok(()),
             false => Err(format!("{unseen} did not come, and {kept} are shown as missing")),
         }
     }
 
-    /// Of what the reader had not come to when the relay began to behave, nothing is missing once something was said behind it.
+    /// What was not shown as missing when the relay had begun to behave is not missing once something was said behind it.
     fn is_said_anew(&self, at: (GroupId, Who, Who), fates: &Fates) -> Result<(), Broken> {
-        let Some(reached) = &self.reached else { return Ok(()) };
-        let from = reached.get(&at).copied().unwrap_or(0);
-        match self.due(at, fates).find(|which| *which >= from) {
-            Some(which) => Err(format!("{which} was not said anew, and everything before {from} was settled")),
-            None => Ok(()),
+        let Some(missing) = &self.missing_then else { return Ok(()) };
+        let (due, then) = (self.due(at, fates).count() as u64, missing.get(&at).copied().unwrap_or(0));
+        match due <= then {
+            true => Ok(()),
+            false => Err(format!("{due} are missing, and of these only {then} were when nothing was under way")),
         }
     }
 
@@ -189,9 +191,9 @@ mod tests {
     #[test]
     fn what_could_be_said_anew_and_was_not_is_found() {
         let (mut crowd, fates) = crowd();
-        crowd.note_reached();
+        crowd.missing_then = Some(Missing::from([(FROM_0_TO_1, 1)]));
         assert_eq!(crowd.is_said_anew(FROM_0_TO_1, &fates), Ok(()), "a relay has that");
-        crowd.reached = Some(Reached::new());
+        crowd.missing_then = Some(Missing::new());
         assert!(crowd.is_said_anew(FROM_0_TO_1, &fates).is_err());
         crowd.sees(GROUP, 1, seen(&[(1, true)]));
         assert_eq!(crowd.is_said_anew(FROM_0_TO_1, &fates), Ok(()), "they are out");
