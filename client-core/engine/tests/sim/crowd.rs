@@ -227,7 +227,9 @@ impl Crowd {
     pub(crate) fn goes_on(&self, groups: &[GroupId], apps: &mut [App], fates: &Fates) -> Result<(), Broken> {
         for group in groups {
             let whole: Vec<_> = apps.iter_mut().map(|app| app.whole(*group)).collect();
-            let inside: Vec<Who> = (0..whole.len()).filter(|who| whole[*who].0).collect();
+            let all: Vec<Who> = (0..whole.len()).filter(|who| whole[*who].0).collect();
+            let hears = |who: &Who| !self.is_evil || !self.is_out_unheard(*group, *who, &all);
+            let inside: Vec<Who> = all.iter().copied().filter(hears).collect();
             let Some(first) = inside.first().copied() else { continue };
             for who in &inside {
                 if whole[*who] != whole[first] {

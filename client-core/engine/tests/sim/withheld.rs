@@ -61,6 +61,17 @@ impl Crowd {
         Ok(())
     }
 
+    /// Who was put out while they might only read says nothing by which others could see that they have not heard of it. They
+    /// are shown nothing either.
+    pub(crate) fn is_out_unheard(&self, group: GroupId, who: Who, inside: &[Who]) -> bool {
+        let writes = |who: Who| {
+            let members = &self.seen[&(group, who)].members;
+            members.get(&who).is_some_and(|member| member.writes)
+        };
+        let knows = |other: &Who| self.seen[&(group, *other)].members.contains_key(&who);
+        !writes(who) && !inside.iter().filter(|other| writes(**other)).any(knows)
+    }
+
     /// Once everything has come to rest.
     pub(crate) fn judge_withheld(&self, groups: &[GroupId], apps: &mut [App], fates: &Fates) -> Result<(), Broken> {
         for group in groups {
