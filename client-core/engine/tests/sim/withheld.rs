@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::app::{App, GroupId, Input, Told, Who};
-use crate::crowd::Crowd;
+use crate::crowd::{Crowd, Text};
 use crate::fates::Fates;
 use crate::oracle::Broken;
 use crate::sim::Sim;
@@ -125,7 +125,7 @@ impl Crowd {
     ) -> impl Iterator<Item = usize> + 'a {
         let said = self.texts.get(&(group, author)).map_or(&[][..], Vec::as_slice);
         let shown = self.shown.get(&at).map_or(&[][..], Vec::as_slice);
-        let is_due = move |(which, text): &(usize, &crate::crowd::Text)| {
+        let is_due = move |(which, text): &(usize, &Text)| {
             let stayed = |who: Who| self.stayed(group, &text.to, who, reader);
             let is_there = !fates.has_faded(text.name) && !fates.is_taken_back(text.name);
             is_there && stayed(reader) && stayed(author) && !shown.contains(which)
