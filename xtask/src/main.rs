@@ -57,7 +57,7 @@ cargo xtask COMMAND
   fuzz [TARGET…] [--seconds N] [--keep]
                        look for bytes at which a target of audits/fuzz does not hold, 600 seconds each; --keep puts
                        the inputs that reached most into the clone, where the tests replay them
-  sim [--seeds N] [--from SEED] [--evil | --groups]
+  sim [--seeds N] [--from SEED] [--evil] [--groups]
                        people, servers and time at random under one seed, 2,000 times, or N; --evil: with a relay that
                        lies; --groups: what they do in groups. A seed at which something does not hold is printed: --from SEED --seeds 1 shows it again
   interop [--quick] [--seed N] [--messages N]

@@ -12,7 +12,8 @@ pub(crate) fn run(args: &[&str]) -> Result<(), Failure> {
     preflight::run()?;
     cargo::announce();
     let test = match (asked.evil, asked.groups) {
-        (true, _) => "whatever_a_relay_does",
+        (true, true) => "whatever_a_relay_does_to_groups",
+        (true, false) => "whatever_a_relay_does_is",
         (false, true) => "whatever_happens_to_groups",
         (false, false) => "whatever_goes_wrong",
     };

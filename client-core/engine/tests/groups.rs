@@ -6,7 +6,8 @@ mod world;
 use hushwire_engine::group::{GroupLink, Op, Role};
 use hushwire_engine::{Answer, Command, Event, GroupStanding, State};
 use world::friends::{
-    add, change, group, heard, meet, members, messages, nothing_went_wrong, say, settle, states, the_group, troubles,
+    add, change, group, heard, is_in, meet, members, messages, nothing_went_wrong, say, settle, states, the_group,
+    troubles,
 };
 use world::{Person, World};
 
@@ -185,6 +186,27 @@ fn what_a_relay_withholds_from_one_member_is_missed_asked_for_and_shown_once() {
     let shown = people[1].shown();
     assert_eq!(shown.iter().filter(|text| *text == "three").count(), 1, "{shown:?}");
     assert!(states(&people[0]).iter().all(|state| *state >= State::Delivered), "{:?}", states(&people[0]));
+}
+
+#[test]
+fn who_is_put_out_and_never_heard_of_it_is_told_once_they_write() {
+    let mut world = World::seeded(69);
+    let (mut people, group) = group(&mut world, &["alice", "bob", "carol"]);
+    let carol = people[2].account();
+    let remove = Command::ChangeGroup { group, ops: vec![Op::Remove(carol)] };
+    assert_eq!(world.command(&mut people[0], remove), Answer::Done);
+    let (first, last) = people.split_at_mut(2);
+    let (alice, bob) = first.split_at_mut(1);
+    world.settle(&mut [&mut alice[0], &mut bob[0]]);
+    world.mailboxes.get_mut(&last[0].mailbox()).unwrap().envelopes.clear();
+    settle(&mut world, &mut people);
+    assert!(is_in(&people[2]), "a relay kept it from her");
+    say(&mut world, &mut people[2], "hello");
+    settle(&mut world, &mut people);
+    assert!(!is_in(&people[2]));
+    for person in &people[..2] {
+        assert_eq!(heard(person), Vec::<String>::new(), "{}", person.name);
+    }
 }
 
 #[test]

@@ -111,6 +111,9 @@ fn opened<R: CryptoRng>(cx: &mut Cx<'_, R>, group: LocalGroup, inside: &GroupIns
         }
         return said(cx, group, (&contact, inside.device), content, &plain.content);
     }
+    if !lacks {
+        tell::that_they_are_out(cx, group, &contact, &plain.heads)?;
+    }
     match lacks && groups::add_early(cx.db, group, from, &plain.content, EARLY_MAX)? {
         true => Ok(()),
         false => Err(bad(Reason::NotAllowed, "said to a group by somebody who is no member")),

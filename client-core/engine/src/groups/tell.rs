@@ -155,7 +155,6 @@ pub(super) fn tell_who_is_in_all_the_same<R: CryptoRng>(
     hashes: &[ChangeHash],
 ) -> Result<(), StoreError> {
     let (members, us) = (&log.state().members, cx.keys.account);
-    let is_admin = |account: &AccountId| members.get(account).is_some_and(|member| member.role >= Role::Admin);
     for change in hashes.iter().filter_map(|hash| log.get(hash)) {
         let out = change.ops().iter().filter_map(|op| match op {
             Op::Remove(account) | Op::Ban(account) => Some(*account),
@@ -165,8 +164,7 @@ pub(super) fn tell_who_is_in_all_the_same<R: CryptoRng>(
         for account in out.filter(|account| *account != us && members.contains_key(account)) {
             let Some(contact) = contacts::by_account(cx.db, account)? else { continue };
             groups::forget_given_to(cx.db, group, contact.id)?;
-            let nobody_else = || !members.keys().any(|other| *other != account && is_admin(other));
-            if is_admin(&us) || nobody_else() {
+            if is_told_by_us(log.state(), us, account) {
                 for content in contents(cx, log, &log.changes_after(&[change.hash()]))? {
                     unsealed::add(cx.db, Talk::Contact(contact.id), None, &Content::GroupChanges(content).encode())?;
                 }
@@ -189,13 +187,45 @@ pub(super) fn what_was_refused<R: CryptoRng>(
         return Ok(());
     }
     let lacks = log.changes_after(heads);
-    if !log.may_be_refused(&lacks) || !times::once_more(cx, by.id, Way::Told(group))? {
+    if log.may_be_refused(&lacks) { told(cx, group, by, &log, &lacks) } else { Ok(()) }
+}
+
+/// Somebody who is out wrote with these heads, and has not heard of it: whoever administers the group tells them.
+pub(super) fn that_they_are_out<R: CryptoRng>(
+    cx: &mut Cx<'_, R>,
+    group: LocalGroup,
+    by: &Contact,
+    heads: &[ChangeHash],
+) -> Result<(), StoreError> {
+    let log = log_of(cx, group)?;
+    let lacks = log.changes_for(&by.account, &cx.keys.account, heads);
+    if lacks.is_empty() || !is_told_by_us(log.state(), cx.keys.account, by.account) {
         return Ok(());
     }
-    for content in contents(cx, &log, &lacks)?.into_iter().take(ANSWERED_AT_ONCE_MAX) {
-        unsealed::add(cx.db, Talk::Contact(by.id), None, &Content::GroupChanges(content).encode())?;
+    told(cx, group, by, &log, &lacks)
+}
+
+/// These changes, unless they were told such a moment ago.
+fn told<R: CryptoRng>(
+    cx: &mut Cx<'_, R>,
+    group: LocalGroup,
+    whom: &Contact,
+    log: &GroupLog,
+    changes: &[&SignedChange],
+) -> Result<(), StoreError> {
+    if !times::once_more(cx, whom.id, Way::Told(group))? {
+        return Ok(());
+    }
+    for content in contents(cx, log, changes)?.into_iter().take(ANSWERED_AT_ONCE_MAX) {
+        unsealed::add(cx.db, Talk::Contact(whom.id), None, &Content::GroupChanges(content).encode())?;
     }
     Ok(())
+}
+
+/// Whoever administers a group tells somebody what became of them; where nobody else does, each member.
+fn is_told_by_us(state: &GroupState, us: AccountId, whom: AccountId) -> bool {
+    let is_admin = |account: &AccountId| state.members.get(account).is_some_and(|member| member.role >= Role::Admin);
+    is_admin(&us) || !state.members.keys().any(|other| *other != whom && is_admin(other))
 }
 
 /// Somebody asks for what follows, also where they or we are in no longer.

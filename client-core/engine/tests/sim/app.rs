@@ -1,6 +1,6 @@
 //! One person's app: the engine, and nothing else of it known to the rest of the simulation than what stands here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hushwire_engine::group::Op;
 pub(crate) use hushwire_engine::group::{GroupLink, Role as Rank};
@@ -129,6 +129,8 @@ pub(crate) enum Told {
         missing: u64,
     },
     GapIn {
+        group: GroupId,
+        from: Who,
         missing: u64,
     },
     Undecryptable {
@@ -291,6 +293,13 @@ impl App {
         (true, format!("{:?}", found.state), entries)
     }
 
+    /// The changes of the group that this person has, and what has come of them.
+    pub(crate) fn changes(&mut self, group: GroupId) -> Option<(BTreeSet<ChangeHash>, String)> {
+        let found = self.group(group)?;
+        let entries = self.engine.group_entries(found.conversation).unwrap();
+        Some((entries.iter().map(|entry| entry.hash).collect(), format!("{:?} {entries:?}", found.state)))
+    }
+
     /// What the history of a group has of one author, in its order.
     pub(crate) fn said_in(&mut self, group: GroupId, author: Who) -> Vec<MessageId> {
         let Some(place) = self.place(group) else { return Vec::new() };
@@ -366,6 +375,13 @@ impl App {
         self.engine.gaps(talk).unwrap().into_iter().map(|gap| gap.missing).collect()
     }
 
+    /// How much is missing of what this person said to the group.
+    pub(crate) fn missing_in(&mut self, group: GroupId, of: Who) -> u64 {
+        let (Some(contact), Some(place)) = (self.contact(of), self.place(group)) else { return 0 };
+        let gaps = self.engine.gaps(place).unwrap();
+        gaps.into_iter().filter(|gap| gap.contact == contact).map(|gap| gap.missing).sum()
+    }
+
     fn lines_of(&self, place: ConversationId) -> Vec<Line> {
         let messages = self.engine.history(Some(place), Page { limit: 100_000, ..Page::default() }).unwrap();
         let line = |m: Message| Line {
@@ -437,7 +453,7 @@ impl App {
                 let from = self.who(contact);
                 match self.talk(from) == Some(conversation) {
                     true => Told::Gap { from, missing },
-                    false => Told::GapIn { missing },
+                    false => Told::GapIn { group: self.id_of(conversation).expect("a group"), from, missing },
                 }
             }
             Event::Undecryptable { code, reason, asked_again } => {

@@ -2,7 +2,7 @@
 
 use hushwire_proto::address::ServerAddress;
 use hushwire_proto::ids::Seq;
-use hushwire_proto::relay::{Deliveries, Delivery, DepositMany, Outcome, StoredMany};
+use hushwire_proto::relay::{Deliveries, Delivery, Deposit, DepositMany, Door, Outcome, StoredMany};
 
 use crate::app::{Call, CallFailed, CallId, Input, Reply, Who};
 use crate::net::{Channel, Parcel, Turn, What};
@@ -95,6 +95,9 @@ impl Sim<'_> {
         let later: Vec<bool> = many.doors.iter().map(|_| self.dice.hits(self.weather.lost)).collect();
         let mut busy = later.iter();
         many.doors.retain(|_| busy.next() == Some(&false));
+        if self.evil.is_some() {
+            return Ok(self.lied_to_many(who, many, &later));
+        }
         let call = Call::DepositMany { relay, many };
         let Reply::StoredMany(stored) = self.world.reply(&self.people[who].caller, call)? else {
             return Err(CallFailed::OutOfProtocol);
@@ -102,6 +105,28 @@ impl Sim<'_> {
         let mut stored = stored.outcomes.into_iter();
         let outcomes = later.iter().map(|later| if *later { Outcome::Later } else { stored.next().unwrap() }).collect();
         Ok(Reply::StoredMany(StoredMany { outcomes, retry_after_ms: self.dice.below(2_000) }))
+    }
+
+    /// A relay that lies does at each door what it likes.
+    fn lied_to_many(&mut self, who: Who, many: DepositMany, later: &[bool]) -> Reply {
+        let mut doors = many.doors.into_iter();
+        let mut outcomes = Vec::new();
+        for later in later {
+            let door = if *later { None } else { doors.next() };
+            let Some((Door { mailbox, token, id }, evil)) = door.zip(self.evil.as_mut()) else {
+                outcomes.push(Outcome::Later);
+                continue;
+            };
+            let deposit = Deposit { mailbox, token, id, envelope: many.envelope.clone() };
+            let is_evil = self.dice.hits(self.weather.evil);
+            let caller = &self.people[who].caller;
+            outcomes.push(match evil.deposit(self.world, &mut self.dice, caller, deposit, is_evil) {
+                Ok(_) => Outcome::Stored,
+                Err(_) if is_evil => *self.dice.pick(&[Outcome::Full, Outcome::NoSuchDoor, Outcome::Later]),
+                Err(_) => Outcome::NoSuchDoor,
+            });
+        }
+        Reply::StoredMany(StoredMany { outcomes, retry_after_ms: self.dice.below(2_000) })
     }
 
     /// The own relay is asked for what is new.

@@ -6,37 +6,47 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::app::{App, GroupId, LocalId, Member, MessageId, Seen, State, Who};
 use crate::fates::Fates;
 use crate::oracle::Broken;
+use crate::withheld::Missing;
 
 /// Whom somebody saw as members, and how often each had been seen to lose something by then.
-type Audience = BTreeMap<Who, (Member, u64)>;
+pub(crate) type Audience = BTreeMap<Who, (Member, u64)>;
 
 /// A text to a group.
-struct Text {
-    name: MessageId,
+pub(crate) struct Text {
+    pub(crate) name: MessageId,
     id: LocalId,
-    to: Audience,
+    pub(crate) to: Audience,
 }
 
 #[derive(Default)]
 pub(crate) struct Crowd {
-    texts: BTreeMap<(GroupId, Who), Vec<Text>>,
+    pub(crate) texts: BTreeMap<(GroupId, Who), Vec<Text>>,
     /// Which of them came, by reader and author, in the order in which they were shown.
-    shown: BTreeMap<(GroupId, Who, Who), Vec<usize>>,
+    pub(crate) shown: BTreeMap<(GroupId, Who, Who), Vec<usize>>,
     own: BTreeMap<(Who, LocalId), (GroupId, usize)>,
     states: BTreeMap<(Who, LocalId), State>,
     incoming: BTreeMap<(GroupId, Who), Vec<LocalId>>,
     /// How each person sees each group now.
-    seen: BTreeMap<(GroupId, Who), Seen>,
+    pub(crate) seen: BTreeMap<(GroupId, Who), Seen>,
     /// How often somebody was seen, by anybody, to be in a group no longer, or to write there no longer.
     lost: BTreeMap<(GroupId, Who), u64>,
     /// Who was in when something was said about a message.
     noted: Vec<Audience>,
-    gaps: u64,
+    /// How much was told as missing, by reader and author.
+    pub(crate) gaps_of: BTreeMap<(GroupId, Who, Who), u64>,
+    /// Once a relay that lied has begun to behave.
+    pub(crate) missing_then: Option<Missing>,
     /// What did not open, by reason.
     pub(crate) unopened: BTreeMap<String, u64>,
+    /// Whether a relay lies: then what was said need not come.
+    is_evil: bool,
 }
 
 impl Crowd {
+    pub(crate) fn new(is_evil: bool) -> Self {
+        Self { is_evil, ..Self::default() }
+    }
+
     /// A text that nobody else says, with so many bytes behind it.
     pub(crate) fn text(&self, group: GroupId, who: Who, bytes: usize) -> String {
         let said = self.texts.get(&(group, who)).map_or(0, Vec::len);
@@ -65,11 +75,11 @@ impl Crowd {
     /// Whether what was said then has come to that reader for sure.
     pub(crate) fn heard(&self, group: GroupId, noted: usize, by: Who, reader: Who) -> bool {
         let to = &self.noted[noted];
-        self.stayed(group, to, reader, reader) && self.stayed(group, to, by, reader)
+        !self.is_evil && self.stayed(group, to, reader, reader) && self.stayed(group, to, by, reader)
     }
 
     /// Whether somebody was in all the time since something was said to these, as this reader sees it, and could write.
-    fn stayed(&self, group: GroupId, to: &Audience, who: Who, reader: Who) -> bool {
+    pub(crate) fn stayed(&self, group: GroupId, to: &Audience, who: Who, reader: Who) -> bool {
         let Some(now) = self.seen.get(&(group, reader)) else { return false };
         to.get(&who).is_some_and(|(then, losses)| {
             (then.writes || who == reader)
@@ -87,12 +97,12 @@ impl Crowd {
         self.own.contains_key(&(who, id))
     }
 
-    pub(crate) fn missing(&mut self, missing: u64) {
-        self.gaps += missing;
+    pub(crate) fn missing(&mut self, at: (GroupId, Who, Who), missing: u64) {
+        *self.gaps_of.entry(at).or_default() += missing;
     }
 
     pub(crate) fn gaps(&self) -> u64 {
-        self.gaps
+        self.gaps_of.values().sum()
     }
 
     /// How this person sees the group from now on.
@@ -107,7 +117,7 @@ impl Crowd {
         }
     }
 
-    fn losses(&self, group: GroupId, who: Who) -> u64 {
+    pub(crate) fn losses(&self, group: GroupId, who: Who) -> u64 {
         self.lost.get(&(group, who)).copied().unwrap_or(0)
     }
 
@@ -178,7 +188,7 @@ impl Crowd {
                 }
             }
         }
-        Ok(())
+        if self.is_evil { self.judge_withheld(groups, apps, fates) } else { Ok(()) }
     }
 
     /// The history has what was shown and nothing else, in the author's order, and all that was said while both were in.
@@ -197,6 +207,9 @@ impl Crowd {
         if kept != expected {
             return Err(format!("the history has {} texts, and shown were {shown:?}", kept.len()));
         }
+        if self.is_evil {
+            return Ok(());
+        }
         let stayed = |text: &Text, who: Who| self.stayed(group, &text.to, who, reader);
         for (which, text) in said.iter().enumerate() {
             // What was taken back or has disappeared is said to nobody who missed it.
@@ -214,7 +227,9 @@ impl Crowd {
     pub(crate) fn goes_on(&self, groups: &[GroupId], apps: &mut [App], fates: &Fates) -> Result<(), Broken> {
         for group in groups {
             let whole: Vec<_> = apps.iter_mut().map(|app| app.whole(*group)).collect();
-            let inside: Vec<Who> = (0..whole.len()).filter(|who| whole[*who].0).collect();
+            let all: Vec<Who> = (0..whole.len()).filter(|who| whole[*who].0).collect();
+            let hears = |who: &Who| !self.is_evil || !self.is_out_unheard(*group, *who, &all);
+            let inside: Vec<Who> = all.iter().copied().filter(hears).collect();
             let Some(first) = inside.first().copied() else { continue };
             for who in &inside {
                 if whole[*who] != whole[first] {

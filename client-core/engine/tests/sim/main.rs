@@ -9,7 +9,7 @@
 //! | `carry`, `net` | between people and servers; what is on its way |
 //! | `gather`, `crowd` | what people do in groups; what must hold there |
 //! | `remark`, `fates` | what people do with messages that are there; what must be seen of that |
-//! | `evil` | a relay that lies |
+//! | `evil`, `withheld` | a relay that lies; what must hold of what it kept back in groups |
 //! | `oracle` | what must hold |
 //! | `app`, `cast` | the engine, as the rest knows it; people to begin with |
 //! | `kept` | seeds that once failed |
@@ -41,6 +41,7 @@ mod remark;
 mod sim;
 mod step;
 mod weather;
+mod withheld;
 #[path = "../world/mod.rs"]
 mod world;
 
@@ -74,7 +75,7 @@ fn whatever_goes_wrong_each_text_arrives_once_in_order_and_its_state_is_true() {
 
 #[test]
 fn whatever_a_relay_does_is_harmless_or_told_and_conversations_go_on() {
-    all("whatever_a_relay_does", Kind::Evil, SEEDS, kept::EVIL);
+    all("whatever_a_relay_does_is", Kind::Evil, SEEDS, kept::EVIL);
 }
 
 #[test]
@@ -83,8 +84,13 @@ fn whatever_happens_to_groups_all_who_are_in_see_the_same_and_hear_each_other_on
 }
 
 #[test]
+fn whatever_a_relay_does_to_groups_is_harmless_or_told_and_groups_go_on() {
+    all("whatever_a_relay_does_to_groups", Kind::EvilGroups, SEEDS_OF_GROUPS, kept::EVIL_GROUPS);
+}
+
+#[test]
 fn a_seed_decides_everything() {
-    for (seed, kind) in [(1, Kind::Honest), (2, Kind::Evil), (3, Kind::Groups), (4, Kind::Groups)] {
+    for (seed, kind) in [(1, Kind::Honest), (2, Kind::Evil), (3, Kind::Groups), (4, Kind::Groups), (5, Kind::EvilGroups)] {
         let run = |name: &str| sim::run(&mut Cast::new(format!("again-{name}")), seed, kind).unwrap();
         assert_eq!(run("one"), run("other"));
     }

@@ -42,11 +42,16 @@ pub(crate) struct Oracle {
 
 impl Oracle {
     pub(crate) fn new(is_evil: bool, has_groups: bool) -> Self {
-        Self { is_evil, has_groups, ..Self::default() }
+        Self { is_evil, has_groups, crowd: Crowd::new(is_evil), ..Self::default() }
     }
 
     pub(crate) fn has_groups(&self) -> bool {
         self.has_groups
+    }
+
+    /// Whether a relay lied in groups.
+    pub(crate) fn is_withheld(&self) -> bool {
+        self.is_evil && self.has_groups
     }
 
     /// A text that nobody else says, with so many bytes behind it.
@@ -130,7 +135,7 @@ impl Oracle {
                     self.crowd.received(*group, who, *from, (*id, *name), text)?;
                 }
                 Told::Group(_) | Told::Gone(_) => {}
-                Told::GapIn { missing } => self.crowd.missing(*missing),
+                Told::GapIn { group, from, missing } => self.crowd.missing((*group, who, *from), *missing),
                 Told::State { id, state } if self.crowd.is_own(who, *id) => {
                     self.crowd.came_to(who, *id, *state, changed)?;
                 }

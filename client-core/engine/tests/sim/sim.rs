@@ -40,6 +40,18 @@ pub(crate) enum Kind {
     Groups,
     /// Two at a time, and a relay that lies.
     Evil,
+    /// Groups, and a relay that lies.
+    EvilGroups,
+}
+
+impl Kind {
+    pub(crate) fn has_groups(self) -> bool {
+        matches!(self, Self::Groups | Self::EvilGroups)
+    }
+
+    pub(crate) fn is_evil(self) -> bool {
+        matches!(self, Self::Evil | Self::EvilGroups)
+    }
 }
 
 /// What one run was like.
@@ -141,14 +153,14 @@ pub(crate) fn begin<'a>(cast: &'a mut Cast, seed: u64, kind: Kind, trace: Option
         line: None,
     };
     let people: Vec<Device> = people.into_iter().map(device).collect();
-    let evil = (kind == Kind::Evil).then(|| Evil::of(people.iter().map(|device| device.caller.mailbox).collect()));
+    let evil = kind.is_evil().then(|| Evil::of(people.iter().map(|device| device.caller.mailbox).collect()));
     let mut sim = Sim {
         world,
         people,
         net: Net::default(),
         dice,
         weather,
-        oracle: Oracle::new(evil.is_some(), kind == Kind::Groups),
+        oracle: Oracle::new(kind.is_evil(), kind.has_groups()),
         evil,
         now: log::BEGIN.0,
         report: Report::default(),
@@ -175,6 +187,7 @@ impl Sim<'_> {
         self.use_it()?;
         self.settle()?;
         self.judge()?;
+        self.wait_long()?;
         self.last_words()?;
         self.report.undecryptable = self.oracle.undecryptable;
         self.report.groups = self.groups.len() as u64;
@@ -394,6 +407,7 @@ impl Sim<'_> {
         self.note(|| format!("    {who} at {}: {} calls, told {:.200?}", clock.0, handled.calls.len(), handled.told));
         handled.refused.iter().for_each(|why| self.note(|| format!("    {who} is refused: {why}")));
         (who, clock.0, handled.calls.len(), handled.told.len()).hash(&mut self.digest);
+        self.oracle.crowd.nobody_out_is_heard_or_hears(who, &handled.told)?;
         self.oracle.heard(who, &handled.told)?;
         let dies = self.dice.hits(self.weather.crash);
         let reached = if dies { self.dice.place(handled.calls.len() + 1) } else { handled.calls.len() };

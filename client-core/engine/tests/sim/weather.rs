@@ -28,7 +28,7 @@ pub(crate) struct Weather {
 impl Weather {
     pub(crate) fn drawn(dice: &mut Dice, kind: Kind) -> Self {
         let mut acts = USE.to_vec();
-        if kind == Kind::Groups {
+        if kind.has_groups() {
             acts.push((Act::Gather, 300));
         }
         for (act, weights) in [
@@ -43,13 +43,13 @@ impl Weather {
             acts.push((act, *dice.pick(&weights)));
         }
         if dice.hits(500) {
-            acts.push((Act::About, if kind == Kind::Groups { 160 } else { 40 }));
+            acts.push((Act::About, if kind.has_groups() { 160 } else { 40 }));
             acts.push((Act::Timer, *dice.pick(&[0, 0, 2, 6])));
         }
-        if kind != Kind::Groups && dice.hits(200) {
+        if !kind.has_groups() && dice.hits(200) {
             acts.push((Act::Block, 3));
         }
-        if kind != Kind::Groups && dice.hits(150) {
+        if !kind.has_groups() && dice.hits(150) {
             acts.extend([(Act::BackUp, 3), (Act::SetBack, 2)]);
         }
         Self {
@@ -57,7 +57,7 @@ impl Weather {
             doubled: *dice.pick(&[0, 10, 100]),
             slow_ms: *dice.pick(&[1, 200, 5_000]),
             crash: *dice.pick(&[0, 5, 30]),
-            evil: if kind == Kind::Evil { *dice.pick(&[50, 200, 600]) } else { 0 },
+            evil: if kind.is_evil() { *dice.pick(&[50, 200, 600]) } else { 0 },
             acts,
         }
     }
