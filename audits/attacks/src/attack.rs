@@ -1,6 +1,7 @@
 //! Every attack, by name. Each ends when it is told, or when it has done all that it does, and says what it saw.
 
 mod flood;
+mod owners;
 mod slow;
 mod state;
 
@@ -11,6 +12,7 @@ use std::time::{Duration, Instant};
 use crate::Failure;
 use crate::frames::Heard;
 use crate::peer::{Peer, Victim};
+use crate::server::Kind;
 
 /// One kind of attack.
 #[derive(Clone, Copy, Debug)]
@@ -32,8 +34,14 @@ pub struct Ground {
     pub until: Instant,
 }
 
-/// All of them.
-pub const ATTACKS: &[Attack] = &[
+/// All that are made against a server of that kind.
+pub fn against(kind: Kind) -> impl Iterator<Item = &'static Attack> {
+    let more = if kind == Kind::Relay { OWNERS } else { &[] };
+    ATTACKS.iter().chain(more)
+}
+
+/// Against both.
+const ATTACKS: &[Attack] = &[
     Attack {
         name: "illegal-frames",
         what: "frames that no peer may send, one kind on each connection",
@@ -98,6 +106,25 @@ pub const ATTACKS: &[Attack] = &[
         name: "nonsense",
         what: "frames in which no message is, as fast as they are answered",
         run: slow::nonsense,
+    },
+];
+
+/// Against the relay alone: by owners of mailboxes.
+const OWNERS: &[Attack] = &[
+    Attack {
+        name: "drains",
+        what: "mailboxes, some with 400 envelopes, drained from the start over and over on 32 connections of one address",
+        run: owners::drains,
+    },
+    Attack {
+        name: "acks",
+        what: "acknowledgements without end: of each envelope, of what is gone, and of what never was",
+        run: owners::acks,
+    },
+    Attack {
+        name: "revokes",
+        what: "256 tokens granted and revoked and as many that are none revoked, over and over",
+        run: owners::revokes,
     },
 ];
 

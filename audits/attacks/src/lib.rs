@@ -9,11 +9,13 @@
 //! | `main.rs` | the command line and the table |
 //! | [`server`], [`honest`] | the program that is attacked; somebody who behaves meanwhile, and how long they wait |
 //! | [`trial`] | one attack on one server, and the verdict |
-//! | [`attack`] | the attacks: `attack/{state,flood,slow}.rs` |
+//! | [`attack`] | the attacks: `attack/{state,flood,slow,owners}.rs` |
 //! | [`grammar`] | messages with one thing wrong |
 //! | [`peer`], [`frames`], [`packet`] | one lawless connection; its frames; its packets |
+//! | [`client`] | one lawful connection that asks too much |
 
 pub mod attack;
+pub mod client;
 pub mod frames;
 pub mod grammar;
 pub mod honest;

@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use hushwire_attacks::attack::{ATTACKS, Attack};
+use hushwire_attacks::attack::{Attack, against};
 use hushwire_attacks::server::Kind;
 use hushwire_attacks::trial::{self, MEMORY_KIB_MAX, SHORT, SLOWER_MAX};
 
@@ -25,9 +25,9 @@ struct Args {
 #[tokio::main]
 async fn main() -> ExitCode {
     let args = Args::parse();
-    let unknown = args.names.iter().find(|name| ATTACKS.iter().all(|attack| attack.name != name.as_str()));
+    let unknown = args.names.iter().find(|name| against(args.server).all(|attack| attack.name != name.as_str()));
     if let Some(name) = unknown {
-        let all: Vec<_> = ATTACKS.iter().map(|attack| format!("  {:15} {}", attack.name, attack.what)).collect();
+        let all: Vec<_> = against(args.server).map(|attack| format!("  {:15} {}", attack.name, attack.what)).collect();
         println!("there is no attack {name}; there are\n{}", all.join("\n"));
         return ExitCode::FAILURE;
     }
@@ -38,7 +38,7 @@ async fn main() -> ExitCode {
         MEMORY_KIB_MAX / 1024
     );
     let mut failed = 0;
-    for attack in ATTACKS.iter().filter(is_asked) {
+    for attack in against(args.server).filter(is_asked) {
         match trial::run(args.server, attack, args.seconds).await {
             Ok(seen) => {
                 println!(

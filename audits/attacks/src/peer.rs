@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hushwire_proto::address::{Host, RELAY_PORT, ServerAddress};
-use hushwire_proto::net::tls;
+use hushwire_proto::net::{quic, tls};
 use rand::RngExt;
 use rustls::quic::{ClientConnection, DirectionalKeys, KeyChange, Keys, Version};
 use rustls::{ClientConfig, Side};
@@ -29,6 +29,7 @@ const HELLO_BYTES: usize = 1000;
 pub struct Victim {
     remote: SocketAddr,
     config: Arc<ClientConfig>,
+    lawful: quinn::ClientConfig,
 }
 
 impl Victim {
@@ -41,7 +42,14 @@ impl Victim {
         let fingerprint = address.fingerprint().ok_or("the address has no fingerprint")?;
         let Host::Ip(ip) = address.host() else { return Err("give a network address instead of a name".to_owned()) };
         let (config, _) = tls::client_config(fingerprint, alpn).map_err(said)?;
-        Ok(Self { remote: SocketAddr::new(*ip, address.port()), config: Arc::new(config) })
+        let (lawful, _) = quic::client_config(fingerprint, alpn).map_err(said)?;
+        Ok(Self { remote: SocketAddr::new(*ip, address.port()), config: Arc::new(config), lawful })
+    }
+
+    /// Where it is, and how a client that keeps to the protocol connects.
+    #[must_use]
+    pub fn lawful(&self) -> (SocketAddr, quinn::ClientConfig) {
+        (self.remote, self.lawful.clone())
     }
 
     /// A socket that talks to it from `from`, an address of the loopback.
