@@ -113,7 +113,7 @@ const ATTACKS: &[Attack] = &[
 const OWNERS: &[Attack] = &[
     Attack {
         name: "drains",
-        what: "mailboxes, some with 400 envelopes, drained from the start over and over on 32 connections of one address",
+        what: "mailboxes drained over and over, some with 400 envelopes, on 32 connections of one address",
         run: owners::drains,
     },
     Attack {
