@@ -126,6 +126,11 @@ const OWNERS: &[Attack] = &[
         what: "256 tokens granted and revoked and as many that are none revoked, over and over",
         run: owners::revokes,
     },
+    Attack {
+        name: "mailboxes",
+        what: "mailboxes opened over and over, with proofs and without, and new ones made",
+        run: owners::mailboxes,
+    },
 ];
 
 impl Ground {

@@ -1,7 +1,7 @@
-//! Owners of one address who ask without end for what is never refused: nothing illegal, and of their own
+//! Owners of one address who ask without end for what is never refused, or seldom: nothing illegal, and of their own
 //! mailboxes only.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use hushwire_proto::envelope::Envelope;
 use hushwire_proto::ids::{DepositId, MailboxId, Seq, Token, TokenHash};
@@ -11,6 +11,7 @@ use quinn::Endpoint;
 use rand::RngExt;
 use tokio::runtime::Builder;
 use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
 
 use super::{Ground, address};
 use crate::client::{Client, Mailbox, Told, endpoint};
@@ -24,6 +25,12 @@ const ENVELOPES: usize = 400;
 
 /// What comes into those of all connections in a second while they are acknowledged.
 const DEPOSITS_PER_SECOND: f64 = 500.0;
+
+/// How often somebody comes with new mailboxes.
+const NEWCOMER_EVERY: Duration = Duration::from_millis(50);
+
+/// How long such a one waits.
+const NEWCOMER_WAITS: Duration = Duration::from_secs(1);
 
 /// One connection, its mailboxes, and the token of them all.
 struct Owner {
@@ -200,7 +207,44 @@ pub(super) fn revokes(ground: &Ground) -> Result<String, Failure> {
     })
 }
 
+/// With a proof that is none.
+fn forged(opening: Request) -> Request {
+    match opening {
+        Request::Open { mailbox, mut proof } => {
+            proof.iter_mut().skip(40).take(1).for_each(|byte| *byte ^= 1);
+            Request::Open { mailbox, proof }
+        }
+        other => other,
+    }
+}
+
 /// As many as a request may have.
 fn hashes() -> Vec<TokenHash> {
     (0..TOKENS_PER_GRANT_MAX).map(|_| TokenHash(rand::rng().random())).collect()
+}
+
+pub(super) fn mailboxes(ground: &Ground) -> Result<String, Failure> {
+    alone(async {
+        let here = endpoint(address(0))?;
+        let (mut floods, began) = (JoinSet::new(), Instant::now());
+        for owner in Owner::all(ground, &here).await? {
+            let openings = owner.mailboxes.iter().map(|mailbox| owner.client.opening(mailbox));
+            let again = openings.collect::<Result<_, _>>()?;
+            floods.spawn(owner.client.flood(ground.until, over_and_over(again)));
+            let stranger = Client::connect(&ground.victim, &here).await?;
+            let openings = owner.mailboxes.iter().map(|mailbox| stranger.opening(mailbox));
+            let forged = openings.map(|opening| opening.map(forged)).collect::<Result<_, _>>()?;
+            floods.spawn(stranger.flood(ground.until, over_and_over(forged)));
+        }
+        let mut made = 0;
+        while Instant::now() < ground.until {
+            // One who is told to come later, or has no place, does.
+            if let Ok(Ok(owner)) = timeout(NEWCOMER_WAITS, Owner::come(ground, &here)).await {
+                made += owner.mailboxes.len();
+            }
+            sleep(NEWCOMER_EVERY).await;
+        }
+        let made = made as f64 / began.elapsed().as_secs_f64();
+        Ok(format!("{made:.0} mailboxes made a second, {}", judged(floods, began, "openings").await?))
+    })
 }
