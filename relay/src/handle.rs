@@ -41,6 +41,9 @@ const SPACE_RETRY: Duration = Duration::from_secs(60);
 /// What a drain counts beside an acknowledgement: a reader looks at the disk for it, and there are few.
 const DRAIN_COUNTS: u32 = 16;
 
+/// What an `Open` counts beside a deposit: the proof of its signature costs as much.
+const OPEN_COUNTS: usize = 16;
+
 /// What this relay calls itself.
 const SOFTWARE: &str = concat!("hushwire-relay ", env!("CARGO_PKG_VERSION"));
 
@@ -100,7 +103,8 @@ fn counts(request: &Request) -> (usize, Option<u32>) {
         Request::Revoke { hashes, .. } => (0, Some(each(hashes.len()))),
         Request::Grant { tokens, .. } => (tokens.len().max(1), Some(each(tokens.len()))),
         Request::DepositMany(many) => (many.doors.len(), None),
-        Request::Hello | Request::Open { .. } | Request::Deposit(_) | Request::Whisper(_) => (1, None),
+        Request::Open { .. } => (OPEN_COUNTS, None),
+        Request::Hello | Request::Deposit(_) | Request::Whisper(_) => (1, None),
     }
 }
 
