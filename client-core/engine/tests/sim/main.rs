@@ -90,7 +90,9 @@ fn whatever_a_relay_does_to_groups_is_harmless_or_told_and_groups_go_on() {
 
 #[test]
 fn a_seed_decides_everything() {
-    for (seed, kind) in [(1, Kind::Honest), (2, Kind::Evil), (3, Kind::Groups), (4, Kind::Groups), (5, Kind::EvilGroups)] {
+    for (seed, kind) in
+        [(1, Kind::Honest), (2, Kind::Evil), (3, Kind::Groups), (4, Kind::Groups), (5, Kind::EvilGroups)]
+    {
         let run = |name: &str| sim::run(&mut Cast::new(format!("again-{name}")), seed, kind).unwrap();
         assert_eq!(run("one"), run("other"));
     }
