@@ -35,6 +35,7 @@ pub(crate) struct Connection {
 struct State {
     role: Role,
     away: Away,
+    was_refused: bool,
     open: BTreeMap<MailboxId, Opened>,
 }
 
@@ -106,9 +107,16 @@ impl Connection {
         self.lock().open.get(&mailbox).map(|opened| opened.owned)
     }
 
-    /// Whether it owns a mailbox.
-    pub(crate) fn is_owner(&self) -> bool {
-        self.lock().role == Role::Owner
+    /// Whether it waits for its turn at the pace of its address: owners do, and whose last request was one more than the
+    /// address may make.
+    pub(crate) fn is_paced(&self) -> bool {
+        let state = self.lock();
+        state.role == Role::Owner || state.was_refused
+    }
+
+    /// Whether its address may make no more requests now.
+    pub(crate) fn note_whether_refused(&self, was_refused: bool) {
+        self.lock().was_refused = was_refused;
     }
 
     /// From now on this connection may open no mailbox.

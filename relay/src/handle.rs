@@ -117,9 +117,13 @@ pub(crate) fn handle<Q: Queue>(
     let (count, paced) = counts(&request);
     let is_deposit = matches!(request, Request::Deposit(_) | Request::DepositMany(_));
     answering.asked = paced.map(|count| connection.address().pace().asks(count));
-    if count > 0
-        && let Err(wait) = connection.address().ask(count)
-    {
+    let asked = if count > 0 { connection.address().ask(count) } else { Ok(()) };
+    if count > 0 {
+        connection.note_whether_refused(asked.is_err());
+    }
+    if let Err(wait) = asked {
+        // A refusal costs something too, and whoever heeds it is never slowed down by that.
+        answering.asked.get_or_insert_with(|| connection.address().pace().asks(1));
         let answer = refused_for(RefusedReason::Overloaded, "more requests than one address may make", wait);
         return match is_deposit {
             true => answering.turn_away(TurnedAway::Rate, answer),

@@ -1,5 +1,6 @@
 //! How fast the owners of one network address may ask for what is never refused: drains, acknowledgements and
-//! revocations. They make room, so who asks too often is slowed down: what its connections send waits in the transport.
+//! revocations. They make room, so who asks too often is slowed down: what its connections send waits in the transport. So does
+//! what is sent by those who are refused over and over.
 //!
 //! Spec: relay §8.
 

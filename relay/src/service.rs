@@ -51,7 +51,7 @@ impl<Q: Queue> Service for Relay<Q> {
     }
 
     fn turn(&self, connection: &Connection) -> impl Future<Output = ()> + Send {
-        let pace = connection.is_owner().then(|| connection.address().pace().clone());
+        let pace = connection.is_paced().then(|| connection.address().pace().clone());
         async move {
             if let Some(pace) = pace {
                 pace.turn().await;

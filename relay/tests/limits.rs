@@ -142,6 +142,22 @@ async fn who_acknowledges_too_often_is_slowed_down_and_never_refused() {
 }
 
 #[tokio::test]
+async fn who_is_refused_over_and_over_is_slowed_down() {
+    let rates = Rates { requests_per_second: 1, ..Rates::default() };
+    let relay = TestRelay::with(MemoryQueue::new(Rules::default()), Operation { rates, ..Operation::default() });
+    let stranger = relay.connect().await;
+    let began = Instant::now();
+    for _ in 0..24 {
+        let calls: Vec<_> = (0..REQUESTS_IN_FLIGHT_MAX).map(|_| stranger.start(Request::Hello)).collect();
+        for call in calls {
+            stranger.answer(call).await;
+        }
+    }
+    // 6,144 of them, 2,000 of which at once and the rest at 20,000 in a second.
+    assert!(began.elapsed() > Duration::from_millis(180), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
 async fn tokens_that_are_granted_count_one_by_one_and_an_opened_mailbox_sixteen() {
     let rates = Rates { requests_per_second: 20, ..Rates::default() };
     let relay = TestRelay::with(MemoryQueue::new(Rules::default()), Operation { rates, ..Operation::default() });
