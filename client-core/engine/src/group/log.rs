@@ -255,6 +255,12 @@ impl GroupLog {
         self.graph.get(hash).or_else(|| self.waiting.get(hash))
     }
 
+    /// Whether that change and everything before it is here.
+    #[must_use]
+    pub fn has_all_of(&self, hash: &ChangeHash) -> bool {
+        self.graph.place(hash).is_some()
+    }
+
     /// Changes that others name and that are not here. Somebody has them: ask for what comes after [`GroupLog::heads`].
     #[must_use]
     pub fn missing(&self) -> Vec<ChangeHash> {

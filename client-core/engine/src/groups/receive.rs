@@ -94,13 +94,16 @@ fn opened<R: CryptoRng>(cx: &mut Cx<'_, R>, group: LocalGroup, inside: &GroupIns
         return changes::came(cx, &contact, told)?.map_err(|why| bad(Reason::NotAllowed, why));
     }
     if groups::standing(cx.db, group)? == GroupStanding::Gone {
+        if !log_of(cx, group)?.state().members.contains_key(&contact.account) {
+            tell::that_they_are_out(cx, group, &contact, &plain.heads)?;
+        }
         return Err(Dropped::Unwanted);
     }
     let log = match groups::changes_count(cx.db, group)? {
         0 => None,
         _ => Some(log_of(cx, group)?),
     };
-    let is_here = |head: &ChangeHash| log.as_ref().is_some_and(|log| log.get(head).is_some());
+    let is_here = |head: &ChangeHash| log.as_ref().is_some_and(|log| log.has_all_of(head));
     let lacks = groups::standing(cx.db, group)? != GroupStanding::Member || !plain.heads.iter().all(is_here);
     if lacks {
         changes::ask(cx, plain.group, &contact, log.map(|log| log.heads()).unwrap_or_default())?;

@@ -175,7 +175,7 @@ pub(super) fn tell_who_is_in_all_the_same<R: CryptoRng>(
 }
 
 /// A member who wrote with these heads lacks changes, and may have refused them: they are told. Others who write are asked for
-/// what they know and that member does not; who only reads is asked for nothing.
+/// what they know and that member does not. Who only reads is asked for nothing, and tells what nobody but they made.
 pub(super) fn what_was_refused<R: CryptoRng>(
     cx: &mut Cx<'_, R>,
     group: LocalGroup,
@@ -187,7 +187,9 @@ pub(super) fn what_was_refused<R: CryptoRng>(
         return Ok(());
     }
     let lacks = log.changes_after(heads);
-    if log.may_be_refused(&lacks) { told(cx, group, by, &log, &lacks) } else { Ok(()) }
+    let us = cx.keys.account;
+    let is_ours_alone = !log.state().may_write(&us) && lacks.iter().any(|change| change.author() == us);
+    if is_ours_alone || log.may_be_refused(&lacks) { told(cx, group, by, &log, &lacks) } else { Ok(()) }
 }
 
 /// Somebody who is out wrote with these heads, and has not heard of it: whoever administers the group tells them.
@@ -237,7 +239,7 @@ pub(crate) fn asked<R: CryptoRng>(cx: &mut Cx<'_, R>, from: &Contact, asked: &Gr
     }
     let log = log_of(cx, group)?;
     // They keep what never came here, so that they may not take what we have: both have to know all of it.
-    if asked.heads.iter().any(|head| log.get(head).is_none())
+    if asked.heads.iter().any(|head| !log.has_all_of(head))
         && is_member(cx, group, from.account)?
         && times::once_more(cx, from.id, Way::Back(group))?
     {

@@ -164,8 +164,9 @@ impl Crowd {
         }
         let now = &self.seen[&(group, who)].members;
         let text = &self.texts[&(group, who)][which];
-        for (reader, _) in text.to.iter().filter(|(reader, (member, _))| {
-            **reader != who && now.get(reader).is_some_and(|now| now.since == member.since)
+        for (reader, _) in text.to.iter().filter(|(reader, (member, losses))| {
+            let is_in = now.get(reader).is_some_and(|now| now.since == member.since);
+            **reader != who && is_in && *losses == self.losses(group, **reader)
         }) {
             if !self.has(group, *reader, who, which) {
                 return Err(format!("{who} was told that {which} is {state:?}, and {reader} does not have it"));

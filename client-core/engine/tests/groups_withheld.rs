@@ -1,0 +1,71 @@
+//! Groups some of whose changes never came: whoever lacks them, and whoever nobody has heard of, is told once somebody writes.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+mod world;
+
+use hushwire_engine::GroupEntry;
+use hushwire_engine::group::{Op, Role};
+use world::friends::{change, group, is_in, say, settle, the_group};
+use world::{Person, World};
+
+fn changes(person: &Person) -> Vec<GroupEntry> {
+    person.engine().group_entries(the_group(person)).unwrap()
+}
+
+/// What waits for them at their relay is lost.
+fn loses_all(world: &mut World, whom: &Person) {
+    let held = world.mailboxes.get_mut(&whom.mailbox()).unwrap();
+    assert!(!held.envelopes.is_empty(), "nothing waits for {}", whom.name);
+    held.envelopes.clear();
+}
+
+#[test]
+fn who_never_got_what_came_before_a_change_asks_again_when_somebody_writes() {
+    let mut world = World::seeded(71);
+    let (mut people, _) = group(&mut world, &["alice", "bob"]);
+    change(&mut world, &mut people[0], Op::Rename("friends".into()));
+    world.settle(&mut [&mut people[0]]);
+    loses_all(&mut world, &people[1]);
+    change(&mut world, &mut people[0], Op::Announce(true));
+    // He asks for what comes before it, and the answer is lost too.
+    world.settle(&mut [&mut people[0]]);
+    world.settle(&mut [&mut people[1]]);
+    world.settle(&mut [&mut people[0]]);
+    loses_all(&mut world, &people[1]);
+    settle(&mut world, &mut people);
+    assert_ne!(changes(&people[1]), changes(&people[0]));
+    say(&mut world, &mut people[0], "hello");
+    settle(&mut world, &mut people);
+    assert_eq!(changes(&people[1]), changes(&people[0]));
+}
+
+#[test]
+fn what_somebody_changed_who_only_reads_is_told_to_who_writes_and_never_heard_of_it() {
+    let mut world = World::seeded(72);
+    let (mut people, _) = group(&mut world, &["alice", "bob"]);
+    let bob = people[1].account();
+    change(&mut world, &mut people[1], Op::SetRole(bob, Role::ReadOnly));
+    world.settle(&mut [&mut people[1]]);
+    loses_all(&mut world, &people[0]);
+    settle(&mut world, &mut people);
+    assert_ne!(changes(&people[1]), changes(&people[0]));
+    say(&mut world, &mut people[0], "hello");
+    settle(&mut world, &mut people);
+    assert_eq!(changes(&people[1]), changes(&people[0]));
+}
+
+#[test]
+fn whom_somebody_put_out_before_they_left_hears_it_of_them_once_they_write() {
+    let mut world = World::seeded(73);
+    let (mut people, _) = group(&mut world, &["alice", "bob"]);
+    let bob = people[1].account();
+    change(&mut world, &mut people[0], Op::Remove(bob));
+    change(&mut world, &mut people[0], Op::Leave);
+    world.settle(&mut [&mut people[0]]);
+    loses_all(&mut world, &people[1]);
+    settle(&mut world, &mut people);
+    assert!(is_in(&people[1]) && !is_in(&people[0]));
+    say(&mut world, &mut people[1], "hello");
+    settle(&mut world, &mut people);
+    assert!(!is_in(&people[1]));
+}
