@@ -20,10 +20,15 @@ use hushwire_relay::{
     queue::{Usage, rocks::RocksQueue},
 };
 use hushwire_server::program::{self, Done, NotifyState, STORAGE_FAILED, say, tell_systemd};
+use tikv_jemallocator::Jemalloc;
 use tokio::{
     runtime::Builder,
     signal::unix::{SignalKind, signal},
 };
+
+/// Of the whole program, RocksDB's allocations too.
+#[global_allocator]
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 /// Of every so many turns of a thread, one is for what another thread woke: connections whose answer is ready come from the
 /// queue's writer. With the usual 61 they wait for seconds behind packets that have just arrived, when there are many.

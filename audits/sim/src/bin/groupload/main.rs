@@ -9,9 +9,12 @@
 //! All members share this machine's cores and disk with the servers: the time until the last one has a message is that of
 //! so many decryptions and as many synced writes, which elsewhere many machines do at once. So each row also says how long
 //! a core was busy for all clients together, and for the relay.
+//!
+//! With `--programs` each member is the program `hush`, and what is measured is what a person at a terminal waits for.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "its purpose is to print a table")]
 
 mod people;
+mod programs;
 mod rows;
 
 use std::path::Path;
@@ -25,15 +28,19 @@ use hushwire_sim::person::said;
 use hushwire_sim::server::{Kind, Server};
 use hushwire_sim::usage::{Process, disk_bytes};
 use people::{Crowd, all_hear, heard_by_all};
+use programs::Programs;
 use rows::{Lap, Rows};
 
-const HELP: &str = "groupload [--members N] [--json]";
+const HELP: &str = "groupload [--members N] [--programs] [--json]";
 
 /// Everybody comes from one address here: what is measured for each would send members away.
 const RELAY: &str = "\nconnections_max = 10000\nconnections_per_address_max = 10000\nmailboxes_max = 20000\n\
     requests_per_second_per_address = 1000000\nin_flight_mib_per_address = 32\n";
 const KEYSERVER: &str = "\nwork_bits = 0\nrequests_per_second_per_connection = 10000\nconnections_per_address_max = 10000\n\
     fetches_per_hour_per_address = 1000000000\nlookups_per_hour_per_address = 1000000000\n";
+
+/// Programs that run at once.
+const PROGRAMS_MAX: usize = 64;
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -47,7 +54,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> Result<(), Failure> {
-    let (mut members, mut json) = (20, false);
+    let (mut members, mut programs, mut json) = (20, false, false);
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         match arg.as_str() {
@@ -55,12 +62,38 @@ async fn run() -> Result<(), Failure> {
                 let number = args.next().and_then(|number| number.parse().ok());
                 members = number.filter(|number| (3..=1024).contains(number)).ok_or(HELP)?;
             }
+            "--programs" => programs = true,
             "--json" => json = true,
             _ => return Err(HELP.to_owned()),
         }
     }
     let dir = tempfile::tempdir().map_err(said)?;
-    measure(dir.path(), Rows { members, json }).await
+    let rows = Rows { members, json };
+    match programs {
+        true if members > PROGRAMS_MAX => Err(format!("at most {PROGRAMS_MAX} members are a program each")),
+        true => as_programs(dir.path(), rows).await,
+        false => measure(dir.path(), rows).await,
+    }
+}
+
+/// The same group, each member a program of its own.
+async fn as_programs(dir: &Path, rows: Rows) -> Result<(), Failure> {
+    let relay = Server::start_with(Kind::Relay, dir, RELAY)?;
+    let keyserver = Server::start_with(Kind::Keyserver, dir, KEYSERVER)?;
+    let (mut crowd, keyserver) = Crowd::gather(dir, &relay, keyserver, rows.members + 1).await?;
+    crowd.found(rows.members).await?;
+    let (gone, comes) = (crowd.account(rows.members - 1).await?, crowd.account(rows.members).await?);
+    crowd.sent().await?;
+    crowd.disperse().await;
+    let dir = dir.to_owned();
+    let measured = tokio::task::spawn_blocking(move || {
+        let measured = Programs::new(&dir, &relay, rows).measure(gone, comes);
+        relay.kill();
+        measured
+    });
+    measured.await.map_err(said)??;
+    keyserver.kill();
+    Ok(())
 }
 
 async fn measure(dir: &Path, rows: Rows) -> Result<(), Failure> {

@@ -13,6 +13,8 @@ use hushwire_sim::person::{PATIENCE, Person, said, setup};
 use hushwire_sim::server::Server;
 use tokio::time::{Instant, timeout_at};
 
+use crate::programs::GROUP;
+
 /// Accounts that are made at the same time.
 const AT_ONCE: usize = 16;
 
@@ -111,7 +113,7 @@ impl Crowd {
 
     pub(crate) async fn found(&mut self, members: usize) -> Result<ConversationId, Failure> {
         let ids = self.people.iter().take(members).filter_map(|person| person.contact).collect();
-        let answer = self.command(0, Command::FoundGroup { name: "crowd".to_owned(), members: ids }).await?;
+        let answer = self.command(0, Command::FoundGroup { name: GROUP.to_owned(), members: ids }).await?;
         let Answer::Group(group) = answer else { return Err(format!("{answer:?} instead of a group")) };
         all_hear(self.members(1..members), "is in it", |event| matches!(event, Event::GroupJoined { .. })).await?;
         Ok(group)

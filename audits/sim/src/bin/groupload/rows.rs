@@ -55,6 +55,18 @@ impl Rows {
         }
     }
 
+    /// What a person at a terminal waits for.
+    pub(crate) fn program(self, what: &str, took: Duration, relay: f64) {
+        if self.json {
+            println!(
+                "{}",
+                json!({"programs": self.members, "what": what, "seconds": took.as_secs_f64(), "relay_cpu_s": relay})
+            );
+        } else {
+            println!("  {what:<72} {took:>9.1?} {relay:>8.2} s");
+        }
+    }
+
     pub(crate) fn number(self, what: &str, value: f64) {
         if self.json {
             println!("{}", json!({"members": self.members, "what": what, "value": value}));
