@@ -1,11 +1,11 @@
 //! Groups some of whose changes never came: whoever lacks them, and whoever nobody has heard of, is told once somebody writes.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
 mod world;
 
 use hushwire_engine::GroupEntry;
 use hushwire_engine::group::{Op, Role};
-use world::friends::{change, group, is_in, say, settle, the_group};
+use world::friends::{change, group, is_in, meet, members, say, settle, the_group};
 use world::{Person, World};
 
 fn changes(person: &Person) -> Vec<GroupEntry> {
@@ -68,4 +68,28 @@ fn whom_somebody_put_out_before_they_left_hears_it_of_them_once_they_write() {
     say(&mut world, &mut people[1], "hello");
     settle(&mut world, &mut people);
     assert!(!is_in(&people[1]));
+}
+
+#[test]
+fn who_was_brought_in_by_an_admin_who_was_none_any_more_hears_it_of_them_once_they_write() {
+    let mut world = World::seeded(74);
+    let (mut people, _) = group(&mut world, &["alice", "bob"]);
+    let bob = people[1].account();
+    change(&mut world, &mut people[0], Op::SetRole(bob, Role::Admin));
+    settle(&mut world, &mut people);
+    let mut carol = world.person("carol");
+    let contact = meet(&mut world, &mut people[1], &mut carol);
+    people.push(carol);
+    change(&mut world, &mut people[0], Op::SetRole(bob, Role::Member));
+    let carol = Op::Add(people[1].engine().new_members(&[contact]).unwrap());
+    change(&mut world, &mut people[1], carol);
+    let [alice, bob, carol] = people.as_mut_slice() else { panic!() };
+    world.settle(&mut [bob, carol]);
+    world.settle(&mut [alice, bob]);
+    loses_all(&mut world, carol);
+    settle(&mut world, &mut people);
+    assert!(is_in(&people[2]) && members(&people[0]) == 2 && members(&people[1]) == 2);
+    say(&mut world, &mut people[2], "hello");
+    settle(&mut world, &mut people);
+    assert!(!is_in(&people[2]));
 }

@@ -29,6 +29,12 @@ impl GroupLog {
         after
     }
 
+    /// Whether `by` ever put this account in, whether that counts or not.
+    #[must_use]
+    pub fn was_brought(&self, who: &AccountId, by: &AccountId) -> bool {
+        self.graph.in_order().any(|at| at.change.author() == *by && brings_in(at.change, who))
+    }
+
     /// Whether a member who lacks one of these may have refused it: somebody put its author out apart from it, and whoever
     /// had heard of that took it for a change of somebody outside.
     #[must_use]

@@ -192,7 +192,8 @@ pub(super) fn what_was_refused<R: CryptoRng>(
     if is_ours_alone || log.may_be_refused(&lacks) { told(cx, group, by, &log, &lacks) } else { Ok(()) }
 }
 
-/// Somebody who is out wrote with these heads, and has not heard of it: whoever administers the group tells them.
+/// Somebody who is out wrote with these heads, and has not heard of it: whoever administers the group tells them, or whoever
+/// put them in, who alone may tell those who never were in what became of that.
 pub(super) fn that_they_are_out<R: CryptoRng>(
     cx: &mut Cx<'_, R>,
     group: LocalGroup,
@@ -200,8 +201,10 @@ pub(super) fn that_they_are_out<R: CryptoRng>(
     heads: &[ChangeHash],
 ) -> Result<(), StoreError> {
     let log = log_of(cx, group)?;
-    let lacks = log.changes_for(&by.account, &cx.keys.account, heads);
-    if lacks.is_empty() || !is_told_by_us(log.state(), cx.keys.account, by.account) {
+    let us = cx.keys.account;
+    let lacks = log.changes_for(&by.account, &us, heads);
+    let is_ours_to_tell = is_told_by_us(log.state(), us, by.account) || log.was_brought(&by.account, &us);
+    if lacks.is_empty() || !is_ours_to_tell {
         return Ok(());
     }
     told(cx, group, by, &log, &lacks)

@@ -7,7 +7,7 @@ pub(crate) const HONEST: &[u64] = &[85, 118, 5011, 5094, 5147, 5215, 5335, 5342]
 pub(crate) const EVIL: &[u64] = &[63];
 
 /// With groups and a relay that lies.
-pub(crate) const EVIL_GROUPS: &[u64] = &[5, 54, 198, 246];
+pub(crate) const EVIL_GROUPS: &[u64] = &[5, 54, 198, 246, 382, 600, 1044, 1624, 2521];
 
 /// With groups: people who were brought in again, in by a change that became void, or texts before they were known; who were
 /// out by a change that had no effect, or lacked what came before they were put out; keys of strangers that came too early; texts
