@@ -11,9 +11,14 @@ use hushwire_keyserver::check::{self, Finding};
 use hushwire_keyserver::config::{self, Config};
 use hushwire_keyserver::invites::Invites;
 use hushwire_server::program::{self, Done, NotifyState, STORAGE_FAILED, say, tell_systemd};
+use tikv_jemallocator::Jemalloc;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::timeout;
+
+/// Of the whole program, RocksDB's allocations too.
+#[global_allocator]
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 /// Threads that check signatures. More would only take turns on the cores of a small machine.
 const CHECKERS_MAX: usize = 16;
