@@ -78,7 +78,7 @@ impl<'a> Programs<'a> {
         self.following.retain(|(who, _)| *who != leaves);
         let lap = self.lap();
         self.hush(leaves, &["group", "leave", GROUP])?;
-        let left = |line: &Value| line["type"] == "group_change" && line["what"][0]["kind"] == "leave";
+        let left = |line: &Value| line.pointer("/what/0/kind").is_some_and(|kind| kind == "leave");
         self.all(members - 2, left)?;
         self.end(lap, "`hush group leave` begins; the last member has shown it");
         let lap = self.lap();
