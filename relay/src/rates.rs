@@ -1,7 +1,7 @@
 //! What one network address may take of a relay: requests in a second, and bytes of deposits that are in work. An
 //! address is what one subscriber has; many people may share one.
 //!
-//! Drains, acknowledgements and revocations are not among them, because they make room: [`crate::pace`].
+//! Drains, acknowledgements and revocations are not among them, because they make room: `pace`.
 //!
 //! Spec: relay §8.
 

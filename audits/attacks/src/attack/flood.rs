@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{Ground, Pace, address};
 use crate::Failure;
@@ -14,6 +14,9 @@ const HELLOS_PER_SECOND: u32 = 500;
 
 /// Connections that one address may have; read in proto's `net/admission.rs`.
 const PER_ADDRESS: usize = 256;
+
+/// A connection on which nothing was opened for so long is given up for another.
+const STANDS_STILL: Duration = Duration::from_millis(500);
 
 pub(super) fn hellos(ground: &Ground) -> Result<String, Failure> {
     let mut pace = Pace::new(HELLOS_PER_SECOND);
@@ -107,7 +110,7 @@ pub(super) fn resets(ground: &Ground) -> Result<String, Failure> {
             sleep(Duration::from_millis(10)); // one address may not have so many
             continue;
         };
-        let (mut next, mut allowed) = (0_u64, 4_u64);
+        let (mut next, mut allowed, mut went_on) = (0_u64, 4_u64, Instant::now());
         let closed = loop {
             let mut packet = Vec::new();
             while next < allowed && packet.len() < 1_000 {
@@ -118,11 +121,13 @@ pub(super) fn resets(ground: &Ground) -> Result<String, Failure> {
             }
             if !packet.is_empty() {
                 peer.send(&packet);
+                went_on = Instant::now();
             }
             let heard = peer.listen();
             peer.acknowledge(); // else no stream is ever over
             let closed = heard.iter().find(|heard| matches!(heard, Heard::Closed { .. })).copied();
-            if closed.is_some() || ground.is_over() {
+            // What is lost is not sent again, and then neither says anything more.
+            if closed.is_some() || ground.is_over() || went_on.elapsed() > STANDS_STILL {
                 break closed;
             }
             for heard in heard {
