@@ -141,7 +141,7 @@ pub(crate) fn is_deleted(db: &Connection, id: LocalId) -> Result<bool, StoreErro
     Ok(db.prepare_cached("SELECT deleted FROM messages WHERE id = ?1")?.query_row([id.0], |row| row.get(0))?)
 }
 
-/// Messages that are pinned at the same time in one conversation. [`COLUMNS`] has the same number.
+/// Messages that are pinned at the same time in one conversation. `COLUMNS` has the same number.
 pub const PINS_MAX: usize = 5;
 
 /// What is pinned in a conversation, what was pinned last first.
