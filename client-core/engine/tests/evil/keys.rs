@@ -282,8 +282,11 @@ fn a_member_who_asks_again_and_again_is_answered_three_times_and_with_nothing_fr
     let count = |world: &World, late: &crate::world::member::Member| {
         world.mailboxes[&late.peer.links[0].link().devices[0].mailbox].envelopes.len()
     };
+    let none = count(&world, &late);
     late.tell(&mut world, &mut three.alice, &content);
+    world.settle(&mut [&mut three.alice]);
     let before = count(&world, &late);
+    assert_eq!(before, none, "what was said before late came is not said to late");
     say(&mut world, &mut three.alice, "after");
     world.settle(&mut [&mut three.alice]);
     let said = count(&world, &late);
