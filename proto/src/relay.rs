@@ -147,6 +147,10 @@ pub struct Limits {
     pub requests_per_second: u32,
     /// Bytes of deposits of one network address that are in work.
     pub bytes_in_flight_max: u64,
+    /// Envelopes of up to 4 KiB stored in a second under one token; a longer one counts as several.
+    pub token_per_second: u32,
+    /// The same in one mailbox, under whatever tokens.
+    pub mailbox_per_second: u32,
 }
 
 /// Not done; nothing changed.
@@ -218,6 +222,8 @@ reasons! {
         StorageFailed = 10, "storage failed";
         /// The relay's disk is nearly full: nothing new is taken, what is there can be fetched. Retry after the given time.
         StorageFull = 11, "storage full";
+        /// More comes with this token, or for this mailbox, than the relay takes in a short time. Retry there after the given time.
+        TooFast = 12, "too many envelopes for this mailbox";
     }
 }
 
@@ -347,6 +353,8 @@ impl Answer {
                 fanout_max: welcome.limits.fanout_max,
                 requests_per_second: welcome.limits.requests_per_second,
                 bytes_in_flight_max: welcome.limits.bytes_in_flight_max,
+                token_per_second: welcome.limits.token_per_second,
+                mailbox_per_second: welcome.limits.mailbox_per_second,
             }),
             Self::Opened => Body::Opened(wire::Opened {}),
             Self::Granted => Body::Granted(wire::Granted {}),
@@ -384,6 +392,8 @@ impl Answer {
                     fanout_max: welcome.fanout_max,
                     requests_per_second: welcome.requests_per_second,
                     bytes_in_flight_max: welcome.bytes_in_flight_max,
+                    token_per_second: welcome.token_per_second,
+                    mailbox_per_second: welcome.mailbox_per_second,
                 },
             }),
             Body::Opened(wire::Opened {}) => Self::Opened,

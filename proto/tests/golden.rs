@@ -140,6 +140,8 @@ fn relay_messages() -> Vec<Golden> {
                     fanout_max: 5000,
                     requests_per_second: 20_000,
                     bytes_in_flight_max: 8_388_608,
+                    token_per_second: 1000,
+                    mailbox_per_second: 5000,
                 },
             }),
         ),

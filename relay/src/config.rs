@@ -21,6 +21,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::{
+    doors::DoorRates,
     quota::{MAILBOXES_MAX, Rules},
     rates::Rates,
 };
@@ -55,6 +56,8 @@ pub struct Config {
     pub admin: Option<SocketAddr>,
     /// What one network address may take.
     pub rates: Rates,
+    /// How much may come at one door.
+    pub doors: DoorRates,
     /// Bytes that stay free on the disk; `None`: a share of it.
     pub disk_reserve: Option<u64>,
 }
@@ -147,6 +150,8 @@ struct Written {
     disk_reserve_mib: Option<Spanned<u64>>,
     requests_per_second_per_address: Option<Spanned<u64>>,
     in_flight_mib_per_address: Option<Spanned<u64>>,
+    deposits_per_second_per_token: Option<Spanned<u64>>,
+    deposits_per_second_per_mailbox: Option<Spanned<u64>>,
 }
 
 impl Config {
@@ -211,21 +216,26 @@ impl Config {
             None => None,
             some => Some(MIB * number("disk_reserve_mib", some, 0, 0..=1_000_000)?),
         };
-        let usual = Rates::default();
-        let per_second = number(
+        let per_second = |setting, value, usual: u32| {
+            number(setting, value, usual.into(), 1..=1_000_000).map(|n| u32::try_from(n).unwrap_or(u32::MAX))
+        };
+        let (usual, usual_doors) = (Rates::default(), DoorRates::default());
+        let requests_per_second = per_second(
             "requests_per_second_per_address",
             written.requests_per_second_per_address,
-            usual.requests_per_second.into(),
-            1..=1_000_000,
+            usual.requests_per_second,
         )?;
         let mib = number("in_flight_mib_per_address", written.in_flight_mib_per_address, 8, 1..=32)?;
-        let rates = Rates {
-            requests_per_second: u32::try_from(per_second).unwrap_or(u32::MAX),
-            bytes_in_flight: u32::try_from(mib * MIB).unwrap_or(u32::MAX),
+        let rates = Rates { requests_per_second, bytes_in_flight: u32::try_from(mib * MIB).unwrap_or(u32::MAX) };
+        let token = written.deposits_per_second_per_token;
+        let mailbox = written.deposits_per_second_per_mailbox;
+        let doors = DoorRates {
+            token_per_second: per_second("deposits_per_second_per_token", token, usual_doors.token_per_second)?,
+            mailbox_per_second: per_second("deposits_per_second_per_mailbox", mailbox, usual_doors.mailbox_per_second)?,
         };
         let beside = |file: PathBuf| path.parent().map_or_else(|| file.clone(), |dir| dir.join(&file));
         let (data_dir, certificate, key) = (beside(data_dir), beside(certificate), beside(key));
-        Ok(Self { data_dir, listen, host, certificate, key, rules, connections, admin, rates, disk_reserve })
+        Ok(Self { data_dir, listen, host, certificate, key, rules, connections, admin, rates, doors, disk_reserve })
     }
 
     /// Reads the certificate and its key.
@@ -317,6 +327,11 @@ key = \"relay.key\"
 # requests_per_second_per_address = 20000
 # in_flight_mib_per_address = 8
 
+# Envelopes of up to 4 KiB that are taken in a second with one token, and into one mailbox; ten seconds' worth at once. A
+# longer one counts as several.
+# deposits_per_second_per_token = 1000
+# deposits_per_second_per_mailbox = 5000
+
 # Mebibytes that stay free on the disk: below, nothing new is taken, and what is there can still be fetched. Without
 # this line a twentieth of the disk, at least 1024 and at most 16384. With 0 the relay goes on until the disk is full, then waits for room.
 # disk_reserve_mib = 1024
@@ -353,7 +368,8 @@ mod tests {
         assert_eq!(all.matches("\n# ").count() + 5, template().matches("\n# ").count());
         assert_eq!(parse(&all).unwrap(), config);
         let rated = all.replace("\n# requests_", "\nrequests_").replace("\n# in_flight", "\nin_flight");
-        assert_eq!(all.matches("\n# ").count(), rated.matches("\n# ").count() + 2);
+        let rated = rated.replace("\n# deposits_", "\ndeposits_");
+        assert_eq!(all.matches("\n# ").count(), rated.matches("\n# ").count() + 4);
         assert_eq!(parse(&rated).unwrap(), config);
         let watched = all.replace("\n# admin", "\nadmin").replace("\n# disk_", "\ndisk_");
         let watched = parse(&watched).unwrap();

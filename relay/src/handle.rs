@@ -148,7 +148,7 @@ pub(crate) fn handle<Q: Queue>(
 }
 
 fn welcome<Q: Queue>(relay: &Relay<Q>) -> Welcome {
-    let (rules, rates) = (relay.queue.rules(), relay.addresses.rates());
+    let (rules, rates, doors) = (relay.queue.rules(), relay.addresses.rates(), relay.doors.rates());
     Welcome {
         now: relay.time.wall(),
         retention_seconds: rules.retention.as_secs(),
@@ -160,6 +160,8 @@ fn welcome<Q: Queue>(relay: &Relay<Q>) -> Welcome {
             fanout_max: u32::try_from(FANOUT_MAX).unwrap_or(u32::MAX),
             requests_per_second: rates.requests_per_second,
             bytes_in_flight_max: rates.bytes_in_flight.into(),
+            token_per_second: doors.token_per_second,
+            mailbox_per_second: doors.mailbox_per_second,
         },
     }
 }

@@ -10,7 +10,8 @@
 //! | `connection.rs`, `flow.rs`, `drains.rs`, `ear.rs` | what is known of a connection, of a drain, of all drains; who hears what is whispered |
 //! | [`queue`] | the promise, its engines and the suite that judges them |
 //! | [`quota`], [`clock`], [`disk`] | arithmetic, time and room, as values |
-//! | [`rates`], `pace.rs`, `patience.rs`, `overload.rs` | what one network address may take, and how fast its owners; how many deposits may wait; who comes back when, if more comes than can be read |
+//! | [`rates`], `pace.rs`, [`doors`] | what one network address may take, and how fast its owners; how much may come at one door |
+//! | `patience.rs`, `overload.rs` | how many deposits may wait; who comes back when, if more comes than can be read |
 //! | [`metrics`], `admin.rs` | what is counted, and who may ask |
 //! | [`check`], [`du`] | what an operator asks of the program |
 //! | [`config`] | the file an operator writes |
@@ -23,6 +24,7 @@ pub mod check;
 pub mod clock;
 pub mod config;
 mod connection;
+pub mod doors;
 mod drains;
 pub mod du;
 mod ear;

@@ -199,7 +199,7 @@ fn serve(path: &Path) -> Done {
             connections: config.connections,
             clock: Clock::system(),
             sweep_every: SWEEP_EVERY,
-            operation: Operation { admin: config.admin, disk: disk.clone(), rates: config.rates },
+            operation: Operation { admin: config.admin, disk: disk.clone(), rates: config.rates, doors: config.doors },
         };
         match runtime.block_on(run(parts, first, &disk))? {
             Next::Exit(code) => break code,

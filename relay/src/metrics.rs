@@ -49,13 +49,16 @@ pub enum TurnedAway {
     Overload,
     /// Those before it wait too long to be written.
     Patience,
+    /// More than one token may store, or one mailbox takes.
+    Door,
     /// Its connection owns a mailbox.
     Owner,
 }
 
 impl TurnedAway {
     /// All of them.
-    pub const ALL: &'static [Self] = &[Self::Rate, Self::BytesInWork, Self::Overload, Self::Patience, Self::Owner];
+    pub const ALL: &'static [Self] =
+        &[Self::Rate, Self::BytesInWork, Self::Overload, Self::Patience, Self::Door, Self::Owner];
 }
 
 /// What a queue holds. Rows of a mailbox are counted as if every envelope were stored by itself.

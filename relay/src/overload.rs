@@ -10,7 +10,7 @@ use std::{
     io,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU32, Ordering::Relaxed},
     },
     thread::{self, Builder},
     time::{Duration, Instant},
@@ -32,13 +32,21 @@ const LATE_FOR: Duration = Duration::from_millis(100);
 const VERY_LATE_FOR: Duration = Duration::from_millis(500);
 
 /// For so long after the last of it senders are turned away as soon as packets wait a little: what came back was too much
-/// again, and whoever is turned away waits as long as packets do.
+/// again, and whoever is turned away waits as long as packets do. The longer they wait the more, so that as many stay as
+/// there is time for (random early detection).
 const REMEMBERED: Duration = Duration::from_secs(5);
-const LATE_AGAIN: Duration = Duration::from_millis(10);
+const NONE_BELOW: Duration = Duration::from_millis(4);
+const ALL_FROM: Duration = Duration::from_millis(10);
 
-/// The first may come back after this, and the next each after this: a refusal costs next to nothing at this rate.
+/// All, as a share; and never more of them than most, so that something goes through of those who stay away when asked, however
+/// many come who do not.
+const ALL: u32 = 1000;
+const MOST: u32 = 900;
+
+/// The first may come back after this, and the next each after this: few enough that refusals cost little, and that it is seen in
+/// time when it is one too many.
 const FIRST_BACK: Duration = Duration::from_millis(250);
-const NEXT_BACK: Duration = Duration::from_millis(1);
+const NEXT_BACK: Duration = Duration::from_millis(2);
 
 /// The longest that somebody is sent away for.
 const LAST_BACK: Duration = Duration::from_secs(60);
@@ -47,7 +55,10 @@ const LAST_BACK: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(crate) struct Overload {
     began: Instant,
-    deposits: AtomicBool,
+    /// How many of [`ALL`].
+    deposits: AtomicU32,
+    /// The shares of all deposits that came, added up.
+    shares: AtomicU32,
     connections: AtomicBool,
     state: Mutex<State>,
 }
@@ -69,8 +80,8 @@ pub(crate) struct Away {
 
 impl Default for Overload {
     fn default() -> Self {
-        let (deposits, connections) = (AtomicBool::new(false), AtomicBool::new(false));
-        Self { began: Instant::now(), deposits, connections, state: Mutex::default() }
+        let (deposits, shares, connections) = (AtomicU32::new(0), AtomicU32::new(0), AtomicBool::new(false));
+        Self { began: Instant::now(), deposits, shares, connections, state: Mutex::default() }
     }
 }
 
@@ -99,7 +110,13 @@ impl Overload {
 
     /// Whether senders are turned away.
     pub(crate) fn is_on(&self) -> bool {
-        self.deposits.load(Relaxed)
+        self.deposits.load(Relaxed) > 0
+    }
+
+    /// Whether this one is: every so many.
+    fn is_next(&self) -> bool {
+        let share = self.deposits.load(Relaxed);
+        share > 0 && self.shares.fetch_add(share, Relaxed) % ALL + share >= ALL
     }
 
     /// Whether who is not connected yet is turned away as well.
@@ -115,7 +132,7 @@ impl Overload {
         let now = self.began.elapsed();
         let until = match away.until {
             Some(until) if until > now => until,
-            _ if self.is_on() => self.state().place(now),
+            _ if self.is_next() => self.state().place(now),
             _ => {
                 away.until = None;
                 return None;
@@ -131,19 +148,21 @@ impl Overload {
 }
 
 impl State {
-    /// Whether to turn away deposits, and connections.
-    fn look(&mut self, waits: Duration, now: Duration) -> (bool, bool) {
+    /// How many deposits of [`ALL`] to turn away, and whether connections.
+    fn look(&mut self, waits: Duration, now: Duration) -> (u32, bool) {
+        let late_since = (waits > LATE).then(|| self.late_since.unwrap_or(now));
+        self.late_since = late_since;
+        let late_for = late_since.map_or(Duration::ZERO, |since| now.saturating_sub(since));
         let again = self.was_on.is_some_and(|was_on| now.saturating_sub(was_on) < REMEMBERED);
-        if waits <= if again { LATE_AGAIN } else { LATE } {
-            self.late_since = None;
-            return (false, false);
+        if late_for < LATE_FOR && !again {
+            return (0, false);
         }
-        let late_for = now.saturating_sub(*self.late_since.get_or_insert(now));
-        let is_on = again || late_for >= LATE_FOR;
-        if is_on {
+        if waits >= ALL_FROM {
             self.was_on = Some(now);
         }
-        (is_on, late_for >= VERY_LATE_FOR)
+        let beyond = waits.min(ALL_FROM).saturating_sub(NONE_BELOW).as_micros();
+        let share = beyond * u128::from(ALL) / (ALL_FROM - NONE_BELOW).as_micros();
+        (u32::try_from(share).unwrap_or(ALL).min(MOST), late_for >= VERY_LATE_FOR)
     }
 
     /// When the next who is turned away may come back.
@@ -166,20 +185,43 @@ mod tests {
         let mut now = Duration::from_secs(100);
         let began = now;
         while now < began + LATE_FOR {
-            assert_eq!(state.look(LONG, now), (false, false));
+            assert_eq!(state.look(LONG, now), (0, false));
             now += LOOK_EVERY;
         }
-        assert_eq!(state.look(LATE, now), (false, false), "the burst is over");
+        assert_eq!(state.look(LATE, now), (0, false), "the burst is over");
         let began = now;
         while now <= began + 2 * VERY_LATE_FOR {
             let late_for = now - began;
-            assert_eq!(state.look(LONG, now), (late_for >= LATE_FOR, late_for >= VERY_LATE_FOR));
+            let share = if late_for >= LATE_FOR { MOST } else { 0 };
+            assert_eq!(state.look(LONG, now), (share, late_for >= VERY_LATE_FOR));
             now += LOOK_EVERY;
         }
-        assert_eq!(state.look(LATE_AGAIN, now), (false, false));
-        assert_eq!(state.look(LATE, now + REMEMBERED / 2), (true, false), "again: at once, and sooner");
-        assert_eq!(state.look(LATE_AGAIN, now + REMEMBERED), (false, false));
-        assert_eq!(state.look(LONG, now + 2 * REMEMBERED), (false, false), "forgotten");
+        assert_eq!(state.look(NONE_BELOW, now), (0, false));
+        assert_eq!(state.look(ALL_FROM, now + REMEMBERED / 2), (MOST, false), "again: at once, and sooner");
+        assert_eq!(state.look(NONE_BELOW, now + REMEMBERED), (0, false));
+        assert_eq!(state.look(LONG, now + 2 * REMEMBERED), (0, false), "forgotten");
+    }
+
+    #[test]
+    fn the_longer_packets_wait_the_more_are_turned_away_and_a_short_wait_is_soon_forgotten() {
+        let now = Duration::from_secs(100);
+        let mut state = State { was_on: Some(now), ..State::default() };
+        let waits = [NONE_BELOW, (NONE_BELOW + ALL_FROM) / 2, ALL_FROM, LONG];
+        let shares = waits.map(|waits| state.look(waits, now).0);
+        assert_eq!(shares, [0, ALL / 2, MOST, MOST]);
+        let between = (NONE_BELOW + ALL_FROM) / 2;
+        assert_eq!(state.look(between, now + REMEMBERED - LOOK_EVERY).0, ALL / 2);
+        assert_eq!(state.look(between, now + REMEMBERED).0, 0, "a wait of that length keeps nobody away for ever");
+    }
+
+    #[test]
+    fn of_a_share_every_so_many_are_turned_away_and_never_all() {
+        let overload = Overload::default();
+        for share in [0, 1, ALL / 4, MOST] {
+            overload.deposits.store(share, Relaxed);
+            let away = (0..ALL).filter(|_| overload.turns_away(&mut Away::default()).is_some()).count();
+            assert_eq!(away, usize::try_from(share).unwrap());
+        }
     }
 
     #[test]
@@ -198,7 +240,7 @@ mod tests {
         let overload = Overload::default();
         let (mut one, mut other) = (Away::default(), Away::default());
         assert_eq!(overload.turns_away(&mut one), None);
-        overload.deposits.store(true, Relaxed);
+        overload.deposits.store(ALL, Relaxed);
         let first = overload.turns_away(&mut one).unwrap();
         let until = one;
         for _ in 0..1000 {
@@ -207,7 +249,7 @@ mod tests {
         assert_eq!(one, until);
         overload.turns_away(&mut other).unwrap();
         assert!(other.until.unwrap() <= until.until.unwrap() + LONG, "as if the first had asked once");
-        overload.deposits.store(false, Relaxed);
+        overload.deposits.store(0, Relaxed);
         assert!(overload.turns_away(&mut one).is_some(), "not before its time");
         assert_eq!(overload.turns_away(&mut Away::default()), None);
     }

@@ -29,6 +29,7 @@ use crate::{
     admin::Admin,
     clock::{Clock, RelayTime},
     disk::{self, Disk},
+    doors::{DoorRates, Doors},
     drains::Drains,
     fail_points::{Step, reach},
     handle::WHISPERS_IN_WORK_MAX,
@@ -71,11 +72,13 @@ pub struct Operation {
     pub disk: Disk,
     /// What one network address may take.
     pub rates: Rates,
+    /// How much may come at one door.
+    pub doors: DoorRates,
 }
 
 impl Default for Operation {
     fn default() -> Self {
-        Self { admin: None, disk: Disk::endless(), rates: Rates::default() }
+        Self { admin: None, disk: Disk::endless(), rates: Rates::default(), doors: DoorRates::default() }
     }
 }
 
@@ -168,6 +171,7 @@ pub fn start<Q: Queue>(parts: Parts<Q>) -> Result<Running, StartError> {
         time,
         drains: Drains::default(),
         addresses: Addresses::new(operation.rates),
+        doors: Arc::new(Doors::new(operation.doors)),
         patience: Arc::default(),
         overload,
         whispers: Arc::new(Semaphore::new(WHISPERS_IN_WORK_MAX)),

@@ -12,6 +12,7 @@ use tokio::sync::{Semaphore, mpsc};
 use crate::{
     clock::RelayTime,
     connection::Connection,
+    doors::Doors,
     drains::Drains,
     handle::{Answering, handle, refused},
     overload::Overload,
@@ -29,6 +30,7 @@ pub(crate) struct Relay<Q> {
     pub(crate) time: RelayTime,
     pub(crate) drains: Drains,
     pub(crate) addresses: Addresses,
+    pub(crate) doors: Arc<Doors>,
     pub(crate) patience: Arc<Patience>,
     pub(crate) overload: Arc<Overload>,
     /// Places for whispers in work.

@@ -20,11 +20,12 @@ use hushwire_proto::{
 };
 use hushwire_relay::{
     Operation,
+    doors::DoorRates,
     queue::{Queue, memory::MemoryQueue, rocks::RocksQueue},
     quota::Rules,
     rates::Rates,
 };
-use support::{DEADLINE, Owner, TestRelay, assert_refused, envelope};
+use support::{DEADLINE, Owner, TestRelay, assert_refused, deposit_many, envelope};
 
 #[tokio::test]
 async fn mailboxes_of_one_connection_and_of_the_relay_are_bounded() {
@@ -122,6 +123,38 @@ async fn who_asks_too_often_is_told_when_to_come_back_and_still_fetches() {
     assert_eq!(device.ask(bob.acknowledge(newest)).await, Answer::Acknowledged);
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert_eq!(sender.ask(bob.deposit(1000)).await, Answer::Stored);
+}
+
+#[tokio::test]
+async fn more_than_one_token_may_store_is_told_a_time_and_the_mailbox_is_open_to_others() {
+    let doors = DoorRates { token_per_second: 8, ..DoorRates::default() };
+    let relay = TestRelay::with(MemoryQueue::new(Rules::default()), Operation { doors, ..Operation::default() });
+    let (bob, carol) = (Owner::new(1), Owner::new(2));
+    let (device, _carols) = (relay.owner(&bob).await, relay.owner(&carol).await);
+    let mut friend = bob.clone();
+    friend.token = Token::from_slice(&[8; 32]).unwrap();
+    let tokens = vec![(friend.token.hash(), TokenClass::Contact)];
+    assert_eq!(device.ask(Request::Grant { mailbox: bob.mailbox(), tokens }).await, Answer::Granted);
+    let mut stranger = bob.clone();
+    stranger.token = Token::from_slice(&[9; 32]).unwrap();
+    let sender = relay.connect().await;
+    for mark in 0..100 {
+        assert_refused(&sender.ask(stranger.deposit(mark)).await, RefusedReason::NoSuchDoor);
+    }
+    for mark in 0..6 {
+        let large = bob.deposit_of(mark, ENVELOPE_BYTES_MAX); // which counts as 16, and 80 are taken at once
+        assert_eq!(sender.ask(large).await, Answer::Stored, "{mark}");
+    }
+    let Answer::Refused(refused) = sender.ask(bob.deposit(99)).await else { panic!("stored") };
+    assert_eq!(refused.reason, RefusedReason::TooFast);
+    assert!((1..=2000).contains(&refused.retry_after_ms), "{refused:?}");
+    assert_eq!(sender.ask(friend.deposit(100)).await, Answer::Stored);
+    let many = deposit_many(&[bob.clone(), carol, bob.clone()], 200, 512);
+    let Answer::StoredMany(many) = sender.ask(many).await else { panic!("not answered") };
+    assert_eq!(many.outcomes, [Outcome::Full, Outcome::Stored, Outcome::Full]);
+    assert!((1..=2000).contains(&many.retry_after_ms), "{many:?}");
+    tokio::time::sleep(Duration::from_millis(refused.retry_after_ms)).await;
+    assert_eq!(sender.ask(bob.deposit(99)).await, Answer::Stored);
 }
 
 #[tokio::test]

@@ -29,6 +29,7 @@ async fn hello_says_the_time_and_the_limits() {
     let limits = welcome.limits;
     assert_eq!((limits.envelope_bytes_max, limits.fanout_max, limits.requests_in_flight_max), (65_536, 5000, 256));
     assert_eq!((limits.requests_per_second, limits.bytes_in_flight_max), (20_000, 8 << 20));
+    assert_eq!((limits.token_per_second, limits.mailbox_per_second), (1000, 5000));
     assert!(welcome.software.starts_with("hushwire-relay "));
 }
 

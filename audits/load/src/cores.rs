@@ -4,6 +4,7 @@
 //! on a core of its own, or with a share of one that the generator can exceed many times.
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -61,7 +62,10 @@ impl Cores {
         let mut failures = String::new();
         for (root, file) in GROUPS {
             let group = Group(Path::new(root).join(format!("hushload-{process}")));
-            let write = |name: &str, value: String| fs::write(group.0.join(name), value);
+            // Never makes a file: one that is not there is not the kernel's.
+            let write = |name: &str, value: String| {
+                fs::OpenOptions::new().write(true).open(group.0.join(name))?.write_all(value.as_bytes())
+            };
             let bounded = fs::create_dir(&group.0).and_then(|()| match file {
                 "cpu.max" => write(file, format!("{quota} {PERIOD_MICROS}")),
                 _ => {

@@ -22,7 +22,8 @@ const LOG: &str = "server.log";
 
 /// What a relay is allowed that is to take any load: every connection comes from one address here.
 const UNBOUNDED: &str = "\nconnections_max = 50000\nconnections_per_address_max = 50000\nmailboxes_max = 2000000\n\
-    requests_per_second_per_address = 1000000\nin_flight_mib_per_address = 32\n";
+    requests_per_second_per_address = 1000000\nin_flight_mib_per_address = 32\n\
+    deposits_per_second_per_token = 1000000\ndeposits_per_second_per_mailbox = 1000000\n";
 
 /// A server that runs. Killed when dropped.
 #[derive(Debug)]

@@ -6,10 +6,12 @@
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
 
 use hushwire_proto::address::{Host, RELAY_PORT, ServerAddress};
 use hushwire_proto::net::{RELAY_ALPN, quic};
-use quinn::{ClientConfig, Connection, Endpoint, EndpointConfig, TokioRuntime};
+use quinn::{ClientConfig, Connection, ConnectionError, Endpoint, EndpointConfig, TokioRuntime, TransportErrorCode};
+use tokio::time::sleep;
 
 use crate::server::Server;
 use crate::tongue::floor;
@@ -21,6 +23,9 @@ const SOCKETS: usize = 4;
 /// What a socket may hold, if the system allows: the default holds under a hundred packets and drops the rest, and each
 /// drop costs a sender its patience.
 const SOCKET_BYTES: usize = 8 * 1024 * 1024;
+
+/// When somebody comes again to whom the server was closed.
+const COMES_AGAIN: Duration = Duration::from_millis(250);
 
 /// What is driven.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,10 +97,19 @@ impl Target {
         self.process
     }
 
+    /// Comes again while the server takes no connections, for as long as it is waited for.
     pub(crate) async fn connect(&self) -> Result<Connection, Failure> {
         let socket = self.sockets.iter().cycle().nth(self.next.fetch_add(1, Relaxed) % SOCKETS).ok_or("no socket")?;
-        let connecting = socket.connect_with(self.config.clone(), self.remote, "localhost").map_err(said)?;
-        connecting.await.map_err(said)
+        loop {
+            match socket.connect_with(self.config.clone(), self.remote, "localhost").map_err(said)?.await {
+                Err(ConnectionError::ConnectionClosed(why))
+                    if why.error_code == TransportErrorCode::CONNECTION_REFUSED =>
+                {
+                    sleep(COMES_AGAIN).await; // as clients do
+                }
+                connection => return connection.map_err(said),
+            }
+        }
     }
 }
 

@@ -227,7 +227,10 @@ pub(crate) fn relay_address(text: &str) -> Option<ServerAddress> {
 
 fn wait_after(refused: &Refused) -> u64 {
     let wait = match refused.reason {
-        RefusedReason::GoingAway | RefusedReason::StorageFailed | RefusedReason::Overloaded => FIRST_WAIT_MS * 4,
+        RefusedReason::GoingAway
+        | RefusedReason::StorageFailed
+        | RefusedReason::Overloaded
+        | RefusedReason::TooFast => FIRST_WAIT_MS * 4,
         RefusedReason::MailboxFull
         | RefusedReason::StorageFull
         | RefusedReason::NoSuchDoor

@@ -46,7 +46,7 @@ pub struct StoredMany {
 pub enum Outcome {
     /// It is kept, durably. Says nothing of whether it was there before.
     Stored,
-    /// The mailbox, or the part of it that strangers may fill, is full.
+    /// The mailbox, or the part of it that strangers may fill, is full; or more comes there than it takes in a short time.
     Full,
     /// There is no such mailbox, or this token does not open it: which, is not said.
     NoSuchDoor,

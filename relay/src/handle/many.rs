@@ -30,14 +30,33 @@ pub(super) fn deposit<Q: Queue>(relay: &Relay<Q>, connection: &Connection, depos
         return answering.turn_away(TurnedAway::Patience, storage(StorageError::Busy));
     };
     let held = (held, turn);
-    let doors = doors.into_iter().map(|Door { mailbox, token, id }| PutDoor { mailbox, token: token.hash(), id });
-    let many = PutMany { envelope, doors: doors.collect() };
-    let (metrics, stored) = (relay.queue.metrics().clone(), relay.queue.append_many(many, relay.time.now()));
+    let mut open = Vec::with_capacity(doors.len());
+    let ask = |Door { mailbox, token, id }: Door| {
+        let token = token.hash();
+        let wait = relay.doors.wait(mailbox, &token);
+        if wait.is_none() {
+            open.push(PutDoor { mailbox, token, id });
+        }
+        (wait, mailbox, token)
+    };
+    let asked: Vec<_> = doors.into_iter().map(ask).collect();
+    let (bytes, many) = (envelope.len(), PutMany { envelope, doors: open });
+    let (metrics, accounts) = (relay.queue.metrics().clone(), relay.doors.clone());
+    let stored = relay.queue.append_many(many, relay.time.now());
     tokio::spawn(async move {
-        let stored = stored.await;
+        let mut stored = stored.await.into_iter();
         drop(held);
         let mut told = Told::default();
-        for stored in stored {
+        for (wait, mailbox, token) in asked {
+            if let Some(wait) = wait {
+                metrics.deposited(told.too_fast(wait));
+                metrics.deposits_turned_away.count(TurnedAway::Door);
+                continue;
+            }
+            let stored = stored.next().unwrap_or(Err(AppendError::Storage(StorageError::Failed))); // there is one for each
+            if stored.is_ok() {
+                accounts.stored(mailbox, &token, bytes);
+            }
             metrics.deposited(told.add(stored));
         }
         if told.failed {
@@ -53,7 +72,7 @@ struct Told {
     outcomes: Vec<Outcome>,
     /// After which the doors that can be tried again soon are to be.
     later: Duration,
-    /// The same of mailboxes that are full.
+    /// The same of mailboxes that are full, or take nothing now.
     full: Duration,
     failed: bool,
 }
@@ -82,6 +101,13 @@ impl Told {
         }
         self.outcomes.push(outcome);
         counted
+    }
+
+    /// One more that takes nothing now.
+    fn too_fast(&mut self, wait: Duration) -> Result<(), RefusedReason> {
+        self.outcomes.push(Outcome::Full);
+        self.full = self.full.max(wait);
+        Err(RefusedReason::TooFast)
     }
 
     /// One time is for all doors: a mailbox that is full does not make the others wait as long. It is told so again.

@@ -19,6 +19,9 @@ pub(super) const FULL_RETRY: Duration = Duration::from_secs(10 * 60);
 /// Why a connection deposits nothing.
 pub(super) const IS_OWNER: &str = "this connection owns a mailbox; deposit on another one";
 
+/// Why nothing is taken at a door now.
+const TOO_FAST: &str = "more comes here than this relay takes for one mailbox, or with one token";
+
 pub(super) fn deposit<Q: Queue>(relay: &Relay<Q>, connection: &Connection, deposit: Deposit, answering: Answering) {
     if connection.deposits().is_err() {
         let answer = refused(RefusedReason::OwnerMayNotDeposit, IS_OWNER);
@@ -26,19 +29,26 @@ pub(super) fn deposit<Q: Queue>(relay: &Relay<Q>, connection: &Connection, depos
     }
     reach(Step::Received);
     let Deposit { mailbox, token, id, envelope } = deposit;
+    let token = token.hash();
+    if let Some(wait) = relay.doors.wait(mailbox, &token) {
+        return answering.turn_away(TurnedAway::Door, refused_for(RefusedReason::TooFast, TOO_FAST, wait));
+    }
     let Some(held) = connection.address().hold(envelope.len()) else {
         return answering.turn_away(TurnedAway::BytesInWork, too_much_in_work());
     };
     let Some(turn) = relay.patience.take_turn() else {
         return answering.turn_away(TurnedAway::Patience, storage(StorageError::Busy));
     };
-    let held = (held, turn);
-    let put = Put { mailbox, token: token.hash(), id, envelope };
+    let (held, doors, bytes) = ((held, turn), relay.doors.clone(), envelope.len());
+    let put = Put { mailbox, token, id, envelope };
     relay.queue.append_then(put, relay.time.now(), move |stored| {
         drop(held);
         reach(Step::Answering);
         let answer = match stored {
-            Ok(_) => Answer::Stored, // which number is its owner's business
+            Ok(_) => {
+                doors.stored(mailbox, &token, bytes);
+                Answer::Stored // which number is its owner's business
+            }
             Err(error @ AppendError::NoSuchDoor) => refused(RefusedReason::NoSuchDoor, error.to_string()),
             Err(AppendError::Full(full)) => refused_for(RefusedReason::MailboxFull, full.to_string(), FULL_RETRY),
             Err(AppendError::NoSpace) => no_space(),

@@ -18,7 +18,7 @@ use crate::tongue::{Deposit, Door, Event, Mailbox};
 use crate::usage::{Span, Used};
 
 /// Connections that are set up at the same time.
-const CONNECTING: usize = 32;
+const CONNECTING: usize = 8;
 
 /// A sender with so many deposits unanswered sends no more: those are counted as held back.
 const UNANSWERED_MAX: u64 = 4096;
@@ -64,6 +64,8 @@ pub struct Came {
     pub stored: u64,
     /// Stored, delivered and acknowledged: the least of the three.
     pub through: u64,
+    /// Of those that have a mailbox each, from the beginning until all is answered: refused, held back, and stayed away.
+    pub not_stored: [u64; 3],
 }
 
 /// Counts of all pairs of one kind. Times are those of messages of the counted time only.
@@ -199,6 +201,7 @@ impl Crowd {
     pub async fn drive(&self, target: &Target, period: Period) -> Came {
         let meters = [&self.usual, &self.hot];
         meters.iter().for_each(|meter| meter.begins());
+        let not_stored_before = self.usual.not_stored();
         let pacer = period.rate.map(|rate| self.pace(rate, period.warm_up + period.measured));
         if pacer.is_none() {
             self.pairs.iter().for_each(|pair| pair.went_on(|_| {}));
@@ -218,7 +221,15 @@ impl Crowd {
         let came: [u64; 3] =
             std::array::from_fn(|of| after.get(of).zip(before.get(of)).map_or(0, |(after, before)| after - before));
         let [stored, delivered, acknowledged] = came;
-        Came { used, stored, through: stored.min(delivered).min(acknowledged) }
+        let mut not_stored = self.usual.not_stored();
+        not_stored.iter_mut().zip(not_stored_before).for_each(|(count, before)| *count -= before);
+        Came { used, stored, through: stored.min(delivered).min(acknowledged), not_stored }
+    }
+
+    /// Waits until nobody is asked to stay away any more, but not longer than `patience`.
+    pub async fn back(&self, patience: Duration) {
+        let is_back = |pair: &Arc<Pair>| pair.progress.lock().unwrap_or_else(PoisonError::into_inner).back <= now();
+        until(patience, || self.pairs.iter().all(is_back)).await;
     }
 
     /// Stored, delivered and acknowledged so far.
@@ -341,6 +352,10 @@ impl Meter {
         if at >= self.since.load(Relaxed) && at < self.before.load(Relaxed) {
             times.since(at);
         }
+    }
+
+    fn not_stored(&self) -> [u64; 3] {
+        [&self.refused, &self.held_back, &self.stayed_away].map(|count| count.load(Relaxed))
     }
 
     fn is_answered(&self) -> bool {

@@ -4,7 +4,9 @@
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use super::capacity::{sustained, whole};
+use tokio::time::sleep;
+
+use super::capacity::{FORGOTTEN, sustained, undisturbed, whole};
 use super::crowd::{Came, Crowd, Guests, Meter, Period};
 use super::pairs::{self, Pace};
 use crate::Failure;
@@ -27,6 +29,9 @@ const REFUSED_P99_MS: f64 = 50.0;
 
 /// Of what was to be offered: with more the generator was at its end, and not the server.
 const HELD_BACK_PERCENT: f64 = 10.0;
+
+/// How long a rate is offered before it is judged: until everybody has been told once what they are to do.
+const AT_FIRST: Duration = Duration::from_secs(3);
 
 /// What a server may grow by from C to ten times C: buffers of connections that are all full at once.
 const GROWTH_MIB: f64 = 256.0;
@@ -75,28 +80,35 @@ pub async fn run(target: &Target, plan: Plan) -> Result<(Vec<Case>, Vec<Judgemen
     let Plan { pairs, seconds, bytes } = plan;
     let measured = Duration::from_secs(seconds);
     let crowd = Crowd::gather(target, Guests { pairs, hot: 0, window: 0, bytes }).await?;
+    sleep(FORGOTTEN).await; // so many handshakes
     let closed = pairs::Plan { pairs: 100, pace: Pace::Closed(4), bytes, warm_up: SECOND, measured };
     let most = pairs::run(target, closed).await?.figure("stored/s").unwrap_or_default();
     let capacity = sustained(&crowd, target, most, measured).await?;
     let (mut cases, mut judged) = (Vec::new(), Vec::new());
-    let open = |factor: f64, settle| Period { warm_up: SECOND, measured, rate: Some(whole(capacity * factor)), settle };
+    let offered = |factor: f64, settle| {
+        let rate = Some(whole(capacity * factor));
+        Period { warm_up: Duration::ZERO, measured, rate, settle }
+    };
     let mut at_capacity = f64::NAN;
     for (factor, heeds) in [1.0].into_iter().chain(FACTORS).map(|factor| (factor, true)).chain([(DEAF, false)]) {
         crowd.heeds.store(heeds, Relaxed);
-        let before = not_stored(&crowd.usual);
-        let came = crowd.drive(target, open(factor, SETTLE)).await;
-        let goodput = came.stored as f64 / came.used.seconds / capacity;
-        let memory = came.used.memory_kib.unwrap_or(f64::NAN) / 1024.0;
-        let mut since = not_stored(&crowd.usual);
-        since.iter_mut().zip(before).for_each(|(count, before)| *count -= before);
-        let [refused, held_back, stayed_away] = since;
-        let of_all = |n: u64| 100.0 * n as f64 / (capacity * factor * (seconds + 1) as f64);
-        let (held_back, stayed_away) = (of_all(held_back), of_all(stayed_away));
+        crowd.back(SETTLE).await;
         let name = if heeds { format!("{factor} C") } else { format!("{factor} C, deaf") };
-        let case = row(&name, capacity * factor, goodput, &came, &crowd.usual);
-        cases.push(
-            case.with("refused", refused as f64).with("stayed away %", stayed_away).with("held back %", held_back),
-        );
+        let rate = capacity * factor;
+        let mut count = |name: &str, came: &Came| {
+            let [refused, held_back, stayed_away] = came.not_stored;
+            let of_all = |n: u64| 100.0 * n as f64 / (rate * came.used.seconds);
+            let goodput = came.stored as f64 / came.used.seconds / capacity;
+            let case = row(name, rate, goodput, came, &crowd.usual).with("refused", refused as f64);
+            cases.push(case.with("stayed away %", of_all(stayed_away)).with("held back %", of_all(held_back)));
+            (goodput, of_all(held_back))
+        };
+        let first = Period { measured: AT_FIRST, ..offered(factor, Duration::ZERO) };
+        let came = crowd.drive(target, first).await;
+        count(&format!("{name}, at first"), &came);
+        let came = undisturbed(&crowd, target, offered(factor, SETTLE)).await;
+        let (goodput, held_back) = count(&name, &came);
+        let memory = came.used.memory_kib.unwrap_or(f64::NAN) / 1024.0;
         if factor > 1.0 {
             let p99 = |times: &crate::times::Times| times.quantile(0.99);
             // Whoever is not heeded can only go on refusing, and that is shown.
@@ -115,7 +127,7 @@ pub async fn run(target: &Target, plan: Plan) -> Result<(Vec<Case>, Vec<Judgemen
         }
     }
     crowd.heeds.store(true, Relaxed);
-    let normal = normal_again(&crowd, target, capacity, open(10.0, Duration::ZERO)).await;
+    let normal = normal_again(&crowd, target, capacity, offered(10.0, Duration::ZERO)).await;
     judged.push(Judgement::new("seconds until all is normal again", normal, Bound::AtMost(NORMAL_WITHIN)));
     let lost = crowd.usual.lost.load(Relaxed);
     judged.push(Judgement::new("connections lost", lost as f64, Bound::AtMost(0.0)));
@@ -125,11 +137,6 @@ pub async fn run(target: &Target, plan: Plan) -> Result<(Vec<Case>, Vec<Judgemen
     cases.extend(more);
     judged.push(hot);
     Ok((cases, judged))
-}
-
-/// Refused, held back, and of senders that stayed away, so far.
-fn not_stored(meter: &Meter) -> [u64; 3] {
-    [&meter.refused, &meter.held_back, &meter.stayed_away].map(|count| count.load(Relaxed))
 }
 
 /// Floods, and then offers what can be sustained: after how many seconds it is again, or infinity.
@@ -161,7 +168,7 @@ async fn one_hot_mailbox(
     for (name, hot) in [("evenly", 0), ("nine tenths to one: the others", hot)] {
         let crowd = Crowd::gather(target, Guests { pairs: HOT_PAIRS, hot, window: 0, bytes }).await?;
         let period = Period { warm_up: SECOND, measured, rate: Some(whole(rate)), settle: SETTLE };
-        let came = crowd.drive(target, period).await;
+        let came = undisturbed(&crowd, target, period).await;
         cases.push(row(name, rate, came.stored as f64 / came.used.seconds / rate, &came, &crowd.usual));
         p99.push(crowd.usual.delivered_times.quantile(0.99));
         crowd.leave(SETTLE).await;

@@ -203,11 +203,8 @@ pub(super) fn that_they_are_out<R: CryptoRng>(
     let log = log_of(cx, group)?;
     let us = cx.keys.account;
     let lacks = log.changes_for(&by.account, &us, heads);
-    let is_ours_to_tell = is_told_by_us(log.state(), us, by.account) || log.was_brought(&by.account, &us);
-    if lacks.is_empty() || !is_ours_to_tell {
-        return Ok(());
-    }
-    told(cx, group, by, &log, &lacks)
+    let is_ours_to_tell = || is_told_by_us(log.state(), us, by.account) || log.was_brought(&by.account, &us);
+    if !lacks.is_empty() && is_ours_to_tell() { told(cx, group, by, &log, &lacks) } else { Ok(()) }
 }
 
 /// These changes, unless they were told such a moment ago.

@@ -56,13 +56,13 @@ impl Rows {
     }
 
     /// What a person at a terminal waits for.
-    pub(crate) fn program(self, what: &str, took: Duration, relay: f64) {
+    pub(crate) fn program(self, what: &str, used: Used) {
+        let relay = used.server_cpu.unwrap_or_default();
         if self.json {
-            println!(
-                "{}",
-                json!({"programs": self.members, "what": what, "seconds": took.as_secs_f64(), "relay_cpu_s": relay})
-            );
+            let row = json!({"programs": self.members, "what": what, "seconds": used.seconds, "relay_cpu_s": relay});
+            println!("{row}");
         } else {
+            let took = Duration::from_secs_f64(used.seconds);
             println!("  {what:<72} {took:>9.1?} {relay:>8.2} s");
         }
     }
