@@ -278,11 +278,11 @@ fn the_bytes_of_every_message_are_these_and_read_back_as_the_message() {
 #[test]
 fn every_reason_has_its_number_and_no_other_number_is_one() {
     let relay = relay::RefusedReason::ALL.iter().map(|reason| reason.code());
-    assert!(relay.eq(1..=11));
+    assert!(relay.eq(1..=12));
     let keyserver = keyserver::RefusedReason::ALL.iter().map(|reason| reason.code());
     assert!(keyserver.eq(1..=16));
     for code in 0..300 {
-        assert_eq!(relay::RefusedReason::from_code(code).is_some(), (1..=11).contains(&code));
+        assert_eq!(relay::RefusedReason::from_code(code).is_some(), (1..=12).contains(&code));
         assert_eq!(keyserver::RefusedReason::from_code(code).is_some(), (1..=16).contains(&code));
     }
 }

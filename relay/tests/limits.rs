@@ -264,7 +264,7 @@ async fn the_largest_request_to_many_reaches_each_and_tells_stored_full_and_gone
         (0..FANOUT_MAX - group.len())
             .map(|n| Owner { token: Token::from_slice(&[9; 32]).unwrap(), ..group[n % 60].clone() }),
     );
-    let many = support::deposit_many(&to, 1, ENVELOPE_BYTES_MAX);
+    let many = deposit_many(&to, 1, ENVELOPE_BYTES_MAX);
     for round in ["once", "again"] {
         let Answer::StoredMany(stored) = sender.ask(many.clone()).await else { panic!("refused") };
         assert_eq!(stored.outcomes.len(), FANOUT_MAX, "{round}");
@@ -297,9 +297,9 @@ async fn the_largest_request_to_many_reaches_each_and_tells_stored_full_and_gone
     }
     let device = &devices[0];
     assert_refused(&device.ask(many).await, RefusedReason::OwnerMayNotDeposit);
-    let too_many = support::deposit_many(&vec![group[0].clone(); FANOUT_MAX + 1], 2, 512);
+    let too_many = deposit_many(&vec![group[0].clone(); FANOUT_MAX + 1], 2, 512);
     assert_refused(&sender.ask(too_many).await, RefusedReason::BadRequest);
-    assert_refused(&sender.ask(support::deposit_many(&[], 2, 512)).await, RefusedReason::BadRequest);
+    assert_refused(&sender.ask(deposit_many(&[], 2, 512)).await, RefusedReason::BadRequest);
 }
 
 #[tokio::test]
