@@ -78,10 +78,13 @@ async fn fetch(device: &mut Client, bob: &Owner, last: u64) -> Vec<u64> {
     found
 }
 
+/// One sender with one token into one mailbox.
+const ONE_MAY_FILL_IT: &str =
+    "mailbox_mib = 1024\ndeposits_per_second_per_token = 1000000\ndeposits_per_second_per_mailbox = 1000000\n";
+
 fn started(disk: &SmallDisk, reserve_mib: u64) -> Process {
     let config = init(&disk.0);
-    let text =
-        fs::read_to_string(&config).unwrap() + &format!("disk_reserve_mib = {reserve_mib}\nmailbox_mib = 1024\n");
+    let text = fs::read_to_string(&config).unwrap() + &format!("disk_reserve_mib = {reserve_mib}\n{ONE_MAY_FILL_IT}");
     fs::write(&config, text).unwrap();
     Process::start(&config)
 }
