@@ -116,6 +116,24 @@ async fn a_relay_that_lost_its_disk_is_used_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whoever_was_never_written_to_is_reached_by_a_relay_that_lost_its_disk() {
+    let mut world = World::new().await;
+    let (mut alice, mut bob) = (world.person("alice").await, world.person("bob").await);
+    assert_eq!(bob.client.settle(PATIENCE).await.unwrap(), Settled { done: true });
+
+    world.stop_relay().await;
+    world.start_relay_with(MemoryQueue::new(Rules::default()));
+    let mut reach = bob.client.connectivity();
+    bob.client.connect().await.unwrap();
+    reach.wait_for(|now| now.relay == Reach::Online && now.caught_up).await.unwrap();
+    assert_eq!(bob.client.settle(PATIENCE).await.unwrap(), Settled { done: true });
+    let to_bob = alice.add(world.handle("bob")).await;
+    alice.send(to_bob.conversation, "the first").await;
+    assert_eq!(bob.receive().await.text, "the first");
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_came_while_nobody_was_there_is_all_kept_once_drained_says_so() {
     let world = World::new().await;
     let (mut alice, bob) = (world.person("alice").await, world.person("bob").await);

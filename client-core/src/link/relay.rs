@@ -135,7 +135,13 @@ impl OwnRelay {
         };
         let after = self.engine.query(|engine| engine.drained_to()).await.map_err(|error| error.to_string())?;
         let waiting = match drain(&connection, mailbox, after).await? {
-            Ok(waiting) => waiting,
+            Ok(waiting) => {
+                if after == Seq(0) {
+                    // Whether it is the one that knew our tokens cannot be seen as long as it has given us nothing.
+                    let _ = self.heard.send(Heard::Input(Input::RelaySetBack)).await; // the driver may have ended
+                }
+                waiting
+            }
             Err(refused) if refused.reason == RefusedReason::BadRequest && after > Seq(0) => {
                 // It never gave a number as high as ours: its disk was lost or set back.
                 let _ = self.heard.send(Heard::Input(Input::RelaySetBack)).await; // the driver may have ended
