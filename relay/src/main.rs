@@ -160,13 +160,14 @@ fn du(path: &Path, json: bool) -> Done {
         "mailboxes      {mailboxes}: {mailboxes_empty} empty, {waiting} with envelopes, {mailboxes_full} of them full\n\
          tokens         {tokens}\n\
          envelopes      {envelopes}, {bytes} bytes; {requests} bytes of them first contacts\n\
-         to many        {shared} envelopes stored once for many mailboxes\n\
+         to many        {shared} envelopes stored once for many mailboxes, {body_bytes} bytes\n\
          on the disk    {disk} bytes\n\
          counted in {from}",
         waiting = mailboxes.saturating_sub(mailboxes_empty),
         tokens = usage.tokens,
         requests = usage.bytes_of_requests,
         shared = usage.shared_bodies,
+        body_bytes = usage.body_bytes,
         disk = usage.disk_bytes,
     ))
 }

@@ -61,7 +61,7 @@ impl TurnedAway {
         &[Self::Rate, Self::BytesInWork, Self::Overload, Self::Patience, Self::Door, Self::Owner];
 }
 
-/// What a queue holds. Rows of a mailbox are counted as if every envelope were stored by itself.
+/// What a queue holds. `bytes` counts as if every envelope were stored by itself; the last two are what lies on the disk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Holding {
     /// Mailboxes.
@@ -70,6 +70,10 @@ pub struct Holding {
     pub envelopes: u64,
     /// Bytes of them.
     pub bytes: u64,
+    /// The part of these that one mailbox alone has.
+    pub own_bytes: u64,
+    /// Bytes of the bodies of all others, each once.
+    pub body_bytes: u64,
 }
 
 impl Holding {
@@ -80,6 +84,8 @@ impl Holding {
             mailboxes: change(self.mailboxes, came.mailboxes, gone.mailboxes),
             envelopes: change(self.envelopes, came.envelopes, gone.envelopes),
             bytes: change(self.bytes, came.bytes, gone.bytes),
+            own_bytes: change(self.own_bytes, came.own_bytes, gone.own_bytes),
+            body_bytes: change(self.body_bytes, came.body_bytes, gone.body_bytes),
         }
     }
 }
@@ -111,6 +117,10 @@ pub struct Metrics {
     pub envelopes: Gauge,
     /// [`Holding::bytes`].
     pub bytes: Gauge,
+    /// [`Holding::own_bytes`].
+    pub own_bytes: Gauge,
+    /// [`Holding::body_bytes`].
+    pub body_bytes: Gauge,
     /// Bytes of deposits that wait to be written.
     pub backlog: Gauge,
     /// How many may wait; 0: nothing ever waits.
@@ -147,6 +157,8 @@ impl Default for Metrics {
             mailboxes: Gauge::default(),
             envelopes: Gauge::default(),
             bytes: Gauge::default(),
+            own_bytes: Gauge::default(),
+            body_bytes: Gauge::default(),
             backlog: Gauge::default(),
             backlog_max: Gauge::default(),
             batch_jobs: Histogram::new(BATCH_JOBS),
@@ -163,10 +175,12 @@ impl Default for Metrics {
 impl Metrics {
     /// The queue holds this.
     pub fn holds(&self, holding: Holding) {
-        let Holding { mailboxes, envelopes, bytes } = holding;
+        let Holding { mailboxes, envelopes, bytes, own_bytes, body_bytes } = holding;
         self.mailboxes.set(mailboxes);
         self.envelopes.set(envelopes);
         self.bytes.set(bytes);
+        self.own_bytes.set(own_bytes);
+        self.body_bytes.set(body_bytes);
     }
 
     /// Hundredths of what may wait that do.
@@ -191,7 +205,13 @@ impl Metrics {
 
     /// The queue holds so much.
     pub(crate) fn holding(&self) -> Holding {
-        Holding { mailboxes: self.mailboxes.get(), envelopes: self.envelopes.get(), bytes: self.bytes.get() }
+        Holding {
+            mailboxes: self.mailboxes.get(),
+            envelopes: self.envelopes.get(),
+            bytes: self.bytes.get(),
+            own_bytes: self.own_bytes.get(),
+            body_bytes: self.body_bytes.get(),
+        }
     }
 
     /// What became of a whisper whose door was right, or was not looked at.

@@ -23,6 +23,8 @@ pub(crate) fn page(metrics: &Metrics, counts: &Counts) -> String {
         mailboxes,
         envelopes,
         bytes,
+        own_bytes: _,
+        body_bytes: _, // `du` says them
         backlog,
         backlog_max,
         batch_jobs,

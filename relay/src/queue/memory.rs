@@ -71,7 +71,7 @@ impl MemoryQueue {
         let delivery = Delivery { seq: mailbox.last, stored_at: now, envelope };
         mailbox.kept.push_back((class, delivery.clone()));
         self.hub.publish(vec![(id, delivery)]);
-        self.metrics.came(Holding { mailboxes: 0, envelopes: 1, bytes });
+        self.metrics.came(Holding { envelopes: 1, bytes, own_bytes: bytes, ..Holding::default() });
         Ok(mailbox.last)
     }
 
@@ -150,7 +150,7 @@ impl Mailbox {
         let Some((class, gone)) = self.kept.pop_front() else { return Holding::default() };
         let bytes = bytes_of(gone.envelope.len());
         self.used = self.used.minus(Used::default().plus(class, bytes));
-        Holding { mailboxes: 0, envelopes: 1, bytes }
+        Holding { envelopes: 1, bytes, own_bytes: bytes, ..Holding::default() }
     }
 }
 

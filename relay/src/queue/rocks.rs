@@ -92,6 +92,10 @@ const _: () = assert!((ENVELOPE_BYTES_MAX + JOB_BYTES) * REQUESTS_IN_FLIGHT_MAX 
 /// The directory of the database inside the data directory.
 pub(crate) const DATABASE_DIR: &str = "queue";
 
+/// What to do when a disk is damaged. An older copy is no help: numbers would be given a second time.
+const BEGIN_ANEW: &str =
+    "if the disk is damaged, begin with an empty data_dir and the same key: clients notice, and go on";
+
 /// Why there is no queue. Each says what the operator should do.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -104,7 +108,7 @@ pub enum OpenError {
         cause: io::Error,
     },
     /// The data directory cannot be made, or not so that it stays.
-    #[error("{}: {cause}: let the relay write there; if the disk is damaged, restore a backup", path.display())]
+    #[error("{}: {cause}: let the relay write there; {BEGIN_ANEW}", path.display())]
     Directory {
         /// Which directory.
         path: PathBuf,
@@ -118,7 +122,7 @@ pub enum OpenError {
         path: PathBuf,
     },
     /// RocksDB does not open it.
-    #[error("{}: {cause}; if the disk is damaged, restore a backup", path.display())]
+    #[error("{}: {cause}; {BEGIN_ANEW}", path.display())]
     Database {
         /// Which directory.
         path: PathBuf,
@@ -137,8 +141,9 @@ pub enum OpenError {
     },
     /// The database is behind what was acknowledged.
     #[error(
-        "the database ends at {found}, but {marked} had been acknowledged: envelopes are lost. Restore a backup, or \
-         remove {} to go on without them",
+        "the database ends at {found}, but {marked} had been acknowledged: envelopes are lost. Move the whole data_dir \
+         away to begin with an empty one: clients notice, and go on. Or remove {} to keep what is there: devices that had seen \
+         later envelopes may then miss as many that come next",
         path.display()
     )]
     Behind {
@@ -152,7 +157,7 @@ pub enum OpenError {
     /// Some of what was written is not there, though later writes are.
     #[error(
         "{}: {written} batches were written and {found} are there: the database is damaged, and envelopes are lost. \
-         Restore a backup, or move the directory away to begin with an empty one",
+         Move the whole data_dir away to begin with an empty one: clients notice, and go on",
         path.display()
     )]
     NotWhole {
@@ -306,8 +311,13 @@ impl RocksQueue {
         let mut places = self.0.deposits.clone().try_acquire_many_owned(all).map_err(|_| StorageError::Busy)?;
         let body = BodyId(rand::random());
         let mut asked = Vec::new();
-        for doors in doors.chunks(DOORS_PER_JOB) {
-            let place = places.split(cost(doors.len())).ok_or(StorageError::Busy)?;
+        let mut parts = doors.chunks(DOORS_PER_JOB).peekable();
+        while let Some(doors) = parts.next() {
+            // The last part keeps the place of the envelope, which is there until it is written.
+            let place = match parts.peek() {
+                Some(_) => places.split(cost(doors.len())).ok_or(StorageError::Busy)?,
+                None => places.split(places.num_permits()).ok_or(StorageError::Busy)?,
+            };
             let (then, answer) = answered();
             let many = PutMany { envelope: envelope.clone(), doors: doors.to_vec() };
             self.wait(Waiting { job: Job::AppendMany(many, body, now, Box::new(then)), place });
@@ -456,18 +466,19 @@ impl Queue for RocksQueue {
         let inner = self.0.clone();
         async move {
             let store = inner.store.clone();
-            let waiting = inner.metrics.holding().bytes;
-            if !store.is_untidy(waiting, tidy::SLACK_BYTES).unwrap_or(false) {
+            let untidy = store.untidy(inner.metrics.holding(), tidy::SLACK_BYTES).unwrap_or_default();
+            if untidy.is_empty() {
                 return;
             }
             let began = std::time::Instant::now();
             reach(Step::Flushing);
             let flushed = store.clone();
             let _ = tokio::task::spawn_blocking(move || flushed.flush()).await;
-            for part in 0..tidy::PARTS {
+            for (family, part) in untidy.into_iter().flat_map(|family| (0..tidy::PARTS).map(move |part| (family, part)))
+            {
                 let store = store.clone(); // a relay that stops waits for one part at most
                 reach(Step::Compacting);
-                let _ = tokio::task::spawn_blocking(move || store.compact(part)).await;
+                let _ = tokio::task::spawn_blocking(move || store.compact(family, part)).await;
             }
             tracing::info!(seconds = began.elapsed().as_secs(), "gave back the room of what is gone");
         }

@@ -19,7 +19,7 @@ use super::{
 use crate::{
     metrics::{Holding, Metrics},
     queue::{AppendError, GrantError, Outcomes, Put, PutDoor, PutMany, RemoveError, StorageError, Swept},
-    quota::Rules,
+    quota::{Rules, Used},
 };
 
 /// Envelopes, and rows of the time indexes, that one sweep looks at: some milliseconds of the writer's time.
@@ -132,7 +132,9 @@ impl<'a> Batch<'a> {
         if let Some(count) = self.mailboxes {
             self.writes.put(keys::MAILBOXES_KEY, count.to_be_bytes());
         }
-        self.bodies.finish(self.store, &mut self.writes)?;
+        let (came, gone) = self.bodies.finish(self.store, &mut self.writes)?;
+        self.changes.counted.came.body_bytes = came;
+        self.changes.counted.gone.body_bytes = gone;
         Ok((self.writes, self.changes))
     }
 
@@ -187,6 +189,9 @@ impl<'a> Batch<'a> {
         let came = &mut self.changes.counted.came;
         came.envelopes = came.envelopes.saturating_add(1);
         came.bytes = came.bytes.saturating_add(bytes);
+        if body.is_none() {
+            came.own_bytes = came.own_bytes.saturating_add(bytes);
+        }
         self.known.set_mailbox(mailbox, row);
         self.deposits.insert((mailbox, id), deposit);
         self.changes.arrived.push((mailbox, Delivery { seq: row.last, stored_at: now, envelope }));
@@ -219,9 +224,10 @@ impl<'a> Batch<'a> {
             None => self.store.head(&of, through)?.ok_or_else(|| damaged(Family::Envelopes))?.put,
         };
         let first = row.removed_through.0.saturating_add(1);
-        if row.shared > row.removed_through {
-            self.release(&of, Seq(first), through.min(row.shared))?;
-        }
+        let shared = match row.shared > row.removed_through {
+            true => self.release(&of, Seq(first), through.min(row.shared), row.gone)?,
+            false => 0,
+        };
         let count = through.0.saturating_sub(row.removed_through.0);
         if count <= POINT_DELETIONS_MAX {
             for seq in first..=through.0 {
@@ -233,25 +239,31 @@ impl<'a> Batch<'a> {
         }
         let gone = &mut self.changes.counted.gone;
         gone.envelopes = gone.envelopes.saturating_add(count);
-        gone.bytes = gone.bytes.saturating_add(put.minus(row.gone).bytes);
+        let bytes = put.minus(row.gone).bytes;
+        gone.bytes = gone.bytes.saturating_add(bytes);
+        gone.own_bytes = gone.own_bytes.saturating_add(bytes.saturating_sub(shared));
         row.gone = put;
         row.removed_through = through;
         self.known.set_mailbox(of, row);
         Ok(count)
     }
 
-    /// These are about to go. Counted once all of them were read: where one cannot be, all of them stay.
-    fn release(&mut self, of: &MailboxId, from: Seq, through: Seq) -> Result<(), StorageError> {
-        let mut ids = Vec::new();
-        self.store.each_envelope(of, from, None, |seq, _, body| {
+    /// These are about to go, and before them what `gone` counts. Counted once all of them were read: where one cannot be, all
+    /// of them stay. Returns the bytes of those that others have as well.
+    fn release(&mut self, of: &MailboxId, from: Seq, through: Seq, gone: Used) -> Result<u64, StorageError> {
+        let (mut ids, mut bytes, mut before) = (Vec::new(), 0_u64, gone);
+        self.store.each_envelope(of, from, None, |seq, head, body| {
             if let Body::Shared(id) = body
                 && seq <= through
             {
                 ids.push(id);
+                bytes = bytes.saturating_add(head.put.minus(before).bytes);
             }
+            before = head.put;
             Ok(seq < through)
         })?;
-        self.bodies.release(self.store, &ids)
+        self.bodies.release(self.store, &ids)?;
+        Ok(bytes)
     }
 
     pub(super) fn grant(&mut self, of: MailboxId, tokens: Vec<(TokenHash, TokenClass)>) -> Result<(), GrantError> {

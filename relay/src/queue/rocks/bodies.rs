@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use rocksdb::WriteBatch;
 
 use super::{
-    keys::BodyId,
+    keys::{BodyId, BodyRow},
     store::{Family, Store, damaged},
 };
 use crate::queue::StorageError;
@@ -15,7 +15,13 @@ use crate::queue::StorageError;
 /// The counts that one batch changes.
 #[derive(Debug, Default)]
 pub(super) struct Bodies {
-    counts: BTreeMap<BodyId, u64>,
+    rows: BTreeMap<BodyId, Row>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Row {
+    was_there: bool,
+    now: BodyRow,
 }
 
 impl Bodies {
@@ -27,11 +33,13 @@ impl Bodies {
         id: BodyId,
         sealed: &[u8],
     ) -> Result<(), StorageError> {
-        let count = self.count(store, id)?;
-        if count == 0 {
+        let Row { was_there, now } = self.row(store, id)?;
+        if now.mailboxes == 0 {
             writes.put_cf(store.family(Family::Bodies)?, id.0, sealed);
         }
-        self.counts.insert(id, count.saturating_add(1));
+        let bytes = u32::try_from(sealed.len()).unwrap_or(u32::MAX);
+        let now = BodyRow { mailboxes: now.mailboxes.saturating_add(1), bytes };
+        self.rows.insert(id, Row { was_there, now });
         Ok(())
     }
 
@@ -39,31 +47,38 @@ impl Bodies {
     pub(super) fn release(&mut self, store: &Store, ids: &[BodyId]) -> Result<(), StorageError> {
         let mut left = BTreeMap::new();
         for id in ids {
-            let count = left.get(id).map_or_else(|| self.count(store, *id), |count| Ok(*count))?;
-            left.insert(*id, count.checked_sub(1).ok_or_else(|| damaged(Family::BodyCounts))?);
+            let Row { was_there, now } = left.get(id).map_or_else(|| self.row(store, *id), |row| Ok(*row))?;
+            let mailboxes = now.mailboxes.checked_sub(1).ok_or_else(|| damaged(Family::BodyCounts))?;
+            left.insert(*id, Row { was_there, now: BodyRow { mailboxes, ..now } });
         }
-        self.counts.extend(left);
+        self.rows.extend(left);
         Ok(())
     }
 
-    /// Writes the counts, and removes what nobody has any more.
-    pub(super) fn finish(self, store: &Store, writes: &mut WriteBatch) -> Result<(), StorageError> {
+    /// Writes the counts, and removes what nobody has any more. Returns how many bytes came and went.
+    pub(super) fn finish(self, store: &Store, writes: &mut WriteBatch) -> Result<(u64, u64), StorageError> {
         let (bodies, counts) = (store.family(Family::Bodies)?, store.family(Family::BodyCounts)?);
-        for (id, count) in self.counts {
-            if count == 0 {
+        let (mut came, mut gone) = (0_u64, 0_u64);
+        for (id, Row { was_there, now }) in self.rows {
+            if now.mailboxes == 0 {
                 writes.delete_cf(bodies, id.0);
                 writes.delete_cf(counts, id.0);
             } else {
-                writes.put_cf(counts, id.0, count.to_be_bytes());
+                writes.put_cf(counts, id.0, now.to_bytes());
+            }
+            match (was_there, now.mailboxes > 0) {
+                (false, true) => came = came.saturating_add(now.bytes.into()),
+                (true, false) => gone = gone.saturating_add(now.bytes.into()),
+                _ => {}
             }
         }
-        Ok(())
+        Ok((came, gone))
     }
 
-    fn count(&self, store: &Store, id: BodyId) -> Result<u64, StorageError> {
-        match self.counts.get(&id) {
-            Some(count) => Ok(*count),
-            None => store.body_count(id),
+    fn row(&self, store: &Store, id: BodyId) -> Result<Row, StorageError> {
+        match self.rows.get(&id) {
+            Some(row) => Ok(*row),
+            None => store.body_row(id).map(|now| Row { was_there: now.mailboxes > 0, now }),
         }
     }
 }

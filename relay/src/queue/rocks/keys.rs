@@ -9,12 +9,13 @@
 //! | `tokens` | mailbox ‖ token hash | class: 1 request, 2 contact |
 //! | `envelopes` | mailbox ‖ `BE64(seq)` | [`EnvelopeHead`] ‖ sealed bytes, or ‖ [`BodyId`] if many have it |
 //! | `bodies` | [`BodyId`] | sealed bytes |
-//! | `body-counts` | [`BodyId`] | `BE64`: mailboxes that have it |
+//! | `body-counts` | [`BodyId`] | [`BodyRow`] |
 //! | `envelope-hours` | `BE32(hour)` ‖ mailbox | nothing: some envelope came in that hour |
 //! | `deposits` | mailbox ‖ deposit id | [`DepositRow`] |
 //!
 //! Schema 1 had no bodies, and rows of mailboxes without [`MailboxRow::shared`]: they are read, and written as of today.
 //! Schema 2 had a family [`HOURS_OF_DEPOSITS`] beside, which is dropped: deposits are forgotten as files are compacted.
+//! Schema 3 had rows of bodies without their length.
 
 use hushwire_proto::{
     ids::{DepositId, MailboxId, Seq, TokenHash, UnixMillis},
@@ -26,10 +27,10 @@ use rocksdb::MergeOperands;
 use crate::quota::Used;
 
 /// The version of everything below.
-pub(super) const SCHEMA: u32 = 3;
+pub(super) const SCHEMA: u32 = 4;
 
 /// What can be read as well.
-pub(super) const SCHEMAS_BEFORE: [u32; 2] = [1, 2];
+pub(super) const SCHEMAS_BEFORE: [u32; 3] = [1, 2, 3];
 
 /// A family of earlier schemas.
 pub(super) const HOURS_OF_DEPOSITS: &str = "deposit-hours";
@@ -72,6 +73,15 @@ pub(super) struct MailboxRow {
 /// The name of an envelope that many mailboxes have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct BodyId(pub(super) [u8; 16]);
+
+/// Who has a body, and what it takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct BodyRow {
+    /// Mailboxes that have it.
+    pub(super) mailboxes: u64,
+    /// Its length; 0: not known.
+    pub(super) bytes: u32,
+}
 
 /// What a row of an envelope has behind its head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,6 +148,19 @@ impl MailboxRow {
             hour: Hour(rest.u32()?),
             shared: if rest.0.is_empty() { Seq(0) } else { Seq(rest.u64()?) },
         };
+        rest.0.is_empty().then_some(row)
+    }
+}
+
+impl BodyRow {
+    pub(super) fn to_bytes(self) -> [u8; 12] {
+        let Self { mailboxes, bytes } = self;
+        joined(&[&mailboxes.to_be_bytes(), &bytes.to_be_bytes()])
+    }
+
+    pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
+        let mut rest = Reader(bytes);
+        let row = Self { mailboxes: rest.u64()?, bytes: if rest.0.is_empty() { 0 } else { rest.u32()? } };
         rest.0.is_empty().then_some(row)
     }
 }

@@ -1,7 +1,7 @@
 //! How far the database had come when something was last acknowledged, kept beside it in a file of its own.
 //!
 //! A write-ahead log that lost its end looks like one that was cut by a crash, and opens. If the database then is
-//! behind the mark, something acknowledged is gone, and the relay does not start: its operator restores a backup, or
+//! behind the mark, something acknowledged is gone, and the relay does not start: its operator begins with an empty directory, or
 //! removes the file to go on with what is there.
 //!
 //! The mark is written after the database's own sync and not synced itself. It is exact when the process is killed;

@@ -25,7 +25,7 @@ use rocksdb::{
 
 use super::{
     OpenError,
-    keys::{self, Body, BodyId, DepositRow, EnvelopeHead, MailboxRow, SCHEMA, SCHEMAS_BEFORE},
+    keys::{self, Body, BodyId, BodyRow, DepositRow, EnvelopeHead, MailboxRow, SCHEMA, SCHEMAS_BEFORE},
 };
 use crate::{
     fail_points::{Step, reach},
@@ -298,9 +298,8 @@ impl Store {
         self.row(Family::Envelopes, &keys::envelope(of, seq), |bytes| Some(EnvelopeHead::parse(bytes)?.0))
     }
 
-    pub(super) fn body_count(&self, id: BodyId) -> Result<u64, StorageError> {
-        let count = self.row(Family::BodyCounts, &id.0, |bytes| bytes.try_into().ok())?;
-        Ok(count.map_or(0, u64::from_be_bytes))
+    pub(super) fn body_row(&self, id: BodyId) -> Result<BodyRow, StorageError> {
+        Ok(self.row(Family::BodyCounts, &id.0, BodyRow::parse)?.unwrap_or_default())
     }
 
     fn body(&self, id: BodyId, view: Option<&Snapshot<'_>>) -> Result<Option<DBPinnableSlice<'_>>, StorageError> {
@@ -373,8 +372,9 @@ impl Store {
             usage.count(row.envelopes(), row.used(), row.tokens.into(), rules);
             Ok(true)
         })?;
-        self.scan(Family::BodyCounts, &[], None, None, |_, _| {
-            usage.shared_bodies = usage.shared_bodies.saturating_add(1);
+        self.scan(Family::BodyCounts, &[], None, None, |_, value| {
+            let row = BodyRow::parse(value).ok_or_else(|| damaged(Family::BodyCounts))?;
+            usage.count_body(row.mailboxes, row.bytes.into());
             Ok(true)
         })?;
         Ok(usage)

@@ -12,7 +12,10 @@ use hushwire_proto::{envelope::Envelope, ids::DepositId, relay::TokenClass};
 use tempfile::TempDir;
 
 use super::{store::Family, *};
-use crate::queue::{PutDoor, contract};
+use crate::{
+    metrics::Holding,
+    queue::{PutDoor, contract},
+};
 
 mod damage;
 
@@ -150,7 +153,7 @@ async fn a_database_of_a_newer_version_is_left_alone() {
     store.commit(batch).unwrap();
     drop(store);
     let opened = RocksQueue::open(dir.path(), Rules::default());
-    assert!(matches!(opened, Err(OpenError::Schema { found: 4, known: 3, .. })));
+    assert!(matches!(opened, Err(OpenError::Schema { found: 5, known: 4, .. })));
 }
 
 #[tokio::test]
@@ -303,22 +306,68 @@ async fn the_room_of_what_expired_is_given_back() {
     store.flush().unwrap();
     let full = du(dir.path());
     assert!(full > 640 * 64 * 1024, "{full}");
-    assert!(!store.is_untidy(queue.metrics().holding().bytes, 0).unwrap());
+    assert_eq!(untidy(&queue), []);
     while queue.expire(late).await.unwrap().more {}
     assert_eq!(queue.metrics().holding().bytes, 64 * 1024);
-    assert!(store.is_untidy(queue.metrics().holding().bytes, 0).unwrap());
+    assert_eq!(untidy(&queue), [Family::Envelopes]);
+    give_back(&queue, Family::Envelopes, dir.path(), full / 20).await;
+    assert_eq!(queue.read(BOB, Seq(0), ENVELOPE_BYTES_MAX).await.unwrap().envelopes.len(), 1);
+    assert_eq!(untidy(&queue), []);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_room_of_envelopes_to_many_is_given_back_with_the_last_of_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let queue = RocksQueue::open(dir.path(), Rules::default()).unwrap();
+    let mailboxes: Vec<_> = (0..60).map(|n| MailboxId([n; 32])).collect();
+    for mailbox in &mailboxes {
+        queue.grant(*mailbox, vec![(TOKEN, TokenClass::Contact)]).await.unwrap();
+    }
+    for mark in 0..100 {
+        let doors = mailboxes.iter().map(|at| PutDoor { mailbox: *at, token: TOKEN, id: DepositId([mark; 16]) });
+        let envelope = Envelope::new(vec![mark; ENVELOPE_BYTES_MAX].into()).unwrap();
+        let stored = queue.append_many(PutMany { envelope, doors: doors.collect() }, NOW).await;
+        assert!(stored.iter().all(Result::is_ok));
+    }
+    let holds = |queue: &RocksQueue| {
+        let Holding { envelopes, bytes, own_bytes, body_bytes, .. } = queue.metrics().holding();
+        (envelopes, bytes / 65_536, own_bytes / 65_536, body_bytes / 65_536)
+    };
+    assert_eq!(holds(&queue), (6000, 6000, 0, 100));
+    queue.append(Put { mailbox: mailboxes[0], ..put(200) }, NOW).await.unwrap();
+    drop(queue);
+    let queue = RocksQueue::open(dir.path(), Rules::default()).unwrap();
+    assert_eq!(holds(&queue), (6001, 6000, 0, 100), "and when it is opened again");
+    queue.0.store.flush().unwrap();
+    let full = du(dir.path());
+    assert!(full > 100 * 64 * 1024, "{full}");
+    for mailbox in &mailboxes {
+        assert!(!untidy(&queue).contains(&Family::Bodies));
+        queue.remove(*mailbox, Seq(100)).await.unwrap();
+    }
+    assert_eq!(holds(&queue), (1, 0, 0, 0));
+    assert_eq!(queue.metrics().holding().own_bytes, u64::try_from(put(200).envelope.len()).unwrap());
+    assert!(untidy(&queue).contains(&Family::Bodies));
+    give_back(&queue, Family::Bodies, dir.path(), full / 2).await;
+    assert!(!untidy(&queue).contains(&Family::Bodies));
+}
+
+fn untidy(queue: &RocksQueue) -> Vec<Family> {
+    queue.0.store.untidy(queue.metrics().holding(), 0).unwrap()
+}
+
+/// Files that nothing needs any more are removed beside this.
+async fn give_back(queue: &RocksQueue, family: Family, dir: &Path, left: u64) {
+    let store = &queue.0.store;
     store.flush().unwrap();
     for part in 0..tidy::PARTS {
-        store.compact(part).unwrap();
+        store.compact(family, part).unwrap();
     }
-    // Files that nothing needs any more are removed beside this.
     let began = std::time::Instant::now();
-    while du(dir.path()) > full / 20 {
-        assert!(began.elapsed().as_secs() < 20, "{full} bytes of files, {} after", du(dir.path()));
+    while du(dir) > left {
+        assert!(began.elapsed().as_secs() < 20, "{} bytes of files", du(dir));
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    assert_eq!(queue.read(BOB, Seq(0), ENVELOPE_BYTES_MAX).await.unwrap().envelopes.len(), 1);
-    assert!(!store.is_untidy(queue.metrics().holding().bytes, 0).unwrap());
 }
 
 #[tokio::test]
@@ -379,6 +428,39 @@ async fn a_queue_of_schema_1_is_read_and_goes_on() {
     let queue = RocksQueue::open(dir.path(), Rules::default()).unwrap();
     assert_eq!(marks(&queue).await, [2, 3], "once more, as of today");
     assert!(queue.0.store.db.cf_handle(keys::HOURS_OF_DEPOSITS).is_none());
+}
+
+#[tokio::test]
+async fn a_queue_of_schema_3_is_read_and_what_its_bodies_take_is_not_guessed_too_low() {
+    let dir = tempfile::tempdir().unwrap();
+    let queue = RocksQueue::open(dir.path(), Rules::default()).unwrap();
+    let mailboxes: Vec<_> = (0..60).map(|n| MailboxId([n; 32])).collect();
+    for mailbox in &mailboxes {
+        queue.grant(*mailbox, vec![(TOKEN, TokenClass::Contact)]).await.unwrap();
+    }
+    let doors = mailboxes.iter().map(|at| PutDoor { mailbox: *at, token: TOKEN, id: DepositId([1; 16]) });
+    let many = PutMany { envelope: put(7).envelope, doors: doors.collect() };
+    assert!(queue.append_many(many, NOW).await.iter().all(Result::is_ok));
+    drop(queue);
+    // A row as schema 3 had it: without the length.
+    let store = Store::open(&dir.path().join(DATABASE_DIR)).unwrap();
+    let counts = store.family(Family::BodyCounts).unwrap();
+    let (id, row) = store.db.iterator_cf(counts, rocksdb::IteratorMode::Start).next().unwrap().unwrap();
+    let mut batch = WriteBatch::default();
+    batch.put_cf(counts, id, row.split_last_chunk::<4>().unwrap().0);
+    batch.put(keys::SCHEMA_KEY, 3_u32.to_be_bytes());
+    store.commit(batch).unwrap();
+    drop(store);
+    fs::remove_file(dir.path().join("acknowledged")).unwrap(); // this test wrote beside it
+    let queue = RocksQueue::open(dir.path(), Rules::default()).unwrap();
+    let Holding { bytes, own_bytes, body_bytes, .. } = queue.metrics().holding();
+    assert_eq!((bytes, own_bytes, body_bytes), (60 * 512, 60 * 512, 64 * 1024));
+    for mailbox in &mailboxes {
+        let page = queue.read(*mailbox, Seq(0), ENVELOPE_BYTES_MAX).await.unwrap();
+        assert_eq!(page.envelopes[0].envelope.bytes()[..], [7; 512]);
+        queue.remove(*mailbox, page.last).await.unwrap();
+    }
+    assert_eq!(queue.usage().await.unwrap().shared_bodies, 0);
 }
 
 #[tokio::test]

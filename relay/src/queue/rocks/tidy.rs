@@ -1,26 +1,37 @@
 //! Gives room back. RocksDB drops what was removed when it compacts the files that have it, and it compacts those that
-//! grow: files of a mailbox that filled once and expired would stay. So when the files of envelopes are far larger than
-//! the envelopes, they are compacted.
+//! grow: files of a mailbox that filled once and expired would stay. So when the files of envelopes, or of the bodies that
+//! many have, are far larger than what of them waits, they are compacted.
 
 use rocksdb::{CompactOptions, FlushOptions};
 
 use super::store::{Family, Store};
-use crate::queue::StorageError;
+use crate::{metrics::Holding, queue::StorageError};
 
-/// Parts of the key space that are compacted one after another. Mailbox ids are as good as random, so each has as much.
+/// Parts of the key space that are compacted one after another. Ids of mailboxes and bodies are as good as random, so each has
+/// as much.
 pub(super) const PARTS: u8 = 16;
 
 /// Bytes of files that may be of no use beside as many that are: what comes and goes in some minutes of full load.
 pub(super) const SLACK_BYTES: u64 = if cfg!(feature = "fail-points") { 64 * 1024 } else { 256 * 1024 * 1024 };
 
-/// Bytes of files of envelopes.
+/// Bytes of a row of an envelope beside what is sealed.
+const ROW_BYTES: u64 = 128;
+
+/// Bytes of files of a family.
 const FILES: &str = "rocksdb.total-sst-files-size";
 
 impl Store {
-    /// Whether compacting is worth the work, if so many bytes of envelopes wait: it then writes less than it frees.
-    pub(super) fn is_untidy(&self, waiting: u64, slack: u64) -> Result<bool, StorageError> {
-        let files = self.db.property_int_value_cf(self.family(Family::Envelopes)?, FILES);
-        Ok(files.ok().flatten().unwrap_or(0) > waiting.saturating_mul(2).saturating_add(slack))
+    /// The families of which compacting is worth the work, if so much waits: it then writes less than it frees.
+    pub(super) fn untidy(&self, waiting: Holding, slack: u64) -> Result<Vec<Family>, StorageError> {
+        let mut untidy = Vec::new();
+        let rows = waiting.envelopes.saturating_mul(ROW_BYTES).saturating_add(waiting.own_bytes);
+        for (family, bytes) in [(Family::Envelopes, rows), (Family::Bodies, waiting.body_bytes)] {
+            let files = self.db.property_int_value_cf(self.family(family)?, FILES).ok().flatten().unwrap_or(0);
+            if files > bytes.saturating_mul(2).saturating_add(slack) {
+                untidy.push(family);
+            }
+        }
+        Ok(untidy)
     }
 
     /// Writes out what is in memory, so that the log that holds it can go.
@@ -31,14 +42,14 @@ impl Store {
         Ok(())
     }
 
-    /// Compacts one of [`PARTS`].
-    pub(super) fn compact(&self, part: u8) -> Result<(), StorageError> {
+    /// Compacts one of the [`PARTS`] of a family.
+    pub(super) fn compact(&self, family: Family, part: u8) -> Result<(), StorageError> {
         let wide = u8::MAX / PARTS + 1;
         let from = [part.saturating_mul(wide)];
         let to = part.checked_add(1).and_then(|next| next.checked_mul(wide)).map(|end| [end]);
         let mut options = CompactOptions::default();
         options.set_exclusive_manual_compaction(false);
-        self.db.compact_range_cf_opt(self.family(Family::Envelopes)?, Some(from), to, &options);
+        self.db.compact_range_cf_opt(self.family(family)?, Some(from), to, &options);
         Ok(())
     }
 }
