@@ -180,6 +180,15 @@ impl Server {
         self.end();
     }
 
+    /// SIGTERM. It goes on for a moment.
+    ///
+    /// # Errors
+    /// The system does not know the process.
+    pub fn terminate(&self) -> Result<(), Failure> {
+        let status = Command::new("kill").args(["-TERM", &self.pid().to_string()]).status().map_err(said)?;
+        if status.success() { Ok(()) } else { Err(format!("kill -TERM ended with {status}")) }
+    }
+
     /// What it is.
     #[must_use]
     pub fn kind(&self) -> Kind {

@@ -64,6 +64,8 @@ pub struct Many {
     pub to: Arc<[Arc<Door>]>,
     /// As for a [`Deposit`].
     pub number: u64,
+    /// The same for every retry, and for every mailbox.
+    pub id: [u8; 16],
     /// An envelope, for all of them.
     pub body: Bytes,
 }

@@ -37,6 +37,11 @@ async fn a_relay_whose_sync_fails_ends_and_keeps_every_promise() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_relay_that_is_told_to_stop_answers_what_has_begun_and_nobody_loses_anything() {
+    quickly(Fault::Stop).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn damage_in_the_files_of_a_relay_is_found_or_changes_nothing() {
     quickly(Fault::Corrupt).await;
 }

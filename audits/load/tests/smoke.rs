@@ -12,11 +12,12 @@ use hushwire_load::target::{Kind, Target};
 #[tokio::test(flavor = "multi_thread")]
 async fn a_relay_that_is_killed_keeps_every_invariant_and_the_checker_would_have_told() {
     let dir = tempfile::tempdir().unwrap();
-    let plan = kill::Plan { size: Size::of(8, 512), stored: 300, kills: 3 };
+    let size = Size { to_all: true, ..Size::of(52, 512) };
+    let plan = kill::Plan { size, stored: 3000, kills: 3 };
     let outcome = kill::run(dir.path(), plan).await.unwrap();
     let verdict = outcome.verdict;
     assert!(verdict.broken.is_empty(), "{:?}", verdict.broken);
-    assert!(verdict.stored >= 300 && verdict.kills >= 3, "{verdict:?}");
+    assert!(verdict.stored >= 3000 && verdict.kills >= 3, "{verdict:?}");
     assert_eq!((verdict.intents, verdict.stored), (verdict.shown, verdict.shown));
     assert_eq!(outcome.missed, Vec::<String>::new());
 }

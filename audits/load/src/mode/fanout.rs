@@ -102,7 +102,7 @@ pub async fn run(target: &Target, plan: Plan) -> Result<Case, Failure> {
         number = if pairwise {
             to_each(&mailboxes, &mouth, &body, at)?
         } else {
-            mouth.send(Many { to: doors.clone(), number: at, body })?;
+            mouth.send(Many { to: doors.clone(), number: at, id: rand::random(), body })?;
             at
         };
         stored.everybody().await.map_err(|()| "an envelope was not stored for everybody")?;

@@ -6,6 +6,7 @@
 //! | file | what happens |
 //! |---|---|
 //! | [`kill`] | SIGKILL at random moments; and with very much waiting |
+//! | [`stop`] | SIGTERM at random moments |
 //! | [`points`] | an end at every step between what arrives and what is answered |
 //! | [`power`] | the power of its disk is cut; what was not synced is gone |
 //! | [`fsync`] | a sync fails, once |
@@ -14,7 +15,7 @@
 //! | [`slow`] | syncs take long |
 //! | [`clock`] | the clock on the wall jumps |
 //! | [`files`] | it may open few files |
-//! | `storm.rs`, `clients.rs` | the clients, and the verdict |
+//! | `storm.rs`, `clients.rs`, `shout.rs` | the clients, and the verdict |
 //! | `shim.rs`, `disk.rs` | how a clock or a sync is made bad; a disk of its own |
 
 mod clients;
@@ -28,7 +29,9 @@ pub mod kill;
 pub mod points;
 pub mod power;
 mod shim;
+mod shout;
 pub mod slow;
+pub mod stop;
 pub mod storm;
 
 use std::path::Path;
@@ -45,6 +48,8 @@ use storm::{Outcome, Size};
 pub enum Fault {
     /// SIGKILL at random moments
     Kill,
+    /// SIGTERM at random moments
+    Stop,
     /// An end at every step between what arrives and what is answered
     Points,
     /// The power of its disk is cut (root, loop devices, ext4, python3)
@@ -104,7 +109,7 @@ impl Sizes {
 
     /// What takes some seconds for each kind.
     pub const QUICK: Self = Self {
-        clients: 8,
+        clients: 52, // more than have an envelope to many each for themselves
         stored: 2000,
         kills: 5,
         cuts: 3,
@@ -121,10 +126,11 @@ impl Sizes {
 /// # Errors
 /// What is missing here, or which promises were not kept.
 pub async fn run(dir: &Path, fault: Fault, sizes: Sizes) -> Result<Report, Failure> {
-    let size = Size::of(sizes.clients, sizes.bytes);
+    let size = Size { to_all: true, ..Size::of(sizes.clients, sizes.bytes) };
     let full = sizes.in_full;
     let outcomes = match fault {
         Fault::Kill => vec![kill::run(dir, kill::Plan { size, stored: sizes.stored, kills: sizes.kills }).await?],
+        Fault::Stop => vec![stop::run(dir, size, if full { 50 } else { 3 }).await?],
         Fault::Points => vec![points::run(dir, points::Plan { size, thrice: full }).await?],
         Fault::Power => {
             let plan = power::Plan { size, cuts: sizes.cuts, stored: sizes.stored_between_cuts };

@@ -60,7 +60,7 @@ pub async fn fill(target: &Target, mailboxes: &[Mailbox], each: u32, bytes: usiz
         for to in &groups {
             room.acquire().await.map_err(|_| not_taken)?.forget();
             number = moment_after(number);
-            mouth.send(Many { to: to.clone(), number, body: bodies.body(number) })?;
+            mouth.send(Many { to: to.clone(), number, id: rand::random(), body: bodies.body(number) })?;
         }
     }
     let _all_answered = room.acquire_many(u32::try_from(WINDOW).map_err(said)?).await.map_err(|_| not_taken)?;

@@ -100,7 +100,7 @@ pub(super) fn deposit_many(many: &Many, output: &mut BytesMut) -> Result<(), Fai
     let door = |door: &Arc<super::Door>| relay::Door {
         mailbox: door.mailbox,
         token: door.token.clone(),
-        id: DepositId(rand::random()),
+        id: DepositId(many.id),
     };
     let doors = many.to.iter().map(door).collect();
     put(many.number, &Request::DepositMany(DepositMany { envelope, doors }), output)

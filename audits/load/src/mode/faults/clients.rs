@@ -29,16 +29,19 @@ const WINDOW: u64 = 16;
 const FRIENDS: u64 = 4;
 
 /// Whoever was not answered for so long connects anew.
-const SILENCE: Duration = Duration::from_secs(10);
+pub(super) const SILENCE: Duration = Duration::from_secs(10);
 
 /// Between two tries to connect to a relay that is away.
-const PAUSE: Duration = Duration::from_millis(20);
+pub(super) const PAUSE: Duration = Duration::from_millis(20);
 
 /// Nobody here waits longer than this, whatever a refusal asks for: the moment from which it is taken again is measured.
 const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Id, sender, mailbox and number, at the beginning of a body.
 const HEAD_BYTES: usize = 32;
+
+/// In the place of the mailbox: all of them.
+const ALL: u32 = u32::MAX;
 
 /// What all clients share.
 pub(super) struct Shared {
@@ -154,7 +157,7 @@ pub(super) async fn receive(shared: Arc<Shared>, index: u32) {
         let (_mouth, deposits) = mpsc::unbounded_channel();
         let heard = |event| match event {
             Event::Delivered { seq, body } => {
-                let id = body.first_chunk().copied().unwrap_or_default();
+                let id = id_in(&body, index);
                 shared.ledger.note(Entry::Given { mailbox: index, seq, id, hash: hash(&body) });
                 if shown.insert(id) {
                     shared.ledger.note(Entry::Shown { mailbox: index, id });
@@ -175,7 +178,7 @@ pub(super) async fn receive(shared: Arc<Shared>, index: u32) {
 }
 
 /// The relay, once it is there; `None` when the storm is over.
-async fn present(relay: &mut watch::Receiver<Option<Target>>) -> Option<Target> {
+pub(super) async fn present(relay: &mut watch::Receiver<Option<Target>>) -> Option<Target> {
     let target = relay.wait_for(Option::is_some).await.ok()?.clone();
     relay.has_changed().is_ok().then_some(target)?
 }
@@ -187,17 +190,27 @@ impl Shared {
         let to = self.mailboxes.iter().cycle().nth(usize::try_from(friend).unwrap_or(0) % count);
         let to = to.cloned().unwrap_or_else(|| Mailbox::new(0));
         let id: Id = rand::random();
+        let body = self.body(id, sender, to.door.index, number);
+        self.intents.fetch_add(1, Relaxed);
+        Letter { number, to, id, body }
+    }
+
+    /// What stands in all mailboxes.
+    pub(super) fn body_for_all(&self, id: Id, sender: u32, number: u64) -> Bytes {
+        self.body(id, sender, ALL, number)
+    }
+
+    fn body(&self, id: Id, sender: u32, mailbox: u32, number: u64) -> Bytes {
         let mut body = BytesMut::with_capacity(self.size.bytes);
         body.put_slice(&id);
         body.put_u32(sender);
-        body.put_u32(to.door.index);
+        body.put_u32(mailbox);
         body.put_u64(number);
         let filling = (&id[..]).get_u64().wrapping_add(number);
         while body.len() < self.size.bytes.max(HEAD_BYTES) {
             body.put_u64(filling.wrapping_mul(u64::try_from(body.len()).unwrap_or(1)));
         }
-        self.intents.fetch_add(1, Relaxed);
-        Letter { number, to, id, body: body.freeze() }
+        body.freeze()
     }
 
     fn intends(&self, sender: u32, letter: &Letter) {
@@ -206,7 +219,7 @@ impl Shared {
         self.ledger.note(Entry::Intent { sender, mailbox, number: *number, id: *id, hash });
     }
 
-    fn is_stored(&self, sender: u32, number: u64) {
+    pub(super) fn is_stored(&self, sender: u32, number: u64) {
         self.ledger.note(Entry::Stored { sender, number });
         self.stored.fetch_add(1, Relaxed);
         let back = self.back.swap(0, Relaxed);
@@ -223,4 +236,13 @@ impl Shared {
         }
         self.refused.fetch_add(1, Relaxed);
     }
+}
+
+/// Which deposit an envelope in this mailbox is: of one to all each mailbox has its own.
+pub(super) fn id_in(body: &[u8], mailbox: u32) -> Id {
+    let (mut id, rest): (Id, _) = body.split_first_chunk().map_or_else(Default::default, |(id, rest)| (*id, rest));
+    if rest.get(4..8) == Some(&ALL.to_be_bytes()) {
+        id.iter_mut().zip(mailbox.to_be_bytes()).for_each(|(byte, of)| *byte ^= of);
+    }
+    id
 }

@@ -19,7 +19,7 @@ use crate::{Failure, said};
 const ENDS: Duration = Duration::from_secs(30);
 
 /// What an operator is told, when the disk fails under a relay that serves or one that starts.
-const TOLD: [&str; 2] = ["look at the disk, then start again", "if the disk is damaged, restore a backup"];
+const TOLD: [&str; 2] = ["look at the disk, then start again", "if the disk is damaged, begin with an empty data_dir"];
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug)]

@@ -15,8 +15,8 @@ use crate::usage::Process;
 const SYNC_MS: u32 = 500;
 
 /// MiB that a relay may have more than before: its line of 32, two unwritten tables of each family in use (80), blocks in
-/// memory (32), and for each of 256 senders the half MiB that may be on its way.
-const GROWTH_MIB: f64 = 32.0 + 80.0 + 32.0 + 128.0;
+/// memory (32), and for each of 256 senders the quarter of one that may be on its way.
+const GROWTH_MIB: f64 = 32.0 + 80.0 + 32.0 + 64.0;
 
 /// How often its memory is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(100);

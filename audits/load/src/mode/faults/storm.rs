@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
 use super::clients::{Shared, receive, send};
+use super::shout::shout;
 use crate::ledger::{self, Entry, Ledger, Verdict, check, control};
 use crate::line::Line;
 use crate::report::Case;
@@ -40,13 +41,15 @@ pub struct Size {
     pub one_by_one: bool,
     /// The devices are there from the beginning.
     pub devices: bool,
+    /// One more says the same to all, by one request each time.
+    pub to_all: bool,
 }
 
 impl Size {
     /// All at once, and everybody is there.
     #[must_use]
     pub fn of(clients: u32, bytes: usize) -> Self {
-        Self { clients, bytes, one_by_one: false, devices: true }
+        Self { clients, bytes, one_by_one: false, devices: true, to_all: false }
     }
 }
 
@@ -128,8 +131,9 @@ impl Storm {
         let clients = (0..size.clients).flat_map(|index| {
             [tokio::spawn(send(shared.clone(), index)), tokio::spawn(receive(shared.clone(), index))]
         });
+        let to_all = size.to_all.then(|| tokio::spawn(shout(shared.clone(), size.clients)));
         Ok(Self {
-            clients: clients.collect(),
+            clients: clients.chain(to_all).collect(),
             shared,
             say,
             ledger,
@@ -221,6 +225,14 @@ impl Storm {
             server.kill();
         }
         self.is_gone().await;
+    }
+
+    /// SIGTERM.
+    ///
+    /// # Errors
+    /// There is no relay.
+    pub fn terminate(&mut self) -> Result<(), Failure> {
+        self.server.as_ref().ok_or("the relay is away")?.terminate()
     }
 
     async fn is_gone(&self) {
