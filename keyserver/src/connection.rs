@@ -71,9 +71,6 @@ impl Service for Server {
     /// Answers have proofs and keys in them, some kilobytes each, and cost a good part of a millisecond.
     const REQUESTS_IN_WORK: usize = 16;
 
-    /// Nothing is pushed: what waits are answers to a peer that does not read.
-    const OUTBOX_BYTES: usize = 160 * 1024;
-
     fn connected(&self, peer: Peer) -> Session {
         Session::new(&peer, self.asking, Instant::now())
     }

@@ -10,6 +10,7 @@
 //! | [`quic`] | the limits of the transport |
 //! | [`stream`] | frames in from a stream and out to it |
 //! | [`serve`], `reply.rs` | the loop of a server, the way back of an answer |
+//! | `crumbs.rs` | who sends in fragments of a few bytes |
 //! | `backlog.rs` | how long packets wait until they are read |
 //! | [`call`] | the client's side of a connection |
 //!
@@ -19,6 +20,7 @@ mod admission;
 mod backlog;
 pub mod call;
 mod connect;
+mod crumbs;
 mod identity;
 pub mod quic;
 mod reply;
@@ -47,6 +49,9 @@ const FRAME_DEADLINE: Duration = Duration::from_secs(60);
 /// How long a closing connection may take to say so to the other end.
 const CLOSE_GRACE: Duration = Duration::from_secs(3);
 
+/// How long the place of a connection that sent in crumbs is taken: whoever comes back over and over has few left.
+const CUT_GRACE: Duration = Duration::from_secs(60);
+
 /// Why a connection was closed, as said to the other end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum CloseCode {
@@ -71,10 +76,13 @@ pub enum CloseCode {
     /// Streams opened and ended over and over. A client needs one.
     #[error("too many streams were opened")]
     TooManyStreams,
+    /// Streams or a handshake in far more fragments than packets. One in a packet is usual.
+    #[error("too many fragments in a packet")]
+    TooManyFragments,
 }
 
 impl CloseCode {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Done,
         Self::GoingAway,
         Self::BadFrame,
@@ -82,6 +90,7 @@ impl CloseCode {
         Self::TooManyConnections,
         Self::BadMessage,
         Self::TooManyStreams,
+        Self::TooManyFragments,
     ];
 
     /// The number on the wire.
@@ -94,6 +103,7 @@ impl CloseCode {
             Self::TooManyConnections => 4,
             Self::BadMessage => 5,
             Self::TooManyStreams => 6,
+            Self::TooManyFragments => 7,
         }
     }
 
@@ -128,6 +138,6 @@ mod tests {
         for code in CloseCode::ALL {
             assert_eq!(CloseCode::from_code(code.code().into()), Some(code));
         }
-        assert_eq!(CloseCode::from_code(7), None);
+        assert_eq!(CloseCode::from_code(8), None);
     }
 }

@@ -327,7 +327,8 @@ impl Request {
                 mailbox: mailbox(&deposit.mailbox)?,
                 token: some("token", Token::from_slice(&deposit.token))?,
                 id: DepositId(exactly("id", &deposit.id)?),
-                envelope: Envelope::new(deposit.envelope).map_err(|_| BadMessage::Length("envelope"))?,
+                // A copy: it is kept for longer than the buffer it was read into, which may be a thousand times as large.
+                envelope: Envelope::new(copy(&deposit.envelope)).map_err(|_| BadMessage::Length("envelope"))?,
             }),
             Body::DepositMany(many) => Self::DepositMany(DepositMany::parse(&many)?),
             Body::Whisper(whisper) => Self::Whisper(Whisper::parse(whisper)?),
@@ -485,5 +486,28 @@ fn class(code: u32) -> Result<TokenClass, BadMessage> {
         1 => Ok(TokenClass::Request),
         2 => Ok(TokenClass::Contact),
         _ => Err(BadMessage::Range("class")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+    use super::*;
+
+    #[test]
+    fn an_envelope_keeps_no_buffer_but_its_own() {
+        let (mailbox, token) = (MailboxId([1; 32]), Token::from_slice(&[2; 32]).unwrap());
+        let (id, envelope) = (DepositId([3; 16]), Envelope::new(vec![4; 512].into()).unwrap());
+        let door = Door { mailbox, token: token.clone(), id };
+        let many = Request::DepositMany(DepositMany { envelope: envelope.clone(), doors: vec![door] });
+        for request in [Request::Deposit(Deposit { mailbox, token, id, envelope }), many] {
+            let payload = request.encode();
+            let (Request::Deposit(Deposit { envelope, .. }) | Request::DepositMany(DepositMany { envelope, .. })) =
+                Request::parse(&payload).unwrap()
+            else {
+                panic!("another request");
+            };
+            assert!(!payload.as_ptr_range().contains(&envelope.bytes().as_ptr()));
+        }
     }
 }

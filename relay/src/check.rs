@@ -47,8 +47,8 @@ fn queue(config: &Config) -> Found {
     }
     match RocksQueue::look(&config.data_dir, &config.rules) {
         Ok(usage) => Ok(format!("{} envelopes in {} mailboxes", usage.envelopes, usage.mailboxes)),
-        Err(error @ (OpenError::Database { .. } | OpenError::InUse { .. })) => Err(error.to_string()),
-        Err(error) => Err(format!("{error}: look at the disk, or restore a backup")),
+        Err(error @ (OpenError::System { .. } | OpenError::Storage(_))) => Err(format!("{error}: look at the disk")),
+        Err(error) => Err(error.to_string()),
     }
 }
 

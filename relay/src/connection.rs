@@ -17,6 +17,8 @@ use hushwire_proto::{
     net::serve::Peer,
 };
 
+use tokio::sync::Semaphore;
+
 use crate::{
     flow::Flow,
     overload::{Away, Overload},
@@ -28,6 +30,7 @@ use crate::{
 pub(crate) struct Connection {
     peer: Peer,
     address: Arc<Address>,
+    hand: Arc<Semaphore>,
     state: Mutex<State>,
 }
 
@@ -73,7 +76,7 @@ impl From<BadProof> for OpenRefused {
 
 impl Connection {
     pub(crate) fn new(peer: Peer, address: Arc<Address>) -> Self {
-        Self { peer, address, state: Mutex::default() }
+        Self { peer, address, hand: Arc::new(Semaphore::new(1)), state: Mutex::default() }
     }
 
     /// The other end.
@@ -84,6 +87,12 @@ impl Connection {
     /// What the other end's network address takes.
     pub(crate) fn address(&self) -> &Address {
         &self.address
+    }
+
+    /// Held by the one of its drains that has envelopes in hand: a peer who does not read keeps those of one push, not of each
+    /// mailbox.
+    pub(crate) fn hand(&self) -> &Arc<Semaphore> {
+        &self.hand
     }
 
     /// Checks the proof against this connection's TLS session. Opening again is fine.

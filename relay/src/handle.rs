@@ -17,9 +17,10 @@ mod whisper;
 use std::{sync::Arc, time::Duration};
 
 use hushwire_proto::{
+    ids::MailboxId,
     limits::{ENVELOPE_BYTES_MAX, FANOUT_MAX, REQUESTS_IN_FLIGHT_MAX},
     net::serve::Reply,
-    relay::{Answer, Limits, Refused, RefusedReason, Request, Welcome},
+    relay::{Answer, BadMessage, Limits, Refused, RefusedReason, Request, Welcome},
 };
 
 use crate::{
@@ -94,9 +95,18 @@ impl Answering {
 }
 
 /// What a request counts among those that one address may make, and at the pace of its owners.
-fn counts(request: &Request) -> (usize, Option<u32>) {
+fn counts(request: &Request, is_open: impl Fn(MailboxId) -> bool) -> (usize, Option<u32>) {
     let each = |count: usize| u32::try_from(count.max(1)).unwrap_or(u32::MAX);
     match request {
+        // Of strangers, who would slow down the owners.
+        Request::Drain { mailbox, .. }
+        | Request::Acknowledge { mailbox, .. }
+        | Request::Revoke { mailbox, .. }
+        | Request::Grant { mailbox, .. }
+            if !is_open(*mailbox) =>
+        {
+            (1, None)
+        }
         // What makes room is never refused for being too much.
         Request::Drain { .. } => (0, Some(DRAIN_COUNTS)),
         Request::Acknowledge { .. } => (0, Some(1)),
@@ -114,16 +124,11 @@ pub(crate) fn handle<Q: Queue>(
     request: Request,
     mut answering: Answering,
 ) {
-    let (count, paced) = counts(&request);
+    let (count, paced) = counts(&request, |mailbox| connection.owned(mailbox).is_some());
     let is_deposit = matches!(request, Request::Deposit(_) | Request::DepositMany(_));
     answering.asked = paced.map(|count| connection.address().pace().asks(count));
-    let asked = if count > 0 { connection.address().ask(count) } else { Ok(()) };
-    if count > 0 {
-        connection.note_whether_refused(asked.is_err());
-    }
+    let asked = if count > 0 { ask(connection, count, &mut answering) } else { Ok(()) };
     if let Err(wait) = asked {
-        // A refusal costs something too, and whoever heeds it is never slowed down by that.
-        answering.asked.get_or_insert_with(|| connection.address().pace().asks(1));
         let answer = refused_for(RefusedReason::Overloaded, "more requests than one address may make", wait);
         return match is_deposit {
             true => answering.turn_away(TurnedAway::Rate, answer),
@@ -145,6 +150,22 @@ pub(crate) fn handle<Q: Queue>(
         Request::Drain { mailbox, after } => drain::drain(relay, connection, mailbox, after, answering),
         Request::Acknowledge { mailbox, through } => ack::acknowledge(relay, connection, mailbox, through, answering),
     }
+}
+
+/// Answers what is no request, which counts as one: it costs as much to read.
+pub(crate) fn malformed(connection: &Connection, bad: &BadMessage, mut answering: Answering) {
+    let _ = ask(connection, 1, &mut answering); // what is wrong is said either way
+    answering.say(refused(RefusedReason::BadRequest, bad.to_string()));
+}
+
+/// Counts at the address. A refusal costs something too, so who is refused over and over is slowed down; whoever heeds it never is.
+fn ask(connection: &Connection, count: usize, answering: &mut Answering) -> Result<(), Duration> {
+    let asked = connection.address().ask(count);
+    connection.note_whether_refused(asked.is_err());
+    if asked.is_err() {
+        answering.asked.get_or_insert_with(|| connection.address().pace().asks(1));
+    }
+    asked
 }
 
 fn welcome<Q: Queue>(relay: &Relay<Q>) -> Welcome {

@@ -27,6 +27,9 @@ const PER_SECOND_MIN: u32 = 20_000;
 /// As many at once as in this time. A person's devices never come near it.
 const SAVED: Duration = Duration::from_millis(100);
 
+/// So much time is owed at most. Many connections may begin at once what costs much: whoever shares their address waits no longer.
+const OWED_MAX: Duration = Duration::from_secs(2);
+
 /// Of one address these may wait to be answered: a sixteenth of what the queue takes of such jobs, and many syncs' worth of
 /// what an address can need. Each of its streams may begin one more before it waits.
 const WAITING_MAX: usize = 1024;
@@ -58,7 +61,7 @@ impl Pace {
 
     /// Counts as much as `count` acknowledgements.
     pub(crate) fn asks(self: &Arc<Self>, count: u32) -> Asked {
-        self.with_spent(|spent, now| spent.owe(self.each, count, now));
+        self.with_spent(|spent, now| spent.owe_up_to(OWED_MAX, self.each, count, now));
         self.waiting.fetch_add(1, SeqCst);
         Asked(self.clone())
     }
@@ -143,6 +146,16 @@ mod tests {
         pace.turn().await;
         assert!(began.elapsed() > Duration::from_millis(300), "{:?}", began.elapsed());
         timeout(SOON, other.turn()).await.unwrap();
+    }
+
+    #[test]
+    fn nobody_waits_longer_for_what_their_neighbours_asked_than_two_seconds() {
+        let pace = pace();
+        for _ in 0..1_000 {
+            drop(pace.asks(PER_SECOND_MIN));
+        }
+        let wait = pace.with_spent(|spent, now| spent.wait(Duration::ZERO, now));
+        assert!(wait <= OWED_MAX && wait > OWED_MAX / 2, "{wait:?}");
     }
 
     #[tokio::test]

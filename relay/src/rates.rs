@@ -156,6 +156,12 @@ impl Spent {
         self.until = self.until.max(now).saturating_add(each.saturating_mul(count));
     }
 
+    /// The same, and never more than `most`: so long others who share this wait at most.
+    pub(crate) fn owe_up_to(&mut self, most: Duration, each: Duration, count: u32, now: Duration) {
+        self.owe(each, count, now);
+        self.until = self.until.min(now.saturating_add(most));
+    }
+
     /// How long until there is room in `saved` again.
     pub(crate) fn wait(&self, saved: Duration, now: Duration) -> Duration {
         self.until.saturating_sub(now).saturating_sub(saved)

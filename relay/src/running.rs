@@ -160,6 +160,11 @@ pub fn start<Q: Queue>(parts: Parts<Q>) -> Result<Running, StartError> {
         if metrics.out_of_space.load(Relaxed) { Failure::OutOfSpace } else { Failure::Disk }
     });
     let time = RelayTime::go_on(clock, queue.kept_time());
+    if backlog.is_blind() {
+        tracing::warn!(
+            "this machine does not reach itself at its address (no ::1?): how late packets are is not known, and nobody is turned away for it"
+        );
+    }
     let overload = Arc::new(Overload::default());
     let metrics = queue.metrics().clone();
     let watching = overload.watch(backlog, move |waits| {

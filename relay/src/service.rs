@@ -5,7 +5,7 @@ use std::{convert::Infallible, sync::Arc};
 use bytes::Bytes;
 use hushwire_proto::{
     net::serve::{Peer, Reply, Service},
-    relay::{RefusedReason, Request},
+    relay::Request,
 };
 use tokio::sync::{Semaphore, mpsc};
 
@@ -14,7 +14,7 @@ use crate::{
     connection::Connection,
     doors::Doors,
     drains::Drains,
-    handle::{Answering, handle, refused},
+    handle::{Answering, handle, malformed},
     overload::Overload,
     patience::Patience,
     queue::Queue,
@@ -65,7 +65,7 @@ impl<Q: Queue> Service for Relay<Q> {
         let answering = Answering::new(self.queue.metrics().clone(), reply);
         match Request::parse(&payload) {
             Ok(request) => handle(self, connection, request, answering),
-            Err(bad) => answering.say(refused(RefusedReason::BadRequest, bad.to_string())),
+            Err(bad) => malformed(connection, &bad, answering),
         }
     }
 

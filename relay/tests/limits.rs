@@ -191,6 +191,39 @@ async fn who_is_refused_over_and_over_is_slowed_down() {
 }
 
 #[tokio::test]
+async fn what_strangers_ask_about_a_mailbox_slows_down_no_owner() {
+    let rates = Rates { requests_per_second: 100, ..Rates::default() };
+    let relay = TestRelay::with(MemoryQueue::new(Rules::default()), Operation { rates, ..Operation::default() });
+    let bob = Owner::new(1);
+    let device = relay.owner(&bob).await;
+    let stranger = relay.connect().await;
+    let (mut not_open, mut too_many) = (0, 0);
+    for _ in 0..4 {
+        let calls: Vec<_> = (0..REQUESTS_IN_FLIGHT_MAX).map(|_| stranger.start(bob.drain(0))).collect();
+        for call in calls {
+            match stranger.answer(call).await {
+                Answer::Refused(refused) if refused.reason == RefusedReason::NotOpen => not_open += 1,
+                Answer::Refused(refused) if refused.reason == RefusedReason::Overloaded => too_many += 1,
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    assert!(not_open > 0 && too_many > 0, "each counts as a request: {not_open}, {too_many}");
+    assert!(matches!(device.ask(bob.drain(0)).await, Answer::Draining { .. }), "which makes room");
+}
+
+#[tokio::test]
+async fn what_is_no_request_counts_as_one() {
+    let rates = Rates { requests_per_second: 1, ..Rates::default() };
+    let relay = TestRelay::with(MemoryQueue::new(Rules::default()), Operation { rates, ..Operation::default() });
+    let stranger = relay.connect().await;
+    let nonsense = stranger.connection.start(vec![0x0A, 0x7F, 1].into()).unwrap();
+    let hello = stranger.start(Request::Hello);
+    assert_refused(&stranger.answer(nonsense).await, RefusedReason::BadRequest);
+    assert_refused(&stranger.answer(hello).await, RefusedReason::Overloaded);
+}
+
+#[tokio::test]
 async fn tokens_that_are_granted_count_one_by_one_and_an_opened_mailbox_sixteen() {
     let rates = Rates { requests_per_second: 20, ..Rates::default() };
     let relay = TestRelay::with(MemoryQueue::new(Rules::default()), Operation { rates, ..Operation::default() });

@@ -149,7 +149,9 @@ impl Text {
         self.counter("handshakes_retried_total", "Peers asked to prove their address first.", read(&counts.retried));
         let failed = "Handshakes that did not end well.";
         self.counter("handshakes_failed_total", failed, read(&counts.handshakes_failed));
-        self.counter("connections_bad_frame_total", "Connections closed for a bad frame.", read(&counts.bad_frames));
+        let bad =
+            "Connections closed for what no client sends: a bad frame, too many streams, fragments of a few bytes.";
+        self.counter("connections_bad_frame_total", bad, read(&counts.bad_frames));
         let slow = "Connections closed because the peer was slow.";
         self.counter("connections_too_slow_total", slow, read(&counts.too_slow));
         self.counter("requests_total", "Requests begun.", read(&counts.requests));

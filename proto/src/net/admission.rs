@@ -23,6 +23,13 @@ use tokio::{
 /// Handshakes at once. Each costs a signature, a key encapsulation and some ten kilobytes.
 const HANDSHAKES_MAX: usize = 1024;
 
+/// Of the connections that one address may have, so many handshakes at once: nobody begins all of theirs at once, and who begins
+/// handshakes and ends none has few of the places that are for all.
+const HANDSHAKES_OF_ADDRESS: usize = 8;
+
+/// And as many at least, if it may have few connections: a client that vanished in one is still there when it comes back.
+const HANDSHAKES_OF_ADDRESS_MIN: usize = 4;
+
 /// How many connections a server takes. An operator may change each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ServeLimits {
@@ -59,7 +66,7 @@ pub struct Counts {
     pub handshakes_failed: AtomicU64,
     /// Requests begun.
     pub requests: AtomicU64,
-    /// Connections closed because of a bad frame.
+    /// Connections closed because of a bad frame, too many streams or too many fragments.
     pub bad_frames: AtomicU64,
     /// Connections closed because the peer was too slow.
     pub too_slow: AtomicU64,
@@ -78,25 +85,35 @@ impl Admission {
     }
 
     /// The connection attempt and leave to shake hands, or nothing: then the peer has been answered.
-    pub(super) fn admit(&self, incoming: Incoming, places: &Places) -> Option<(Incoming, OwnedSemaphorePermit)> {
+    pub(super) fn admit(&self, incoming: Incoming, places: &Places) -> Option<(Incoming, Handshake)> {
         let open = HANDSHAKES_MAX - self.handshakes.available_permits();
         if open >= places.limits.unproven_handshakes && !incoming.remote_address_validated() {
             self.counts.retried.fetch_add(1, Relaxed);
             let _ = incoming.retry(); // always allowed for an address not yet proven
             return None;
         }
-        let Ok(handshake) = self.handshakes.clone().try_acquire_owned() else {
+        let address = incoming.remote_address().ip();
+        // Whoever has not proven an address would take places of somebody else's.
+        let of_address = incoming.remote_address_validated().then(|| places.shake(address));
+        let (Ok(place), None | Some(Some(_))) = (self.handshakes.clone().try_acquire_owned(), &of_address) else {
             self.counts.refused.fetch_add(1, Relaxed);
             incoming.ignore(); // its next packet may find room
             return None;
         };
-        if !places.has_room(incoming.remote_address().ip()) {
+        if !places.has_room(address) {
             self.counts.refused.fetch_add(1, Relaxed);
             incoming.refuse();
             return None;
         }
-        Some((incoming, handshake))
+        Some((incoming, Handshake { _place: place, _of_address: of_address.flatten() }))
     }
+}
+
+/// Leave to shake hands, until it is dropped.
+#[derive(Debug)]
+pub(super) struct Handshake {
+    _place: OwnedSemaphorePermit,
+    _of_address: Option<Shaking>,
 }
 
 /// The connections that stand, by address.
@@ -111,6 +128,8 @@ pub(super) struct Places {
 struct Taken {
     total: usize,
     by_address: BTreeMap<IpAddr, usize>,
+    /// Handshakes of addresses that were proven.
+    shaking: BTreeMap<IpAddr, usize>,
 }
 
 impl Places {
@@ -120,6 +139,18 @@ impl Places {
 
     fn has_room(&self, address: IpAddr) -> bool {
         self.limits.allow(&lock(&self.taken), subscriber(address))
+    }
+
+    /// A place for one more handshake of an address that was proven, or none.
+    fn shake(&self, address: IpAddr) -> Option<Shaking> {
+        let address = subscriber(address);
+        let mut taken = lock(&self.taken);
+        let here = taken.shaking.entry(address).or_default();
+        if *here >= (self.limits.connections_per_address / HANDSHAKES_OF_ADDRESS).max(HANDSHAKES_OF_ADDRESS_MIN) {
+            return None;
+        }
+        *here += 1;
+        Some(Shaking { address, taken: self.taken.clone() })
     }
 
     /// A place for one more connection from `address`, for as long as it is held.
@@ -140,6 +171,28 @@ impl ServeLimits {
     fn allow(&self, taken: &Taken, address: IpAddr) -> bool {
         let here = taken.by_address.get(&address).copied().unwrap_or_default();
         taken.total < self.connections && here < self.connections_per_address
+    }
+}
+
+/// The place of one handshake of a proven address. Free again when dropped.
+#[derive(Debug)]
+struct Shaking {
+    address: IpAddr,
+    taken: Arc<Mutex<Taken>>,
+}
+
+impl Drop for Shaking {
+    fn drop(&mut self) {
+        one_less(&mut lock(&self.taken).shaking, self.address);
+    }
+}
+
+fn one_less(counts: &mut BTreeMap<IpAddr, usize>, address: IpAddr) {
+    if let Some(here) = counts.get_mut(&address) {
+        *here = here.saturating_sub(1);
+        if *here == 0 {
+            counts.remove(&address);
+        }
     }
 }
 
@@ -175,12 +228,7 @@ impl Drop for Place {
         self.ended();
         let mut taken = lock(&self.taken);
         taken.total = taken.total.saturating_sub(1);
-        if let Some(here) = taken.by_address.get_mut(&self.address) {
-            *here = here.saturating_sub(1);
-            if *here == 0 {
-                taken.by_address.remove(&self.address);
-            }
-        }
+        one_less(&mut taken.by_address, self.address);
     }
 }
 
@@ -211,6 +259,19 @@ mod tests {
         assert_eq!(subscriber(ip("::ffff:192.0.2.1")), ip("192.0.2.1"));
         assert_eq!(subscriber(ip("2001:db8::1")), subscriber(ip("2001:db8::ffff:0:0:2")));
         assert_ne!(subscriber(ip("2001:db8:0:1::1")), subscriber(ip("2001:db8:0:2::1")));
+    }
+
+    #[test]
+    fn one_address_shakes_hands_so_often_at_once() {
+        let places = Places::new(ServeLimits::default(), Arc::default());
+        let (here, there) = (ip("192.0.2.1"), ip("192.0.2.2"));
+        let mut shaking: Vec<_> = (0..32).map(|_| places.shake(here).unwrap()).collect();
+        assert!(places.shake(here).is_none());
+        assert!(places.shake(there).is_some(), "others do");
+        shaking.pop();
+        assert!(places.shake(here).is_some());
+        drop(shaking);
+        assert!(lock(&places.taken).shaking.is_empty());
     }
 
     #[test]

@@ -37,7 +37,8 @@ const BLIND_AFTER: Duration = Duration::from_secs(10);
 /// What is known of the packets that wait.
 pub struct Backlog {
     keys: RandomState,
-    probes: UdpSocket,
+    /// None on a machine that does not reach itself at that address.
+    probes: Option<UdpSocket>,
     to: SocketAddr,
     began: Instant,
     /// The number of the last probe, and when it left.
@@ -51,15 +52,17 @@ pub struct Backlog {
 
 impl Backlog {
     /// Of the socket that listens at `listen`.
-    fn of(listen: SocketAddr) -> io::Result<Self> {
+    fn of(listen: SocketAddr) -> Self {
         let to = SocketAddr::new(reachable(listen.ip()), listen.port());
-        let probes = UdpSocket::bind(SocketAddr::new(to.ip(), 0))?;
-        probes.set_nonblocking(true)?;
+        let probes = UdpSocket::bind(SocketAddr::new(to.ip(), 0)).and_then(|probes| {
+            probes.set_nonblocking(true)?;
+            Ok(probes)
+        });
         let number = AtomicU64::default;
         let (sent, back, back_at, took) = (number(), number(), number(), number());
-        Ok(Self {
+        Self {
             keys: RandomState::new(),
-            probes,
+            probes: probes.ok(),
             to,
             began: Instant::now(),
             number: number(),
@@ -67,7 +70,12 @@ impl Backlog {
             back,
             back_at,
             took,
-        })
+        }
+    }
+
+    /// Whether anything can be known: a machine with IPv6 addresses and without `::1` does not reach `[::]` there.
+    pub fn is_blind(&self) -> bool {
+        self.probes.is_none()
     }
 
     /// How long packets wait now, as far as is known; and sends a probe if none is on its way. To be called every few
@@ -89,7 +97,9 @@ impl Backlog {
         let probe = self.made(number);
         self.sent.store(now, Relaxed);
         self.number.store(number, Relaxed);
-        let _ = self.probes.send_to(&probe, self.to); // not sent is as good as lost
+        if let Some(probes) = &self.probes {
+            let _ = probes.send_to(&probe, self.to); // not sent is as good as lost
+        }
     }
 
     fn made(&self, number: u64) -> [u8; PROBE_BYTES] {
@@ -143,7 +153,7 @@ pub(super) struct Sounded {
 
 impl Sounded {
     pub(super) fn new(socket: Arc<dyn AsyncUdpSocket>) -> io::Result<(Arc<Self>, Arc<Backlog>)> {
-        let backlog = Arc::new(Backlog::of(socket.local_addr()?)?);
+        let backlog = Arc::new(Backlog::of(socket.local_addr()?));
         Ok((Arc::new(Self { socket, backlog: backlog.clone() }), backlog))
     }
 }
@@ -250,7 +260,7 @@ mod tests {
     fn one_that_was_lost_is_sent_again_and_when_none_comes_back_nothing_is_claimed() {
         let unread = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let a_minute_ago = Instant::now().checked_sub(Duration::from_secs(60)).unwrap();
-        let backlog = Backlog { began: a_minute_ago, ..Backlog::of(unread.local_addr().unwrap()).unwrap() };
+        let backlog = Backlog { began: a_minute_ago, ..Backlog::of(unread.local_addr().unwrap()) };
         backlog.sound();
         assert!(backlog.heard(&backlog.made(1)));
         for number in [2, 4] {

@@ -26,14 +26,11 @@ use crate::{
     limits::{IDLE_TIMEOUT, ORDINARY_FRAME_BYTES},
 };
 
-/// Streams a client may have open: one for frames, the rest for what will have streams of its own.
-const STREAMS_MAX: u32 = 4;
+/// Streams a client may have open: one for frames.
+const STREAMS_MAX: u32 = 1;
 
-/// Bytes in flight towards us on one stream: an ordinary frame and half of the next, 20 Mbit/s at 100 ms.
+/// Bytes in flight towards us on a connection: an ordinary frame and half of the next, 20 Mbit/s at 100 ms.
 const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
-
-/// Bytes in flight towards us on all streams of a connection: two busy ones.
-const CONNECTION_WINDOW_BYTES: u32 = 512 * 1024;
 
 /// Bytes we hold until the peer acknowledges them: 20 Mbit/s at 100 ms. One that acknowledges nothing costs this and little more.
 const SEND_WINDOW_BYTES: u64 = 256 * 1024;
@@ -149,7 +146,7 @@ fn transport(streams_towards_us: u32) -> TransportConfig {
         .max_concurrent_bidi_streams(streams_towards_us.into())
         .max_concurrent_uni_streams(VarInt::from_u32(0))
         .stream_receive_window(STREAM_WINDOW_BYTES.into())
-        .receive_window(CONNECTION_WINDOW_BYTES.into())
+        .receive_window(STREAM_WINDOW_BYTES.into())
         .send_window(SEND_WINDOW_BYTES)
         .datagram_receive_buffer_size(None)
         .datagram_send_buffer_size(0)

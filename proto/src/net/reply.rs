@@ -35,7 +35,8 @@ impl Reply {
         &self.out
     }
 
-    /// Answers, waiting for room if there is none. If the stream is gone nobody hears it.
+    /// Answers, waiting for room if there is none. If the stream is gone nobody hears it. An answer is an ordinary frame; a
+    /// larger one would be a fault of the caller, and is not sent.
     pub async fn send(self, payload: Bytes) {
         let Self { id, out, place: _place, _large } = self;
         let _ = out.send(Frame { id, payload }).await;

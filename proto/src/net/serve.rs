@@ -16,14 +16,15 @@ use std::{
 use bytes::Bytes;
 use quinn::{Endpoint, Incoming};
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    sync::{Semaphore, watch},
     task::JoinSet,
     time::{Instant, sleep, sleep_until, timeout, timeout_at},
 };
 
 use super::{
     CloseCode, FIRST_REQUEST_DEADLINE, HANDSHAKE_DEADLINE, NoExporter,
-    admission::{Admission, Places},
+    admission::{Admission, Handshake, Places},
+    crumbs::Standing,
     export, quic,
     stream::{FrameReader, ReadStop, WriteStop},
     tls::ServerIdentity,
@@ -45,10 +46,11 @@ const REQUEST_BYTES_IN_FLIGHT: usize = 1024 * 1024;
 /// The least a request counts, so that small ones are bounded in number.
 pub(super) const REQUEST_BYTES_MIN: usize = REQUEST_BYTES_IN_FLIGHT / REQUESTS_IN_FLIGHT_MAX;
 
-/// The least a stream has for answers and pushes that wait: one ordinary frame, which is as large as servers send any.
-const OUTBOX_BYTES_MIN: usize = ORDINARY_FRAME_BYTES;
+/// Bytes of answers and pushes that wait for one stream: one ordinary frame, which is as large as servers send any. A peer that
+/// does not read makes us hold as much.
+const OUTBOX_BYTES: usize = ORDINARY_FRAME_BYTES;
 
-/// Streams that one connection may open at once. A client opens one.
+/// Streams that one connection may open in a row, one at a time. A client opens one.
 const STREAMS_BURST: u32 = 64;
 
 /// And one more each time this has passed: a connection may stand for months.
@@ -67,9 +69,6 @@ pub trait Service: Send + Sync + 'static {
     /// Requests that one connection may have in work, at most [`REQUESTS_IN_FLIGHT_MAX`]. Each may have an answer that waits
     /// for a peer who does not read.
     const REQUESTS_IN_WORK: usize = REQUESTS_IN_FLIGHT_MAX;
-
-    /// Bytes of answers and pushes that wait for one stream. Three of the largest ordinary frames.
-    const OUTBOX_BYTES: usize = 512 * 1024;
 
     /// A peer finished its handshake. Must not block.
     fn connected(&self, peer: Peer) -> Self::Connection;
@@ -207,6 +206,7 @@ pub async fn serve<S: Service>(
         service,
         counts: counts.clone(),
         places: Places::new(limits, counts.clone()),
+        standing: Standing::watched(counts.clone()),
         large: Arc::new(Semaphore::new(LARGE_FRAMES_MAX)),
         draining,
     });
@@ -256,6 +256,7 @@ struct Server<S> {
     service: Arc<S>,
     counts: Arc<Counts>,
     places: Places,
+    standing: Standing,
     large: Arc<Semaphore>,
     /// When requests must have ended, once the server stops.
     draining: watch::Receiver<Option<Instant>>,
@@ -273,23 +274,33 @@ enum End {
 }
 
 impl<S: Service> Server<S> {
-    async fn connection(self: Arc<Self>, incoming: Incoming, handshake: OwnedSemaphorePermit) -> End {
+    async fn connection(self: Arc<Self>, incoming: Incoming, handshake: Handshake) -> End {
         let mut draining = self.draining.clone();
         let shaken = async {
-            match incoming.accept() {
-                Ok(connecting) => timeout(HANDSHAKE_DEADLINE, connecting).await.ok()?.ok(),
-                Err(_) => None,
-            }
+            // A server always has the connection at once, to be looked at; nothing is said before the handshake is through.
+            let (connection, through) = incoming.accept().ok()?.into_0rtt().ok()?;
+            let stands = self.standing.add(&connection);
+            let _meaningless = timeout(HANDSHAKE_DEADLINE, through).await.ok()?;
+            // Also true of one that came through and left at once: its place is counted.
+            let is_through = export(&connection, b"EXPORTER-through", &[]).is_ok();
+            Some((connection, stands, is_through))
         };
         let shaken = tokio::select! {
             shaken = shaken => shaken,
             _ = draining.wait_for(Option::is_some) => return End::Gone,
         };
-        drop(handshake);
-        let Some(connection) = shaken else {
-            self.counts.handshakes_failed.fetch_add(1, Relaxed);
-            return End::Gone;
+        let (connection, stands) = match shaken {
+            Some((connection, stands, true)) => (connection, stands),
+            failed => {
+                self.counts.handshakes_failed.fetch_add(1, Relaxed);
+                if failed.is_some_and(|(_, stands, _)| stands.was_bad()) {
+                    // It keeps its place as long as one that says nothing more, or it would gain by having been cut.
+                    let _ = timeout(HANDSHAKE_DEADLINE, draining.wait_for(Option::is_some)).await;
+                }
+                return End::Gone;
+            }
         };
+        drop(handshake);
         let Some(place) = self.places.take(connection.remote_address().ip()) else {
             self.counts.refused.fetch_add(1, Relaxed);
             CloseCode::TooManyConnections.close(&connection);
@@ -299,7 +310,7 @@ impl<S: Service> Server<S> {
         let state = Arc::new(self.service.connected(Peer::of(&connection)));
         let _left = Left { service: self.service.clone(), state: state.clone() };
         let end = self.streams(&connection, state, draining).await;
-        place.linger(super::CLOSE_GRACE);
+        place.linger(if stands.was_bad() { super::CUT_GRACE } else { super::CLOSE_GRACE });
         end
     }
 
@@ -342,7 +353,7 @@ impl<S: Service> Server<S> {
                     if !opened.one_more(Instant::now()) {
                         return self.send_away(connection, CloseCode::TooManyStreams);
                     }
-                    let (out, outgoing) = Outbox::channel(S::OUTBOX_BYTES.max(OUTBOX_BYTES_MIN));
+                    let (out, outgoing) = Outbox::channel(OUTBOX_BYTES);
                     writers.spawn(outgoing.write_to(send, finishing.clone()));
                     let reader = FrameReader::with_places(receive, self.large.clone());
                     readers.spawn(self.clone().read(reader, state.clone(), requests.clone(), out));

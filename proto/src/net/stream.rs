@@ -38,8 +38,8 @@ pub enum OutboxError {
     /// The peer reads slower than we write. Wait with [`Outbox::send`], or drop what need not arrive.
     #[error("the peer has not read what was sent before")]
     Full,
-    /// Larger than any frame may be. A fault of the caller.
-    #[error("a frame has at most {FRAME_BYTES_MAX} bytes, this has {bytes}")]
+    /// Larger than any frame may be, or than the whole outbox. A fault of the caller.
+    #[error("a frame of {bytes} bytes is larger than any frame, or than what may wait here")]
     TooLarge {
         /// Bytes of the payload.
         bytes: usize,
@@ -64,10 +64,10 @@ struct Queued {
 }
 
 impl Outbox {
-    /// An outbox for at most `bytes` bytes (but always one frame), and its other end. The stream of a connection has
+    /// An outbox for at most `bytes` bytes (but always one ordinary frame), and its other end. The stream of a connection has
     /// one already; a test of a service makes its own.
     pub fn channel(bytes: usize) -> (Self, Outgoing) {
-        let whole = bytes.clamp(FRAME_BYTES_MAX + QUEUED_FRAME_BYTES, Semaphore::MAX_PERMITS);
+        let whole = bytes.clamp(ORDINARY_FRAME_BYTES + QUEUED_FRAME_BYTES, Semaphore::MAX_PERMITS);
         let room = Arc::new(Semaphore::new(whole));
         let (sender, frames) = mpsc::unbounded_channel();
         (Self { frames: sender, room: room.clone(), whole }, Outgoing { frames, room })
@@ -78,7 +78,7 @@ impl Outbox {
     /// # Errors
     /// [`OutboxError::Closed`] or [`OutboxError::TooLarge`].
     pub async fn send(&self, frame: Frame) -> Result<(), OutboxError> {
-        let room = self.room.acquire_many(cost(&frame)?).await.map_err(|_| OutboxError::Closed)?;
+        let room = self.room.acquire_many(self.cost(&frame)?).await.map_err(|_| OutboxError::Closed)?;
         self.frames.send(Queued { frame, place: None }).map_err(|_| OutboxError::Closed)?;
         room.forget();
         Ok(())
@@ -89,7 +89,7 @@ impl Outbox {
     /// # Errors
     /// [`OutboxError`].
     pub fn try_send(&self, frame: Frame) -> Result<(), OutboxError> {
-        let room = self.room.try_acquire_many(cost(&frame)?).map_err(|_| match self.is_closed() {
+        let room = self.room.try_acquire_many(self.cost(&frame)?).map_err(|_| match self.is_closed() {
             true => OutboxError::Closed,
             false => OutboxError::Full,
         })?;
@@ -112,6 +112,14 @@ impl Outbox {
     /// Puts an answer in line that takes no room, because the place of its request is kept until it has left.
     pub(super) fn answer(&self, frame: Frame, place: OwnedSemaphorePermit) {
         let _ = self.frames.send(Queued { frame, place: Some(place) }); // or the stream is gone
+    }
+
+    fn cost(&self, frame: &Frame) -> Result<u32, OutboxError> {
+        let bytes = frame.payload.len();
+        match u32::try_from(queued_bytes(frame)) {
+            Ok(cost) if bytes <= FRAME_BYTES_MAX && queued_bytes(frame) <= self.whole => Ok(cost),
+            _ => Err(OutboxError::TooLarge { bytes }),
+        }
     }
 
     /// Whether the stream is gone.
@@ -304,14 +312,6 @@ impl Queued {
     }
 }
 
-fn cost(frame: &Frame) -> Result<u32, OutboxError> {
-    let bytes = frame.payload.len();
-    match u32::try_from(queued_bytes(frame)) {
-        Ok(cost) if bytes <= FRAME_BYTES_MAX => Ok(cost),
-        _ => Err(OutboxError::TooLarge { bytes }),
-    }
-}
-
 fn queued_bytes(frame: &Frame) -> usize {
     frame.payload.len() + QUEUED_FRAME_BYTES
 }
@@ -329,7 +329,7 @@ mod tests {
     #[tokio::test]
     async fn an_outbox_is_full_by_bytes_and_has_room_again_once_they_left() {
         let (outbox, mut outgoing) = Outbox::channel(0);
-        outbox.try_send(frame(1, FRAME_BYTES_MAX)).unwrap();
+        outbox.try_send(frame(1, ORDINARY_FRAME_BYTES)).unwrap();
         assert_eq!(outbox.try_send(frame(2, 0)), Err(OutboxError::Full));
         assert_eq!(outgoing.next().await.unwrap().id, RequestId(1));
         outbox.try_send(frame(2, 0)).unwrap();
@@ -351,7 +351,7 @@ mod tests {
     #[tokio::test]
     async fn whoever_waits_for_room_learns_that_the_stream_is_gone() {
         let (outbox, outgoing) = Outbox::channel(0);
-        outbox.try_send(frame(1, FRAME_BYTES_MAX)).unwrap();
+        outbox.try_send(frame(1, ORDINARY_FRAME_BYTES)).unwrap();
         let (waiting, ()) = tokio::join!(outbox.send(frame(2, 0)), async { drop(outgoing) });
         assert_eq!(waiting, Err(OutboxError::Closed));
         assert_eq!(outbox.try_send(frame(3, 0)), Err(OutboxError::Closed));
@@ -363,6 +363,8 @@ mod tests {
         let (outbox, _outgoing) = Outbox::channel(0);
         let bytes = FRAME_BYTES_MAX + 1;
         assert_eq!(outbox.try_send(frame(1, bytes)), Err(OutboxError::TooLarge { bytes }));
+        assert_eq!(outbox.send(frame(1, bytes)).await, Err(OutboxError::TooLarge { bytes }));
+        let bytes = ORDINARY_FRAME_BYTES + 1; // which would wait for room for ever
         assert_eq!(outbox.send(frame(1, bytes)).await, Err(OutboxError::TooLarge { bytes }));
     }
 }

@@ -15,6 +15,8 @@ use hushwire_proto::{
 };
 
 use super::{Answering, not_open, refused, storage};
+use tokio::sync::Semaphore;
+
 use crate::{
     connection::Connection,
     drains::Place,
@@ -38,6 +40,7 @@ pub(super) fn drain<Q: Queue>(
     connection.drains(owned, flow.clone());
     let turn = relay.drains.turn();
     let (relay, peer, pace) = (relay.clone(), connection.peer().clone(), connection.address().pace().clone());
+    let hand = connection.hand().clone();
     tokio::spawn(async move {
         let arrivals = relay.queue.arrivals(mailbox); // before looking, so that nothing arrives between
         let reading = pace.reading().await;
@@ -56,7 +59,7 @@ pub(super) fn drain<Q: Queue>(
         };
         answering.say(Answer::Draining { waiting: page.waiting });
         let drain =
-            Drain { relay, mailbox, peer, pace, flow, out, arrivals, cursor: after, told: after, at_end: false };
+            Drain { relay, mailbox, peer, pace, hand, flow, out, arrivals, cursor: after, told: after, at_end: false };
         drain.run(place, page).await;
     });
 }
@@ -66,6 +69,7 @@ struct Drain<Q> {
     mailbox: MailboxId,
     peer: Peer,
     pace: Arc<Pace>,
+    hand: Arc<Semaphore>,
     flow: Arc<Flow>,
     out: Outbox,
     arrivals: Arrivals,
@@ -112,10 +116,11 @@ impl<Q: Queue> Drain<Q> {
     async fn give(&mut self, first: Page) -> Result<Infallible, Stopped> {
         let mut known = Some(first).filter(|page| page.last == self.cursor);
         loop {
+            let room = if known.is_some() { 0 } else { self.flow.room().await };
+            let hand = self.hand.clone().acquire_owned().await;
             let page = match known.take() {
                 Some(page) => page,
                 None => {
-                    let room = self.flow.room().await;
                     let _reading = self.pace.reading().await;
                     let page = self.relay.queue.read(self.mailbox, self.cursor, room).await;
                     page.map_err(|_| Stopped::Unreadable)?
@@ -127,6 +132,7 @@ impl<Q: Queue> Drain<Q> {
                     self.at_end = true;
                     self.push(page.expired_through, Vec::new()).await?;
                 }
+                drop(hand);
                 self.hand_over(page.expired_through).await?;
             } else {
                 self.push(page.expired_through, page.envelopes).await?;
@@ -138,10 +144,17 @@ impl<Q: Queue> Drain<Q> {
     async fn hand_over(&mut self, expired_through: Seq) -> Result<(), OutboxError> {
         loop {
             let room = self.flow.room().await;
-            let fresh = self.arrivals.next(self.cursor, room).await;
+            let mut fresh = self.arrivals.next(self.cursor, room).await;
+            let mut hand = self.hand.clone().try_acquire_owned().ok();
+            if hand.is_none() && !fresh.is_empty() {
+                drop(std::mem::take(&mut fresh)); // not kept while another has something in hand
+                hand = self.hand.clone().acquire_owned().await.ok();
+                fresh = self.arrivals.next(self.cursor, room).await; // at once, because there is something
+            }
             if fresh.is_empty() {
                 return Ok(());
             }
+            let _hand = hand;
             self.push(expired_through, fresh).await?;
         }
     }
@@ -155,8 +168,10 @@ impl<Q: Queue> Drain<Q> {
         self.cursor = deliveries.last().map_or(self.cursor, |newest| self.cursor.max(newest.seq));
         self.told = self.told.max(expired_through);
         let push = Push::Deliveries(Deliveries { mailbox: self.mailbox, expired_through, deliveries });
+        let payload = push.encode();
+        drop(push); // not kept twice while there is no room
         reach(Step::Pushing);
-        let sent = self.out.send(Frame { id: RequestId::PUSH, payload: push.encode() }).await;
+        let sent = self.out.send(Frame { id: RequestId::PUSH, payload }).await;
         reach(Step::Pushed);
         sent?;
         self.relay.queue.metrics().delivered.add(count);
