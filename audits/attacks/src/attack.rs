@@ -55,8 +55,18 @@ const ATTACKS: &[Attack] = &[
     Attack { name: "garbage", what: "datagrams of noise, and real ones with changes", run: state::garbage },
     Attack {
         name: "stream-gaps",
-        what: "every second byte of each stream's window, on 64 connections",
+        what: "every second byte of a stream's window, on 64 connections",
         run: state::stream_gaps,
+    },
+    Attack {
+        name: "crumbs",
+        what: "the same 900 bytes of a stream one by one, with holes between them, 100 in a packet, over and over",
+        run: state::crumbs,
+    },
+    Attack {
+        name: "hello-crumbs",
+        what: "the same behind half a hello, in handshakes that never get through",
+        run: state::hello_crumbs,
     },
     Attack {
         name: "crypto-gaps",
@@ -81,6 +91,11 @@ const ATTACKS: &[Attack] = &[
     Attack { name: "hellos", what: "first hellos of ever new addresses, never gone on with", run: flood::hellos },
     Attack { name: "proven-hellos", what: "the same, after the address was proven", run: flood::proven_hellos },
     Attack {
+        name: "held-hellos",
+        what: "the same from one address, which would have all places for handshakes",
+        run: flood::held_hellos,
+    },
+    Attack {
         name: "connections",
         what: "1,000 whole connections of one address that ask nothing",
         run: flood::connections,
@@ -88,7 +103,7 @@ const ATTACKS: &[Attack] = &[
     Attack { name: "resets", what: "streams opened and taken back as fast as the server lets", run: flood::resets },
     Attack {
         name: "half-frames",
-        what: "200 connections with four frames each that come by single bytes",
+        what: "200 connections with a frame each that comes by single bytes",
         run: slow::half_frames,
     },
     Attack {
@@ -115,6 +130,11 @@ const OWNERS: &[Attack] = &[
         name: "drains",
         what: "mailboxes drained over and over, some with 400 envelopes, on 32 connections of one address",
         run: owners::drains,
+    },
+    Attack {
+        name: "deaf-drains",
+        what: "mailboxes with much in them drained on 32 connections that read nothing",
+        run: owners::deaf_drains,
     },
     Attack {
         name: "acks",

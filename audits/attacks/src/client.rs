@@ -3,7 +3,7 @@
 //! It is quinn's: whoever wants to be heard often must acknowledge packets, and keep to the windows of the transport.
 
 use std::collections::{BTreeMap, HashSet};
-use std::net::{Ipv4Addr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,9 @@ use hushwire_proto::frame::{self, Frame, RequestId};
 use hushwire_proto::ids::{MailboxId, Seq};
 use hushwire_proto::limits::MAILBOXES_PER_CONNECTION_MAX;
 use hushwire_proto::relay::{Answer, Push, RefusedReason, Request};
-use quinn::{Connection, Endpoint, EndpointConfig, RecvStream, SendStream, TokioRuntime};
+use quinn::{
+    ClientConfig, Connection, Endpoint, EndpointConfig, RecvStream, SendStream, TokioRuntime, TransportConfig, VarInt,
+};
 use rand::RngExt;
 use tokio::time::{sleep, timeout};
 
@@ -29,6 +31,12 @@ const OUTPUT_BYTES: usize = 16 * 1024;
 
 /// Who has nothing to ask looks again after this.
 const MOMENT: Duration = Duration::from_millis(5);
+
+/// Bytes that may be sent to a narrow one.
+const NARROW_BYTES: u32 = 16 * 1024;
+
+/// How often a narrow one says that it is there.
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
 /// Pieces taken from the transport at once.
 const READ_PIECES: usize = 32;
@@ -129,7 +137,22 @@ impl Client {
     /// # Errors
     /// It was refused, or took too long.
     pub async fn connect(victim: &Victim, by: &Endpoint) -> Result<Self, Failure> {
-        let (remote, config) = victim.lawful();
+        Self::with(by, victim.lawful()).await
+    }
+
+    /// The same, of somebody to whom little may be sent that they have not read.
+    ///
+    /// # Errors
+    /// It was refused, or took too long.
+    pub async fn connect_narrow(victim: &Victim, by: &Endpoint) -> Result<Self, Failure> {
+        let (remote, mut config) = victim.lawful();
+        let mut transport = TransportConfig::default();
+        transport.stream_receive_window(VarInt::from_u32(NARROW_BYTES)).keep_alive_interval(Some(KEEP_ALIVE));
+        config.transport_config(Arc::new(transport));
+        Self::with(by, (remote, config)).await
+    }
+
+    async fn with(by: &Endpoint, (remote, config): (SocketAddr, ClientConfig)) -> Result<Self, Failure> {
         let connecting = by.connect_with(config, remote, "localhost").map_err(said)?;
         let quic = timeout(PATIENCE, connecting).await.map_err(said)?.map_err(said)?;
         let (send, receive) = quic.open_bi().await.map_err(said)?;
@@ -152,11 +175,7 @@ impl Client {
     /// # Errors
     /// One was, or the connection is gone.
     pub async fn ask(&mut self, requests: &[Request]) -> Result<(), Failure> {
-        let mut output = BytesMut::new();
-        for request in requests {
-            self.put(request, &mut output)?;
-        }
-        self.send.write_all(&output).await.map_err(said)?;
+        self.tell(requests).await?;
         let mut left = requests.len();
         while left > 0 {
             timeout(PATIENCE, read(&mut self.receive, &mut self.input)).await.map_err(said)??;
@@ -171,6 +190,18 @@ impl Client {
             }
         }
         Ok(())
+    }
+
+    /// Asks, and reads no answer.
+    ///
+    /// # Errors
+    /// The connection is gone.
+    pub async fn tell(&mut self, requests: &[Request]) -> Result<(), Failure> {
+        let mut output = BytesMut::new();
+        for request in requests {
+            self.put(request, &mut output)?;
+        }
+        self.send.write_all(&output).await.map_err(said)
     }
 
     /// Asks for what `next` says, as fast as it is taken, and reads whatever comes. `None`: nothing now.

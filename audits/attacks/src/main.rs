@@ -34,7 +34,7 @@ async fn main() -> ExitCode {
     let is_asked = |attack: &&Attack| args.names.is_empty() || args.names.iter().any(|name| name == attack.name);
     println!(
         "at most {} MiB more, at most {SLOWER_MAX} times as slow or {SHORT:?}, nothing left afterwards\n\
-         attack          MiB more  left  cores  p99 ms before  during  what was seen",
+         attack          MiB more  left  cores  p99 ms before  during  others %  what was seen",
         MEMORY_KIB_MAX / 1024
     );
     let mut failed = 0;
@@ -42,17 +42,18 @@ async fn main() -> ExitCode {
         match trial::run(args.server, attack, args.seconds).await {
             Ok(seen) => {
                 println!(
-                    "{:15} {:9.1} {:5.1} {:6.2} {:14.1} {:7.1}  {}",
+                    "{:15} {:9.1} {:5.1} {:6.2} {:14.1} {:7.1} {:9.1}  {}",
                     seen.name,
                     seen.memory_kib as f64 / 1024.0,
                     seen.memory_left_kib as f64 / 1024.0,
                     seen.cores,
                     seen.before.as_secs_f64() * 1e3,
                     seen.during.as_secs_f64() * 1e3,
+                    seen.others,
                     seen.told
                 );
-                failed += usize::from(!seen.wrong.is_empty());
-                seen.wrong.iter().for_each(|wrong| println!("    ✗ {wrong}"));
+                failed += usize::from(!(seen.wrong.is_empty() && seen.slow.is_empty()));
+                seen.wrong.iter().chain(&seen.slow).for_each(|wrong| println!("    ✗ {wrong}"));
             }
             Err(failure) => {
                 println!("{:15} ✗ {failure}", attack.name);

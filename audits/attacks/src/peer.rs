@@ -118,14 +118,32 @@ impl Peer {
         Self::with(victim, victim.socket(from)?, own_id, stated)
     }
 
-    /// The same, with these transport parameters.
+    /// Sends so much of a first hello that none of it can be answered.
+    ///
+    /// # Errors
+    /// No socket, or no hello.
+    pub fn half_hello(victim: &Victim, from: Ipv4Addr) -> Result<Self, Failure> {
+        let own_id: [u8; CID_LEN] = rand::rng().random();
+        let mut peer = Self::silent(victim, victim.socket(from)?, own_id, parameters(&own_id, 1 << 18))?;
+        peer.hello.truncate(HELLO_BYTES);
+        peer.say_hello();
+        Ok(peer)
+    }
+
+    /// A first hello with these transport parameters.
     fn with(victim: &Victim, socket: UdpSocket, own_id: [u8; CID_LEN], stated: Vec<u8>) -> Result<Self, Failure> {
+        let mut peer = Self::silent(victim, socket, own_id, stated)?;
+        peer.say_hello();
+        Ok(peer)
+    }
+
+    fn silent(victim: &Victim, socket: UdpSocket, own_id: [u8; CID_LEN], stated: Vec<u8>) -> Result<Self, Failure> {
         let name = ServerName::try_from("localhost").map_err(said)?;
         let mut tls = ClientConnection::new(victim.config.clone(), Version::V1, name, stated).map_err(said)?;
         let mut hello = Vec::new();
         let _ = tls.write_hs(&mut hello); // there are no keys yet
         let their_id = rand::rng().random::<[u8; CID_LEN]>().to_vec();
-        let mut peer = Self {
+        let peer = Self {
             socket,
             tls,
             space: Space::Initial,
@@ -141,7 +159,6 @@ impl Peer {
             bytes_out: 0,
             retried: false,
         };
-        peer.say_hello();
         Ok(peer)
     }
 

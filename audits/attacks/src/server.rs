@@ -103,6 +103,12 @@ impl Server {
         self.kind
     }
 
+    /// Its process.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// With its fingerprint.
     #[must_use]
     pub fn address(&self) -> &str {

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use hushwire_proto::envelope::Envelope;
 use hushwire_proto::ids::{DepositId, MailboxId, Seq, Token, TokenHash};
-use hushwire_proto::limits::TOKENS_PER_GRANT_MAX;
-use hushwire_proto::relay::{Deposit, Request, TokenClass};
+use hushwire_proto::limits::{ENVELOPE_BYTES_MAX, TOKENS_PER_GRANT_MAX};
+use hushwire_proto::relay::{Deposit, DepositMany, Door, Request, TokenClass};
 use quinn::Endpoint;
 use rand::RngExt;
 use tokio::runtime::Builder;
@@ -22,6 +22,10 @@ const CONNECTIONS: usize = 32;
 
 /// Envelopes that wait in the first mailbox of each connection at first.
 const ENVELOPES: usize = 400;
+
+/// Of the largest ones that wait in each mailbox of one who will not read them, and how long they then do not.
+const LARGE_ENVELOPES: usize = 4;
+const DEAF_FOR: Duration = Duration::from_secs(3);
 
 /// What comes into those of all connections in a second while they are acknowledged.
 const DEPOSITS_PER_SECOND: f64 = 500.0;
@@ -42,7 +46,10 @@ struct Owner {
 impl Owner {
     /// Opens and makes as many mailboxes as a connection may.
     async fn come(ground: &Ground, by: &Endpoint) -> Result<Self, Failure> {
-        let mut client = Client::connect(&ground.victim, by).await?;
+        Self::with(Client::connect(&ground.victim, by).await?).await
+    }
+
+    async fn with(mut client: Client) -> Result<Self, Failure> {
         let (mailboxes, token) = (Mailbox::all(), Token::from_slice(&rand::rng().random::<[u8; 32]>()));
         let token = token.ok_or("no token")?;
         let mut requests = Vec::new();
@@ -132,6 +139,36 @@ pub(super) fn drains(ground: &Ground) -> Result<String, Failure> {
         }
         judged(floods, began, "drains").await
     })
+}
+
+pub(super) fn deaf_drains(ground: &Ground) -> Result<String, Failure> {
+    alone(async {
+        let (here, elsewhere) = (endpoint(address(0))?, endpoint(address(1))?);
+        let mut sender = Client::connect(&ground.victim, &elsewhere).await?;
+        let mut owners = Vec::new();
+        for _ in 0..CONNECTIONS {
+            let mut owner = Owner::with(Client::connect_narrow(&ground.victim, &here).await?).await?;
+            for _ in 0..LARGE_ENVELOPES {
+                sender.ask(&[to_all(&owner)?]).await?;
+            }
+            let drains = owner.each(|mailbox| Request::Drain { mailbox, after: Seq(0) });
+            owner.client.tell(&drains).await?;
+            owners.push(owner);
+        }
+        sleep(ground.until.saturating_duration_since(Instant::now()).max(DEAF_FOR)).await;
+        Ok(format!("{} connections that read nothing", owners.len()))
+    })
+}
+
+/// One of the largest envelopes to all mailboxes of one.
+fn to_all(owner: &Owner) -> Result<Request, Failure> {
+    let envelope = Envelope::new(vec![7; ENVELOPE_BYTES_MAX].into()).map_err(said)?;
+    let door = |mailbox: &Mailbox| Door {
+        mailbox: mailbox.id,
+        token: owner.token.clone(),
+        id: DepositId(rand::rng().random()),
+    };
+    Ok(Request::DepositMany(DepositMany { envelope, doors: owner.mailboxes.iter().map(door).collect() }))
 }
 
 pub(super) fn acks(ground: &Ground) -> Result<String, Failure> {

@@ -28,8 +28,7 @@ pub(super) fn half_frames(ground: &Ground) -> Result<String, Failure> {
     for at in 0.. {
         let Some(byte) = frame.get(at..=at).filter(|_| !ground.is_over()) else { break };
         for peer in &mut peers {
-            let packet: Vec<u8> = [0, 4, 8, 12].into_iter().flat_map(|id| stream(id, at as u64, byte)).collect();
-            peer.send(&packet);
+            peer.send(&stream(0, at as u64, byte));
             pace.step();
         }
         sleep(Duration::from_millis(100));

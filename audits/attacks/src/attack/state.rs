@@ -1,7 +1,7 @@
 //! What a server keeps about a connection, and what it must not take. RFC 9000 §19.
 
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rand::RngExt;
 
@@ -11,9 +11,8 @@ use crate::frames::{Heard, ack, crypto, new_connection_id, numbers, path_challen
 use crate::packet::Space;
 use crate::peer::Peer;
 
-/// Bytes of a stream and of a connection that the server lets come. Read in proto's `net/quic.rs`.
+/// Bytes of a connection, on its one stream, that the server lets come. Read in proto's `net/quic.rs`.
 const STREAM_WINDOW: u64 = 256 * 1024;
-const CONNECTION_WINDOW: u64 = 512 * 1024;
 
 /// Packets of all attackers together in a second.
 const PACKETS_PER_SECOND: u32 = 4_000;
@@ -141,28 +140,91 @@ pub(super) fn garbage(ground: &Ground) -> Result<String, Failure> {
 }
 
 pub(super) fn stream_gaps(ground: &Ground) -> Result<String, Failure> {
-    const EACH: u64 = CONNECTION_WINDOW / 4;
     let mut peers = ground.connected(64, address(0))?;
     let mut pace = Pace::new(PACKETS_PER_SECOND);
     let mut packet = Vec::new();
     let (mut fragments, mut at) = (0_u64, 1_u64);
-    while !ground.is_over() && at < EACH {
-        for id in [0, 4, 8, 12] {
-            packet.clear();
-            let mut place = at;
-            while packet.len() < PACKET_BYTES && place < EACH {
-                packet.extend(stream(id, place, b"x"));
-                place += 2;
-            }
-            for peer in &mut peers {
-                peer.send(&packet);
-                fragments += (place - at) / 2;
-                pace.step();
-            }
+    while !ground.is_over() && at < STREAM_WINDOW {
+        packet.clear();
+        let mut place = at;
+        while packet.len() < PACKET_BYTES && place < STREAM_WINDOW {
+            packet.extend(stream(0, place, b"x"));
+            place += 2;
+        }
+        for peer in &mut peers {
+            peer.send(&packet);
+            fragments += (place - at) / 2;
+            pace.step();
         }
         at += 2 * (PACKET_BYTES / 9) as u64;
     }
     Ok(format!("{fragments} fragments; {}", endings(&mut peers)))
+}
+
+/// Fragments that are sent over and over: a few less than the server's transport lets stand with holes between them.
+const STANDING: u64 = 900;
+
+/// Peers that send them: what is tested is what a packet costs.
+const CRUMBLERS: usize = 4;
+
+/// Where they lie in a handshake: far behind what came of the hello.
+const BEHIND_THE_HELLO: u64 = 8_000;
+
+/// As many as a packet holds, the next after `number`.
+fn crumbs_of(number: &mut u64, one: impl Fn(u64) -> Vec<u8>) -> Vec<u8> {
+    let mut packet = Vec::new();
+    while packet.len() < PACKET_BYTES {
+        packet.extend(one(1 + 2 * (*number % STANDING)));
+        *number += 1;
+    }
+    packet
+}
+
+pub(super) fn crumbs(ground: &Ground) -> Result<String, Failure> {
+    let mut peers = ground.connected(CRUMBLERS, address(0))?;
+    let mut pace = Pace::new(PACKETS_PER_SECOND);
+    let (mut number, mut closed) = (0_u64, 0_u64);
+    while !ground.is_over() {
+        let packet = crumbs_of(&mut number, |place| stream(0, place, b"x"));
+        for peer in &mut peers {
+            peer.send(&packet);
+            pace.step();
+            if peer.drain().iter().any(|heard| matches!(heard, Heard::Closed { .. })) {
+                closed += 1;
+                while !ground.is_over() {
+                    match Peer::connect(&ground.victim, address(0)) {
+                        Ok(anew) => {
+                            *peer = anew;
+                            break;
+                        }
+                        Err(_) => sleep(Duration::from_millis(10)), // too much to do, or too many of this address
+                    }
+                }
+            }
+        }
+    }
+    let told = format!("{number} fragments of each; {closed} times closed");
+    if closed == 0 { Err(format!("{told}: no connection was cut for it")) } else { Ok(told) }
+}
+
+pub(super) fn hello_crumbs(ground: &Ground) -> Result<String, Failure> {
+    const EACH_LASTS: Duration = Duration::from_secs(3);
+    let mut pace = Pace::new(PACKETS_PER_SECOND);
+    let (mut number, mut hellos) = (0_u64, 0);
+    while !ground.is_over() {
+        let begin = |_| Peer::half_hello(&ground.victim, address(0));
+        let mut peers = (0..CRUMBLERS).map(begin).collect::<Result<Vec<_>, _>>()?;
+        hellos += CRUMBLERS;
+        let began = Instant::now();
+        while !ground.is_over() && began.elapsed() < EACH_LASTS {
+            let packet = crumbs_of(&mut number, |place| crypto(BEHIND_THE_HELLO + place, b"x"));
+            for peer in &mut peers {
+                peer.send_in(Space::Initial, &packet, 1_200);
+                pace.step();
+            }
+        }
+    }
+    Ok(format!("{number} fragments of each in {hellos} handshakes"))
 }
 
 pub(super) fn crypto_gaps(ground: &Ground) -> Result<String, Failure> {
