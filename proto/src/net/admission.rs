@@ -5,10 +5,10 @@
 //! that it receives what is sent to its address (QUIC Retry), which costs us no memory.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, btree_map::OccupiedEntry},
     net::{IpAddr, Ipv6Addr},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
@@ -16,12 +16,17 @@ use std::{
 
 use quinn::Incoming;
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::sleep,
+    sync::oneshot,
+    time::{Instant, sleep},
 };
 
-/// Handshakes at once. Each costs a signature, a key encapsulation and some ten kilobytes.
-const HANDSHAKES_MAX: usize = 1024;
+/// Handshakes at once. Each costs a signature, a key encapsulation and some fifty kilobytes, which the transport keeps for three
+/// seconds more.
+const HANDSHAKES_MAX: usize = 384;
+
+/// Whoever comes beyond them gets the place of the oldest, if that has had it for so long: a client is through within a few round
+/// trips, and who is not mostly goes on with nothing.
+const MAKES_WAY_AFTER: Duration = Duration::from_millis(1500);
 
 /// Of the connections that one address may have, so many handshakes at once: nobody begins all of theirs at once, and who begins
 /// handshakes and ends none has few of the places that are for all.
@@ -29,6 +34,9 @@ const HANDSHAKES_OF_ADDRESS: usize = 8;
 
 /// And as many at least, if it may have few connections: a client that vanished in one is still there when it comes back.
 const HANDSHAKES_OF_ADDRESS_MIN: usize = 4;
+
+/// Of the connections that one address may have, one that was cut for what only attackers do counts as such a part.
+const CUT_COUNTS: usize = 16;
 
 /// How many connections a server takes. An operator may change each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,18 +83,25 @@ pub struct Counts {
 /// Decides about first packets.
 #[derive(Debug)]
 pub(super) struct Admission {
-    handshakes: Arc<Semaphore>,
+    under_way: Arc<Mutex<UnderWay>>,
     counts: Arc<Counts>,
+}
+
+/// The handshakes that go on, oldest first: since when, and what tells it to make way when it is dropped.
+#[derive(Debug, Default)]
+struct UnderWay {
+    next: u64,
+    by_age: BTreeMap<u64, (Instant, oneshot::Sender<()>)>,
 }
 
 impl Admission {
     pub(super) fn new(counts: Arc<Counts>) -> Self {
-        Self { handshakes: Arc::new(Semaphore::new(HANDSHAKES_MAX)), counts }
+        Self { under_way: Arc::default(), counts }
     }
 
     /// The connection attempt and leave to shake hands, or nothing: then the peer has been answered.
     pub(super) fn admit(&self, incoming: Incoming, places: &Places) -> Option<(Incoming, Handshake)> {
-        let open = HANDSHAKES_MAX - self.handshakes.available_permits();
+        let open = lock(&self.under_way).by_age.len();
         if open >= places.limits.unproven_handshakes && !incoming.remote_address_validated() {
             self.counts.retried.fetch_add(1, Relaxed);
             let _ = incoming.retry(); // always allowed for an address not yet proven
@@ -95,7 +110,11 @@ impl Admission {
         let address = incoming.remote_address().ip();
         // Whoever has not proven an address would take places of somebody else's.
         let of_address = incoming.remote_address_validated().then(|| places.shake(address));
-        let (Ok(place), None | Some(Some(_))) = (self.handshakes.clone().try_acquire_owned(), &of_address) else {
+        let handshake = match of_address {
+            Some(None) => None,
+            of_address => Handshake::begin(&self.under_way, of_address.flatten(), Instant::now()),
+        };
+        let Some(handshake) = handshake else {
             self.counts.refused.fetch_add(1, Relaxed);
             incoming.ignore(); // its next packet may find room
             return None;
@@ -105,15 +124,47 @@ impl Admission {
             incoming.refuse();
             return None;
         }
-        Some((incoming, Handshake { _place: place, _of_address: of_address.flatten() }))
+        Some((incoming, handshake))
     }
 }
 
 /// Leave to shake hands, until it is dropped.
 #[derive(Debug)]
 pub(super) struct Handshake {
-    _place: OwnedSemaphorePermit,
+    number: u64,
+    under_way: Arc<Mutex<UnderWay>>,
+    makes_way: oneshot::Receiver<()>,
     _of_address: Option<Shaking>,
+}
+
+impl Handshake {
+    fn begin(under_way: &Arc<Mutex<UnderWay>>, of_address: Option<Shaking>, now: Instant) -> Option<Self> {
+        let (told, makes_way) = oneshot::channel();
+        let mut all = lock(under_way);
+        let mut oldest = None;
+        if all.by_age.len() >= HANDSHAKES_MAX {
+            oldest = all.by_age.first_entry().filter(|entry| now.duration_since(entry.get().0) >= MAKES_WAY_AFTER);
+            oldest.as_ref()?;
+        }
+        let oldest = oldest.map(OccupiedEntry::remove);
+        let number = all.next;
+        all.next = all.next.wrapping_add(1);
+        all.by_age.insert(number, (now, told));
+        drop(all);
+        drop(oldest); // wakes it
+        Some(Self { number, under_way: under_way.clone(), makes_way, _of_address: of_address })
+    }
+
+    /// Resolves when somebody else has its place. Once.
+    pub(super) async fn makes_way(&mut self) {
+        let _nothing_is_ever_sent = (&mut self.makes_way).await;
+    }
+}
+
+impl Drop for Handshake {
+    fn drop(&mut self) {
+        lock(&self.under_way).by_age.remove(&self.number);
+    }
 }
 
 /// The connections that stand, by address.
@@ -163,7 +214,9 @@ impl Places {
         taken.total += 1;
         *taken.by_address.entry(address).or_default() += 1;
         self.counts.open.fetch_add(1, Relaxed);
-        Some(Place { address, is_open: true, counts: self.counts.clone(), taken: self.taken.clone() })
+        let cut_counts = (self.limits.connections_per_address / CUT_COUNTS).max(1);
+        let (counts, taken) = (self.counts.clone(), self.taken.clone());
+        Some(Place { address, is_open: true, places: 1, cut_counts, counts, taken })
     }
 }
 
@@ -183,13 +236,13 @@ struct Shaking {
 
 impl Drop for Shaking {
     fn drop(&mut self) {
-        one_less(&mut lock(&self.taken).shaking, self.address);
+        less(&mut lock(&self.taken).shaking, self.address, 1);
     }
 }
 
-fn one_less(counts: &mut BTreeMap<IpAddr, usize>, address: IpAddr) {
+fn less(counts: &mut BTreeMap<IpAddr, usize>, address: IpAddr, by: usize) {
     if let Some(here) = counts.get_mut(&address) {
-        *here = here.saturating_sub(1);
+        *here = here.saturating_sub(by);
         if *here == 0 {
             counts.remove(&address);
         }
@@ -201,6 +254,9 @@ fn one_less(counts: &mut BTreeMap<IpAddr, usize>, address: IpAddr) {
 pub(super) struct Place {
     address: IpAddr,
     is_open: bool,
+    /// Of its address.
+    places: usize,
+    cut_counts: usize,
     counts: Arc<Counts>,
     taken: Arc<Mutex<Taken>>,
 }
@@ -216,6 +272,15 @@ impl Place {
         });
     }
 
+    /// As [`Self::linger`], of one that was cut: for a minute it takes several places of its address, so that whoever comes
+    /// again and again to do the same is soon left with none.
+    pub(super) fn linger_cut(mut self) {
+        let more = self.cut_counts.saturating_sub(self.places);
+        self.places += more;
+        *lock(&self.taken).by_address.entry(self.address).or_default() += more;
+        self.linger(super::CUT_GRACE);
+    }
+
     fn ended(&mut self) {
         if std::mem::take(&mut self.is_open) {
             self.counts.open.fetch_sub(1, Relaxed);
@@ -228,7 +293,7 @@ impl Drop for Place {
         self.ended();
         let mut taken = lock(&self.taken);
         taken.total = taken.total.saturating_sub(1);
-        one_less(&mut taken.by_address, self.address);
+        less(&mut taken.by_address, self.address, self.places);
     }
 }
 
@@ -241,17 +306,37 @@ pub fn subscriber(address: IpAddr) -> IpAddr {
     }
 }
 
-fn lock(taken: &Mutex<Taken>) -> std::sync::MutexGuard<'_, Taken> {
-    taken.lock().unwrap_or_else(PoisonError::into_inner) // no step of a change can panic
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner) // no step of a change can panic
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use tokio::sync::oneshot::error::TryRecvError;
+
     use super::*;
 
     fn ip(text: &str) -> IpAddr {
         text.parse().unwrap()
+    }
+
+    #[tokio::test]
+    async fn whoever_comes_when_all_places_for_handshakes_are_taken_gets_that_of_the_oldest() {
+        let (under_way, now) = (Arc::default(), Instant::now());
+        let begin = |later| Handshake::begin(&under_way, None, now + later);
+        let mut all: Vec<_> = (0..HANDSHAKES_MAX).filter_map(|_| begin(Duration::ZERO)).collect();
+        assert_eq!(all.len(), HANDSHAKES_MAX);
+        assert!(begin(MAKES_WAY_AFTER / 2).is_none(), "nobody has had one for long");
+        let newcomer = begin(MAKES_WAY_AFTER).unwrap();
+        let mut oldest = all.remove(0);
+        oldest.makes_way().await;
+        drop(oldest);
+        assert_eq!(lock(&under_way).by_age.len(), HANDSHAKES_MAX, "it has not taken another place with it");
+        let is_told = |handshake: &mut Handshake| handshake.makes_way.try_recv() != Err(TryRecvError::Empty);
+        assert!(!all.iter_mut().any(is_told));
+        drop((all, newcomer));
+        assert_eq!(lock(&under_way).by_age.len(), 0);
     }
 
     #[test]
@@ -272,6 +357,19 @@ mod tests {
         assert!(places.shake(here).is_some());
         drop(shaking);
         assert!(lock(&places.taken).shaking.is_empty());
+    }
+
+    #[tokio::test]
+    async fn who_was_cut_takes_a_sixteenth_of_the_places_of_its_address() {
+        let limits = ServeLimits { connections_per_address: 32, ..ServeLimits::default() };
+        let places = Places::new(limits, Arc::default());
+        let (here, there) = (ip("192.0.2.1"), ip("192.0.2.2"));
+        for _ in 0..16 {
+            places.take(here).unwrap().linger_cut();
+        }
+        assert!(places.take(here).is_none());
+        assert!(places.take(there).is_some());
+        assert_eq!(lock(&places.taken).total, 16, "of those of all it takes one");
     }
 
     #[test]

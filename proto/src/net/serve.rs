@@ -274,7 +274,7 @@ enum End {
 }
 
 impl<S: Service> Server<S> {
-    async fn connection(self: Arc<Self>, incoming: Incoming, handshake: Handshake) -> End {
+    async fn connection(self: Arc<Self>, incoming: Incoming, mut handshake: Handshake) -> End {
         let mut draining = self.draining.clone();
         let shaken = async {
             // A server always has the connection at once, to be looked at; nothing is said before the handshake is through.
@@ -287,6 +287,7 @@ impl<S: Service> Server<S> {
         };
         let shaken = tokio::select! {
             shaken = shaken => shaken,
+            () = handshake.makes_way() => None,
             _ = draining.wait_for(Option::is_some) => return End::Gone,
         };
         let (connection, stands) = match shaken {
@@ -295,7 +296,11 @@ impl<S: Service> Server<S> {
                 self.counts.handshakes_failed.fetch_add(1, Relaxed);
                 if failed.is_some_and(|(_, stands, _)| stands.was_bad()) {
                     // It keeps its place as long as one that says nothing more, or it would gain by having been cut.
-                    let _ = timeout(HANDSHAKE_DEADLINE, draining.wait_for(Option::is_some)).await;
+                    tokio::select! {
+                        () = sleep(HANDSHAKE_DEADLINE) => {}
+                        () = handshake.makes_way() => {}
+                        _ = draining.wait_for(Option::is_some) => {}
+                    }
                 }
                 return End::Gone;
             }
@@ -310,7 +315,10 @@ impl<S: Service> Server<S> {
         let state = Arc::new(self.service.connected(Peer::of(&connection)));
         let _left = Left { service: self.service.clone(), state: state.clone() };
         let end = self.streams(&connection, state, draining).await;
-        place.linger(if stands.was_bad() { super::CUT_GRACE } else { super::CLOSE_GRACE });
+        match stands.was_bad() {
+            true => place.linger_cut(),
+            false => place.linger(super::CLOSE_GRACE),
+        }
         end
     }
 
