@@ -12,7 +12,7 @@ use hushwire_keyserver::config::{self, Config};
 use hushwire_keyserver::invites::Invites;
 use hushwire_server::program::{self, Done, NotifyState, STORAGE_FAILED, say, tell_systemd};
 use tikv_jemallocator::Jemalloc;
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::timeout;
 
@@ -188,7 +188,7 @@ fn restore(path: &Path, from: &Path) -> Done {
 fn serve(path: &Path) -> Done {
     program::log("warn,hushwire_keyserver=info");
     let parts = Config::load(path)?.parts()?;
-    let runtime = Builder::new_multi_thread().enable_all().max_blocking_threads(CHECKERS_MAX).build()?;
+    let runtime = program::runtime(CHECKERS_MAX)?;
     let code = run(&runtime, parts)?;
     runtime.shutdown_timeout(Duration::from_secs(1));
     Ok(code)

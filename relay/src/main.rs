@@ -21,21 +21,11 @@ use hushwire_relay::{
 };
 use hushwire_server::program::{self, Done, NotifyState, STORAGE_FAILED, say, tell_systemd};
 use tikv_jemallocator::Jemalloc;
-use tokio::{
-    runtime::Builder,
-    signal::unix::{SignalKind, signal},
-};
+use tokio::signal::unix::{SignalKind, signal};
 
 /// Of the whole program, RocksDB's allocations too.
 #[global_allocator]
 static ALLOCATOR: Jemalloc = Jemalloc;
-
-/// Of every so many turns of a thread, one is for what another thread woke: connections whose answer is ready come from the
-/// queue's writer. With the usual 61 they wait for seconds behind packets that have just arrived, when there are many.
-const TURNS_BETWEEN_ANSWERS: u32 = 2;
-
-/// Turns after which the socket and the clock are looked at. With the usual 61, times are some milliseconds late under load.
-const TURNS_BETWEEN_EVENTS: u32 = 16;
 
 /// Threads that read from the disk for drains. A small machine's disk does no more at once.
 const READERS_MAX: usize = 16;
@@ -181,12 +171,7 @@ fn serve(path: &Path) -> Done {
     program::log("warn,hushwire_relay=info");
     let config = Config::load(path)?;
     let disk = Disk::of(&config.data_dir, config.disk_reserve);
-    let runtime = Builder::new_multi_thread()
-        .enable_all()
-        .max_blocking_threads(READERS_MAX)
-        .global_queue_interval(TURNS_BETWEEN_ANSWERS)
-        .event_interval(TURNS_BETWEEN_EVENTS)
-        .build()?;
+    let runtime = program::runtime(READERS_MAX)?;
     let (mut listen, mut first) = (config.listen, true);
     let code = loop {
         let parts = Parts {

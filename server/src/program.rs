@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 pub use sd_notify::NotifyState;
+use tokio::runtime::{Builder, Runtime};
 use tracing_subscriber::filter::{FilterExt, filter_fn};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -15,11 +16,32 @@ use crate::check::Finding;
 /// Who may write to the log, whatever RUST_LOG says: what the network's libraries would has addresses in it.
 const OURS: &str = "hushwire_";
 
+/// Of every so many turns of a thread, one is for what another thread woke: connections whose answer is ready, which comes from
+/// a queue's writer or a thread that checks signatures. With the usual 61 they wait for seconds behind packets that have just
+/// arrived, when there are many.
+const TURNS_BETWEEN_ANSWERS: u32 = 2;
+
+/// Turns after which the socket and the clock are looked at. With the usual 61, times are some milliseconds late under load.
+const TURNS_BETWEEN_EVENTS: u32 = 16;
+
 /// How a command ended, or why it did not.
 pub type Done = Result<ExitCode, Box<dyn Error>>;
 
 /// The storage failed: do not start again before somebody has looked at the disk.
 pub const STORAGE_FAILED: u8 = 2;
+
+/// What a server runs on: a thread for each core, and at most so many beside them that may block.
+///
+/// # Errors
+/// The system gives no threads.
+pub fn runtime(may_block: usize) -> io::Result<Runtime> {
+    Builder::new_multi_thread()
+        .enable_all()
+        .max_blocking_threads(may_block)
+        .global_queue_interval(TURNS_BETWEEN_ANSWERS)
+        .event_interval(TURNS_BETWEEN_EVENTS)
+        .build()
+}
 
 /// A script may wait for this line, so it leaves at once.
 ///
