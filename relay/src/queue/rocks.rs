@@ -464,24 +464,7 @@ impl Queue for RocksQueue {
 
     fn tidy(&self) -> impl Future<Output = ()> + Send + 'static {
         let inner = self.0.clone();
-        async move {
-            let store = inner.store.clone();
-            let untidy = store.untidy(inner.metrics.holding(), tidy::SLACK_BYTES).unwrap_or_default();
-            if untidy.is_empty() {
-                return;
-            }
-            let began = std::time::Instant::now();
-            reach(Step::Flushing);
-            let flushed = store.clone();
-            let _ = tokio::task::spawn_blocking(move || flushed.flush()).await;
-            for (family, part) in untidy.into_iter().flat_map(|family| (0..tidy::PARTS).map(move |part| (family, part)))
-            {
-                let store = store.clone(); // a relay that stops waits for one part at most
-                reach(Step::Compacting);
-                let _ = tokio::task::spawn_blocking(move || store.compact(family, part)).await;
-            }
-            tracing::info!(seconds = began.elapsed().as_secs(), "gave back the room of what is gone");
-        }
+        async move { tidy::give_back(&inner.store, inner.metrics.holding()).await }
     }
 
     fn failed(&self) -> impl Future<Output = ()> + Send + 'static {

@@ -2,23 +2,48 @@
 //! grow: files of a mailbox that filled once and expired would stay. So when the files of envelopes, or of the bodies that
 //! many have, are far larger than what of them waits, they are compacted.
 
+use std::{sync::Arc, time::Instant};
+
 use rocksdb::{CompactOptions, FlushOptions};
+use tokio::task::spawn_blocking;
 
 use super::store::{Family, Store};
-use crate::{metrics::Holding, queue::StorageError};
+use crate::{
+    fail_points::{Step, reach},
+    metrics::Holding,
+    queue::StorageError,
+};
 
 /// Parts of the key space that are compacted one after another. Ids of mailboxes and bodies are as good as random, so each has
 /// as much.
 pub(super) const PARTS: u8 = 16;
 
 /// Bytes of files that may be of no use beside as many that are: what comes and goes in some minutes of full load.
-pub(super) const SLACK_BYTES: u64 = if cfg!(feature = "fail-points") { 64 * 1024 } else { 256 * 1024 * 1024 };
+const SLACK_BYTES: u64 = if cfg!(feature = "fail-points") { 64 * 1024 } else { 256 * 1024 * 1024 };
 
 /// Bytes of a row of an envelope beside what is sealed.
 const ROW_BYTES: u64 = 128;
 
 /// Bytes of files of a family.
 const FILES: &str = "rocksdb.total-sst-files-size";
+
+/// Compacts what is worth it.
+pub(super) async fn give_back(store: &Arc<Store>, waiting: Holding) {
+    let untidy = store.untidy(waiting, SLACK_BYTES).unwrap_or_default();
+    if untidy.is_empty() {
+        return;
+    }
+    let began = Instant::now();
+    reach(Step::Flushing);
+    let flushed = store.clone();
+    let _ = spawn_blocking(move || flushed.flush()).await;
+    for (family, part) in untidy.into_iter().flat_map(|family| (0..PARTS).map(move |part| (family, part))) {
+        let store = store.clone(); // a relay that stops waits for one part at most
+        reach(Step::Compacting);
+        let _ = spawn_blocking(move || store.compact(family, part)).await;
+    }
+    tracing::info!(seconds = began.elapsed().as_secs(), "gave back the room of what is gone");
+}
 
 impl Store {
     /// The families of which compacting is worth the work, if so much waits: it then writes less than it frees.
