@@ -488,26 +488,3 @@ fn class(code: u32) -> Result<TokenClass, BadMessage> {
         _ => Err(BadMessage::Range("class")),
     }
 }
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, clippy::panic)]
-    use super::*;
-
-    #[test]
-    fn an_envelope_keeps_no_buffer_but_its_own() {
-        let (mailbox, token) = (MailboxId([1; 32]), Token::from_slice(&[2; 32]).unwrap());
-        let (id, envelope) = (DepositId([3; 16]), Envelope::new(vec![4; 512].into()).unwrap());
-        let door = Door { mailbox, token: token.clone(), id };
-        let many = Request::DepositMany(DepositMany { envelope: envelope.clone(), doors: vec![door] });
-        for request in [Request::Deposit(Deposit { mailbox, token, id, envelope }), many] {
-            let payload = request.encode();
-            let (Request::Deposit(Deposit { envelope, .. }) | Request::DepositMany(DepositMany { envelope, .. })) =
-                Request::parse(&payload).unwrap()
-            else {
-                panic!("another request");
-            };
-            assert!(!payload.as_ptr_range().contains(&envelope.bytes().as_ptr()));
-        }
-    }
-}

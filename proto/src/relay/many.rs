@@ -123,3 +123,26 @@ impl StoredMany {
         Ok(Self { outcomes, retry_after_ms: message.retry_after_ms })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+    use crate::relay::*;
+
+    #[test]
+    fn an_envelope_keeps_no_buffer_but_its_own() {
+        let (mailbox, token) = (MailboxId([1; 32]), Token::from_slice(&[2; 32]).unwrap());
+        let (id, envelope) = (DepositId([3; 16]), Envelope::new(vec![4; 512].into()).unwrap());
+        let door = Door { mailbox, token: token.clone(), id };
+        let many = Request::DepositMany(DepositMany { envelope: envelope.clone(), doors: vec![door] });
+        for request in [Request::Deposit(Deposit { mailbox, token, id, envelope }), many] {
+            let payload = request.encode();
+            let (Request::Deposit(Deposit { envelope, .. }) | Request::DepositMany(DepositMany { envelope, .. })) =
+                Request::parse(&payload).unwrap()
+            else {
+                panic!("another request");
+            };
+            assert!(!payload.as_ptr_range().contains(&envelope.bytes().as_ptr()));
+        }
+    }
+}
