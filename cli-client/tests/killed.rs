@@ -48,21 +48,18 @@ fn of_what_disappeared_or_was_deleted_a_killed_program_leaves_no_trace() {
     alice.register(&servers, "alice");
     bob.register(&servers, "bob");
     introduce(&alice, "bob", &bob, "alice");
-    only(alice.json(["timer", "bob", "2s"]));
+    only(alice.json(["timer", "bob", "5s"]));
     only(alice.json(["send", "bob", "zebra for a moment"]));
     only(alice.json(["timer", "bob", "off"]));
-    only(alice.json(["send", "bob", "zebra to be deleted"]));
     // It keeps and marks both, and is killed in the middle of whatever it does then.
     let mut following = bob.spawn(["receive", "--follow", "--read"], Stdio::null());
     bob.is_open_in(&following);
-    let is_here = (0..600).any(|_| {
-        std::thread::sleep(Duration::from_millis(50));
-        traces(&bob, "zebra to be deleted")
-    });
+    let last = alice.json(["send", "bob", "--wait", "read", "--timeout", "60", "zebra to be deleted"]);
     following.kill().unwrap();
     following.wait().unwrap();
-    assert!(is_here, "the scan finds what is there");
-    std::thread::sleep(Duration::from_secs(3));
+    assert_eq!(only(last)["state"], "read");
+    assert!(traces(&bob, "zebra to be deleted"), "the scan finds what is there");
+    std::thread::sleep(Duration::from_secs(6));
     let left = bob.json(["history", "alice"]);
     assert!(left.iter().all(|message| message["text"] != "zebra for a moment"), "{left:?}");
     assert!(!traces(&bob, "zebra for a moment"));
@@ -108,6 +105,7 @@ fn of_what_disappeared_in_a_group_with_all_that_was_said_about_it_a_killed_progr
         std::thread::sleep(Duration::from_millis(50));
         all.iter().all(|words| traces(&bob, words))
     });
+    std::thread::sleep(Duration::from_secs(1)); // and marked as read
     following.kill().unwrap();
     following.wait().unwrap();
     assert!(are_here, "the scan finds what is there");

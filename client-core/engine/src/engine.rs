@@ -120,6 +120,7 @@ impl Engine {
                 me::set_drained_to(cx.db, Seq(0))?;
                 me::grant_anew(cx.db)?;
             }
+            Input::RelayMayBeNew => me::grant_again(cx.db)?,
             Input::Replied { call, reply } => {
                 if let Some(pending) = cx.flight.calls.remove(&call) {
                     replied(&mut cx, pending, reply)?;

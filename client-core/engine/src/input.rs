@@ -21,9 +21,12 @@ pub enum Input {
     Delivered(Deliveries),
     /// Something was whispered to us: it came over the own relay's connection, has no number and is kept nowhere.
     Whispered(Envelope),
-    /// The own relay's numbers are behind ours, or it has given us none yet: its disk may have been lost or set back. It is
-    /// drained from the beginning, and told our tokens anew.
+    /// The own relay's numbers are behind ours: its disk was lost or set back. It is drained from the beginning, and told
+    /// our tokens anew.
     RelaySetBack,
+    /// The own relay has given us nothing yet, so that nobody can see whether it still is the one that knew our tokens: it is
+    /// told them again.
+    RelayMayBeNew,
     /// A call has its reply.
     Replied {
         /// Which.

@@ -137,8 +137,7 @@ impl OwnRelay {
         let waiting = match drain(&connection, mailbox, after).await? {
             Ok(waiting) => {
                 if after == Seq(0) {
-                    // Whether it is the one that knew our tokens cannot be seen as long as it has given us nothing.
-                    let _ = self.heard.send(Heard::Input(Input::RelaySetBack)).await; // the driver may have ended
+                    let _ = self.heard.send(Heard::Input(Input::RelayMayBeNew)).await; // the driver may have ended
                 }
                 waiting
             }

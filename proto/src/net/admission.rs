@@ -108,6 +108,11 @@ impl Admission {
             return None;
         }
         let address = incoming.remote_address().ip();
+        if !places.has_room(address) {
+            self.counts.refused.fetch_add(1, Relaxed);
+            incoming.refuse();
+            return None;
+        }
         // Whoever has not proven an address would take places of somebody else's.
         let of_address = incoming.remote_address_validated().then(|| places.shake(address));
         let handshake = match of_address {
@@ -119,11 +124,6 @@ impl Admission {
             incoming.ignore(); // its next packet may find room
             return None;
         };
-        if !places.has_room(address) {
-            self.counts.refused.fetch_add(1, Relaxed);
-            incoming.refuse();
-            return None;
-        }
         Some((incoming, handshake))
     }
 }

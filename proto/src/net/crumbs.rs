@@ -42,21 +42,21 @@ pub(super) struct Standing {
 }
 
 /// By [`Connection::stable_id`].
-type Shared = Arc<Mutex<BTreeMap<usize, Watched>>>;
+type Shared = Arc<Mutex<BTreeMap<usize, Arc<Watched>>>>;
 
 #[derive(Debug)]
 struct Watched {
     connection: Connection,
-    level: Level,
-    was_cut: Arc<AtomicBool>,
+    level: Mutex<Level>,
+    was_cut: AtomicBool,
 }
 
 /// One of them, until this is dropped.
 #[derive(Debug)]
 pub(super) struct Stands {
     id: usize,
+    watched: Arc<Watched>,
     connections: Shared,
-    was_cut: Arc<AtomicBool>,
 }
 
 impl Standing {
@@ -68,10 +68,11 @@ impl Standing {
     }
 
     pub(super) fn add(&self, connection: &Connection) -> Stands {
-        let (id, was_cut) = (connection.stable_id(), Arc::new(AtomicBool::new(false)));
-        let watched = Watched { connection: connection.clone(), level: Level::default(), was_cut: was_cut.clone() };
-        lock(&self.connections).insert(id, watched);
-        Stands { id, connections: self.connections.clone(), was_cut }
+        let id = connection.stable_id();
+        let (level, was_cut) = (Mutex::default(), AtomicBool::new(false));
+        let watched = Arc::new(Watched { connection: connection.clone(), level, was_cut });
+        lock(&self.connections).insert(id, watched.clone());
+        Stands { id, watched, connections: self.connections.clone() }
     }
 }
 
@@ -84,16 +85,22 @@ impl Drop for Standing {
 impl Stands {
     /// Whether it was ended for its crumbs, or left before it was looked at and would have been.
     pub(super) fn was_bad(&self) -> bool {
-        let mut connections = lock(&self.connections);
-        let is_over = |watched: &mut Watched| seen_of(watched).is_some_and(|seen| watched.level.is_over(&seen));
-        self.was_cut.load(Relaxed) || connections.get_mut(&self.id).is_some_and(is_over)
+        self.watched.was_cut.load(Relaxed) || self.watched.is_over()
     }
 }
 
 impl Drop for Stands {
     fn drop(&mut self) {
-        let last_handle = lock(&self.connections).remove(&self.id);
-        drop(last_handle); // the transport's own lock is taken when ours is free
+        lock(&self.connections).remove(&self.id);
+    }
+}
+
+impl Watched {
+    /// Waits for the transport, if that is busy with the connection.
+    fn is_over(&self) -> bool {
+        // One in which the transport panicked is of no use to anybody, and must not end the watch over the others.
+        let seen = catch_unwind(AssertUnwindSafe(|| self.connection.stats()));
+        seen.is_ok_and(|seen| lock(&self.level).is_over(&seen))
     }
 }
 
@@ -107,21 +114,15 @@ async fn look(connections: Shared, counts: Arc<Counts>) {
 
 /// Returns where to go on.
 fn look_at_some(connections: &Shared, first: usize, counts: &Counts) -> usize {
-    let (mut last, mut looked_at) = (0, 0);
-    for (id, watched) in lock(connections).range_mut(first..).take(LOOK_AT) {
-        (last, looked_at) = (*id, looked_at + 1);
-        let Some(seen) = seen_of(watched) else { continue };
-        if watched.level.is_over(&seen) && !watched.was_cut.swap(true, Relaxed) {
+    // Nobody else waits for ours while the transport is waited for.
+    let some: Vec<_> = lock(connections).range(first..).take(LOOK_AT).map(|(id, one)| (*id, one.clone())).collect();
+    for (_, watched) in &some {
+        if watched.is_over() && !watched.was_cut.swap(true, Relaxed) {
             counts.bad_frames.fetch_add(1, Relaxed);
             CloseCode::TooManyFragments.close(&watched.connection);
         }
     }
-    if looked_at < LOOK_AT { 0 } else { last.wrapping_add(1) }
-}
-
-/// One in which the transport panicked is of no use to anybody, and must not end the watch over the others.
-fn seen_of(watched: &Watched) -> Option<ConnectionStats> {
-    catch_unwind(AssertUnwindSafe(|| watched.connection.stats())).ok()
+    some.last().filter(|_| some.len() == LOOK_AT).map_or(0, |(id, _)| id.wrapping_add(1))
 }
 
 /// How many fragments too many, and what was counted until then.
@@ -144,8 +145,8 @@ impl Level {
     }
 }
 
-fn lock(connections: &Shared) -> MutexGuard<'_, BTreeMap<usize, Watched>> {
-    connections.lock().unwrap_or_else(PoisonError::into_inner) // no step of a change can panic
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner) // no step of a change can panic
 }
 
 #[cfg(test)]

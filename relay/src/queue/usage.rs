@@ -60,12 +60,16 @@ impl Usage {
         plus(&mut self.tokens, tokens);
     }
 
-    /// One more body of so many bytes, which mailboxes that are counted have. Of one whose length is not known (0) the most is
-    /// taken, and they are taken to have it for themselves: too much is better than to look for what is not gone.
+    /// One more body of so many bytes, which mailboxes that are counted have. If its length is not known (0) they are taken to have
+    /// it for themselves: too much is better than to look for what is not gone.
     pub(super) fn count_body(&mut self, mailboxes: u64, bytes: u64) {
-        let stored = if bytes == 0 { LARGEST } else { bytes };
         self.shared_bodies = self.shared_bodies.saturating_add(1);
-        self.body_bytes = self.body_bytes.saturating_add(stored);
+        self.body_bytes = self.body_bytes.saturating_add(stored(bytes));
         self.own_bytes = self.own_bytes.saturating_sub(mailboxes.saturating_mul(bytes));
     }
+}
+
+/// What a body of this length is taken to be on the disk: of one whose length is not known (0) the most.
+pub(super) fn stored(bytes: u64) -> u64 {
+    if bytes == 0 { LARGEST } else { bytes }
 }

@@ -191,10 +191,10 @@ pub(crate) fn add_token(
     Ok(())
 }
 
-/// Tokens that the relay does not know yet.
+/// Tokens that the relay does not know yet (0), or is to be told again (2).
 pub(crate) fn ungranted_tokens(db: &Connection, limit: usize) -> Result<Vec<(TokenHash, TokenClass)>, StoreError> {
     let mut statement =
-        db.prepare_cached("SELECT token, class FROM tokens WHERE granted = 0 AND revoked = 0 LIMIT ?1")?;
+        db.prepare_cached("SELECT token, class FROM tokens WHERE granted != 1 AND revoked = 0 LIMIT ?1")?;
     let rows =
         statement.query_map([to_sql(limit as u64)], |row| Ok((row.get::<_, [u8; 32]>(0)?, row.get::<_, i64>(1)?)))?;
     rows.map(|row| {
@@ -207,11 +207,17 @@ pub(crate) fn ungranted_tokens(db: &Connection, limit: usize) -> Result<Vec<(Tok
 }
 
 pub(crate) fn mark_granted(db: &Connection, hashes: &[TokenHash]) -> Result<(), StoreError> {
-    for token in all_tokens(db, "granted = 0 AND revoked = 0")? {
+    for token in all_tokens(db, "granted != 1 AND revoked = 0")? {
         if hashes.contains(&token.hash()) {
             db.execute("UPDATE tokens SET granted = 1 WHERE token = ?1", [token.expose()])?;
         }
     }
+    Ok(())
+}
+
+/// The relay most likely knows every token that it was told, and is told them again.
+pub(crate) fn grant_again(db: &Connection) -> Result<(), StoreError> {
+    db.execute("UPDATE tokens SET granted = 2 WHERE granted = 1 AND revoked = 0", [])?;
     Ok(())
 }
 

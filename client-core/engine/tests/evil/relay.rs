@@ -1,6 +1,6 @@
 //! Evil relays: what they answer, withhold, repeat and number anew.
 
-use hushwire_engine::{Call, CallFailed, CallId, Input};
+use hushwire_engine::{Call, CallFailed, CallId, Event, Input};
 use hushwire_proto::ids::{DepositId, Seq};
 use hushwire_proto::relay::{Deliveries, Refused, RefusedReason};
 
@@ -78,6 +78,28 @@ fn a_relay_that_lost_its_disk_is_told_the_tokens_anew_and_drained_from_the_begin
     world.send(&mut alice, "bob", "after");
     world.settle(&mut [&mut alice, &mut bob]);
     assert_eq!(bob.shown(), ["before", "after"]);
+}
+
+#[test]
+fn who_was_never_given_anything_tells_the_tokens_again_and_hears_of_what_expired_once() {
+    let mut world = World::seeded(35);
+    let (mut alice, mut bob) = (world.person("alice"), world.person("bob"));
+    let mailbox = bob.mailbox();
+    let deliveries = || Deliveries { mailbox, expired_through: Seq(5), deliveries: Vec::new() };
+    world.mailboxes.clear();
+    for _ in 0..3 {
+        world.input(&mut bob, Input::RelayMayBeNew);
+        world.input(&mut bob, Input::Delivered(deliveries()));
+        world.input(&mut bob, Input::Online);
+        assert!(bob.calls.iter().any(|(_, call)| matches!(call, Call::Grant { .. })));
+        world.settle(&mut [&mut bob]);
+    }
+    assert_eq!(bob.events.iter().filter(|event| **event == Event::Expired).count(), 1);
+    world.add(&mut alice, "bob");
+    world.settle(&mut [&mut alice, &mut bob]);
+    world.send(&mut alice, "bob", "the first");
+    world.settle(&mut [&mut alice, &mut bob]);
+    assert_eq!(bob.shown(), ["the first"]);
 }
 
 #[test]

@@ -251,19 +251,17 @@ impl<'a> Batch<'a> {
     /// These are about to go, and before them what `gone` counts. Counted once all of them were read: where one cannot be, all
     /// of them stay. Returns the bytes of those that others have as well.
     fn release(&mut self, of: &MailboxId, from: Seq, through: Seq, gone: Used) -> Result<u64, StorageError> {
-        let (mut ids, mut bytes, mut before) = (Vec::new(), 0_u64, gone);
+        let (mut ids, mut before) = (Vec::new(), gone);
         self.store.each_envelope(of, from, None, |seq, head, body| {
             if let Body::Shared(id) = body
                 && seq <= through
             {
-                ids.push(id);
-                bytes = bytes.saturating_add(head.put.minus(before).bytes);
+                ids.push((id, head.put.minus(before).bytes));
             }
             before = head.put;
             Ok(seq < through)
         })?;
-        self.bodies.release(self.store, &ids)?;
-        Ok(bytes)
+        self.bodies.release(self.store, &ids)
     }
 
     pub(super) fn grant(&mut self, of: MailboxId, tokens: Vec<(TokenHash, TokenClass)>) -> Result<(), GrantError> {

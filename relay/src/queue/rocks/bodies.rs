@@ -10,7 +10,7 @@ use super::{
     keys::{BodyId, BodyRow},
     store::{Family, Store, damaged},
 };
-use crate::queue::StorageError;
+use crate::queue::{StorageError, usage::stored};
 
 /// The counts that one batch changes.
 #[derive(Debug, Default)]
@@ -43,16 +43,18 @@ impl Bodies {
         Ok(())
     }
 
-    /// One mailbox less has each of these; or nothing changes, because one of the counts cannot be so.
-    pub(super) fn release(&mut self, store: &Store, ids: &[BodyId]) -> Result<(), StorageError> {
-        let mut left = BTreeMap::new();
-        for id in ids {
+    /// One mailbox less has each of these; or nothing changes, because one of the counts cannot be so. With the bytes that it has of
+    /// each: returns how many of them are known to be shared.
+    pub(super) fn release(&mut self, store: &Store, ids: &[(BodyId, u64)]) -> Result<u64, StorageError> {
+        let (mut left, mut shared) = (BTreeMap::new(), 0_u64);
+        for (id, bytes) in ids {
             let Row { was_there, now } = left.get(id).map_or_else(|| self.row(store, *id), |row| Ok(*row))?;
             let mailboxes = now.mailboxes.checked_sub(1).ok_or_else(|| damaged(Family::BodyCounts))?;
             left.insert(*id, Row { was_there, now: BodyRow { mailboxes, ..now } });
+            shared = shared.saturating_add(if now.bytes == 0 { 0 } else { *bytes });
         }
         self.rows.extend(left);
-        Ok(())
+        Ok(shared)
     }
 
     /// Writes the counts, and removes what nobody has any more. Returns how many bytes came and went.
@@ -67,8 +69,8 @@ impl Bodies {
                 writes.put_cf(counts, id.0, now.to_bytes());
             }
             match (was_there, now.mailboxes > 0) {
-                (false, true) => came = came.saturating_add(now.bytes.into()),
-                (true, false) => gone = gone.saturating_add(now.bytes.into()),
+                (false, true) => came = came.saturating_add(stored(now.bytes.into())),
+                (true, false) => gone = gone.saturating_add(stored(now.bytes.into())),
                 _ => {}
             }
         }

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use hushwire_proto::relay::RefusedReason;
+use hushwire_proto::relay::{Refused, RefusedReason};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, timeout};
 
@@ -226,6 +226,13 @@ impl Shared {
         if back > 0 {
             self.first_answers.since(back);
         }
+    }
+
+    /// Of one to all: it is not known by whom.
+    pub(super) fn is_refused_by_some(&self, refused: &Refused) {
+        let for_ever = refused.retry_after_ms == 0 && refused.reason != RefusedReason::StorageFailed;
+        self.refused_for_ever.fetch_add(for_ever.into(), Relaxed);
+        self.refused.fetch_add(1, Relaxed);
     }
 
     fn is_refused(&self, sender: u32, number: u64, retry_after_ms: u64, disk_failed: bool) {

@@ -57,8 +57,8 @@ pub(super) async fn shout(shared: Arc<Shared>, sender: u32) {
             };
             match event {
                 Ok(Some(Event::Stored(_))) => {}
-                Ok(Some(Event::Refused(..))) => {
-                    shared.refused.fetch_add(1, Relaxed); // by some: of others it is not known
+                Ok(Some(Event::Refused(_, refused))) => {
+                    shared.is_refused_by_some(&refused);
                     break;
                 }
                 _ => break, // lost

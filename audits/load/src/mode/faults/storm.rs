@@ -328,7 +328,9 @@ impl Storm {
         self.enough();
         self.come();
         let quiet = Instant::now();
-        while self.shown() < shared.intents.load(Relaxed) && quiet.elapsed() < self.quiet {
+        let all = shared.intents.load(Relaxed);
+        let is_through = |storm: &Self| storm.shown() >= all && storm.stored() >= all;
+        while !is_through(&self) && quiet.elapsed() < self.quiet {
             sleep(LOOK_EVERY).await;
         }
         let quiet = quiet.elapsed();

@@ -71,4 +71,6 @@ async fn a_queue_of_schema_3_is_read_and_what_its_bodies_take_is_not_guessed_too
         queue.remove(*mailbox, page.last).await.unwrap();
     }
     assert_eq!(queue.usage().await.unwrap().shared_bodies, 0);
+    let Holding { bytes, own_bytes, body_bytes, .. } = queue.metrics().holding();
+    assert_eq!((bytes, own_bytes, body_bytes), (0, 0, 0));
 }
